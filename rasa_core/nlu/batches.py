@@ -118,7 +118,7 @@ class MessageBatches:
         made_up = max(math.ceil(_NOISE * len(messages)), _LEAST_NOISE)
         self.made = noise(sorted(counts.elements()), made_up, intents, extras, random)
         self.signs = end_signs(messages)
-        vary = Variation(messages, self.signs, random)
+        vary = Variation(messages, random)
         self.variants = [
             vary(message, is_opened=number < _OPENED) for message in messages for number in range(_VARIANTS)
         ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
-from rasa_core.nlu.messages import MAX_THANKS, Read, clearer, nothing
+from rasa_core.nlu.messages import MAX_THANKS, Read, clearer, nothing, with_whole_brackets
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -33,6 +33,7 @@ from rasa_core.nlu.tokens import (
     tokenize,
     visible,
 )
+from rasa_core.nlu.values import KnownValues
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays
@@ -95,6 +96,7 @@ class NLUModel:
         self._labels: list[list[str]] = description["labels"]
         self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["letters"])
         self._patterns = Patterns.from_json(description)
+        self._values = KnownValues(description.get("values", {}), self._vocabulary)
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
         self._by_heart = {phrase_of(said.split(" ")): number for said, number in description["by_heart"].items()}
         self._network = NLUNetwork(arrays)
@@ -237,8 +239,9 @@ class NLUModel:
             chances[number] += 0.5
         ranking = self._ranked(chances)
         entities = []
+        tags = self._values.lifted(tags, read.keys)
         for first, last, number, chance in self._tagger.entities(tags, chances) if self.entities else ():
-            start, end = read.spans[first][0], read.spans[last][1]
+            start, end = with_whole_brackets(read.visible, read.spans[first][0], read.spans[last][1])
             value = read.visible[start:end]
             name, role, group = self._labels[number]
             entity = {
@@ -332,6 +335,9 @@ def _read_description(path: Path) -> dict[str, Any]:
     for name, kind in _KINDS.items():
         if not isinstance(description.get(name), kind):
             raise ModelError(f"{name!r} in {str(path)!r} is missing or damaged. Train the model again.")
+    values, labels = description.get("values", {}), range(len(description["labels"]))
+    if not isinstance(values, dict) or not all(type(label) is int and label in labels for label in values.values()):
+        raise ModelError(f"'values' in {str(path)!r} is damaged. Train the model again.")
     return dict(description)
 
 

@@ -38,7 +38,8 @@ from rasa_core.nlu.training_network import (
     build,
     numbers_to_draw,
 )
-from rasa_core.nlu.variation import TaggedMessage, named, tagged
+from rasa_core.nlu.values import known_values
+from rasa_core.nlu.variation import TaggedMessage, final_signs, named, tagged
 from rasa_core.policies.keras_training import import_keras, seeded, weights_of
 from rasa_core.support.progress import Progress
 
@@ -173,7 +174,7 @@ class NLUTraining:
         if not (self._is_small and self._labels):
             return {}
         tagger = LinearTagger(vocabulary, len(self._labels))
-        tagger.fit(messages, sorted(self.batches.signs.last))
+        tagger.fit(messages, final_signs(messages))
         return tagger.arrays()
 
     def _held_out(self) -> list[Rows]:
@@ -308,6 +309,7 @@ class NLUTraining:
             for name in ("tags_kernel", "tags_bias", "transitions"):
                 arrays[name] = arrays[name] * np.float32(calibration.tag_share)
             arrays |= {name: arrays.get(name, 0.0) + array for name, array in tagger.items()}
+            description["values"] = known_values((one.keys, one.tags) for one in self._messages)
             arrays["entity_lifts"] = entity_lifts(self._messages, len(self._intents) + 1, len(self._labels))
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)

@@ -95,14 +95,19 @@ def end_signs(messages: Sequence[TaggedMessage]) -> EndSigns:
     return EndSigns(*(frozenset(filter(is_sign, keys)) for keys in (first, last)))
 
 
+def final_signs(messages: Sequence[TaggedMessage]) -> list[str]:
+    """Return the signs that end messages, but not as a part of an entity, such as the bracket of ``hall (north)``."""
+    return sorted({one.keys[-1] for one in messages if not one.tags[-1] and is_sign(one.keys[-1])})
+
+
 class Variation:
     """Changes what does not matter in messages: which value an entity has, the sign at the end, something said before.
 
     No message gets longer than the longest that somebody wrote.
     """
 
-    def __init__(self, messages: Sequence[TaggedMessage], signs: EndSigns, random: Random) -> None:
-        self._random, self._values, self._ends = random, _values_of(messages), sorted(signs.last)
+    def __init__(self, messages: Sequence[TaggedMessage], random: Random) -> None:
+        self._random, self._values, self._ends = random, _values_of(messages), final_signs(messages)
         self._longest = max(len(message.keys) for message in messages)
         # Short messages without entities, which people put before what they want: "thanks", "one more thing".
         self._openings = [

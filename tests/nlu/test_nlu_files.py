@@ -70,6 +70,21 @@ def test_a_part_of_the_description_that_is_missing_is_named(copy, name: str) -> 
         NLUModel.load(copy)
 
 
+@pytest.mark.parametrize("values", [{"lisbon": 99}, {"lisbon": "0"}, {"lisbon": True}, ["lisbon"]], ids=str)
+def test_values_that_are_of_no_entity_are_named(copy, values: object) -> None:
+    description = json.loads((copy / FILE_NAME).read_text())
+    (copy / FILE_NAME).write_text(json.dumps({**description, "values": values}))
+    with pytest.raises(ModelError, match=rf"'values' in .*{FILE_NAME}.*Train the model again"):
+        NLUModel.load(copy)
+
+
+def test_a_model_that_was_trained_before_values_were_known_is_read(copy) -> None:
+    description = json.loads((copy / FILE_NAME).read_text())
+    description.pop("values", None)
+    (copy / FILE_NAME).write_text(json.dumps(description))
+    assert NLUModel.load(copy).parse("in Lisbon")["intent"]["name"]
+
+
 @pytest.mark.parametrize("size", [0, 100, 50_000])
 def test_weights_that_are_cut_are_named(copy, size: int) -> None:
     (copy / WEIGHTS_NAME).write_bytes((copy / WEIGHTS_NAME).read_bytes()[:size])

@@ -16,12 +16,13 @@ from rasa_core.nlu.crf import forbidden
 from rasa_core.nlu.linear_tags import LinearTagger, ended, entity_lifts, respelt
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training import NLUTraining
 from rasa_core.nlu.training_data import NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
-from rasa_core.nlu.variation import TaggedMessage, named, tagged
+from rasa_core.nlu.variation import TaggedMessage, end_signs, final_signs, named, tagged
 from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.probabilities import log_loss, softmax
@@ -77,6 +78,14 @@ def test_numpy_scores_as_the_linear_tagger_does() -> None:
         extras = model._patterns.extras(read.visible, read.spans)[None]
         found = beside._network.read(own, extras)[0] - np.float32(0.3) * without._network.read(bare, extras)[0]
         np.testing.assert_allclose(found[0], scores[order.index(number)], atol=1e-4, rtol=1e-4)
+
+
+def test_a_sign_that_ends_entities_alone_is_put_behind_no_message() -> None:
+    data = read_training_text("## intent:a\n- in [hall (north)](room)\n- in [hall](room)?\n- [stop!](sign) now\n")
+    messages = [tagged(one, data.intents, data.labels, Patterns()) for one in data.examples]
+    found = [one for one in messages if one is not None]
+    assert final_signs(found) == ["?"]
+    assert end_signs(found).last == {"?", ")", "!"}
 
 
 def test_entities_that_go_with_an_intent_are_lifted_and_others_are_put_down_but_where_few_messages_say_so() -> None:

@@ -1,0 +1,121 @@
+"""Values of entities that examples have, found again wherever they stand.
+
+A value is known if at least two messages have it, and hardly any has it as something else, or as nothing. Where one
+stands in a message, the scores of its tags are lifted; and where a word that is not known stands behind it, going on
+with the entity there costs more: ``is there fado in Lisboa`` has the genre though no example is like it, and in
+``Lisbon, Alfama`` the city ends where it is known to end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.nlu.crf import spans_of
+from rasa_core.nlu.tokens import TokenVocabulary, word_of
+
+Floats = NDArray[np.float32]
+Words = tuple[str, ...]
+
+_FEWEST: Final = 2
+"""Messages that have a known value."""
+_MOSTLY: Final = 0.9
+"""Share of the messages with the words of a value in which they are that."""
+_LIFT: Final = 5.0
+_ENDED: Final = 8.0
+"""What each tag of a known value scores more, and what going on behind it scores less."""
+
+
+def known_values(messages: Iterable[tuple[Sequence[str], Sequence[int]]]) -> dict[str, int]:
+    """Return the words of known values, each value as one text, and the numbers of their labels.
+
+    Each message is told as its keys and their tags; see `rasa_core.nlu.crf`.
+    """
+    tagged = [(tuple(map(word_of, keys)), tags) for keys, tags in messages]
+    found: Counter[tuple[Words, int]] = Counter()
+    for words, tags in tagged:
+        found.update({(words[begin : end + 1], _label(tags[begin])) for begin, end in spans_of(tags)})
+    labels: dict[Words, set[int]] = {}
+    for (value, label), count in found.items():
+        if count >= _FEWEST and _has_letters(value):
+            labels.setdefault(value, set()).add(label)
+    lengths, others = _lengths(labels), Counter[tuple[Words, int]]()
+    for words, tags in tagged:
+        for at, size in _all_in(words, lengths):
+            value = words[at : at + size]
+            # Inside of a longer value of the same entity, it is nothing else.
+            inside = {_label(tag) for tag in tags[at : at + size]}
+            others.update((value, label) for label in labels.get(value, set()) - inside)
+    return {
+        " ".join(value): label
+        for value, own in sorted(labels.items())
+        for label in own
+        if found[value, label] >= _MOSTLY * (found[value, label] + others[value, label])
+    }
+
+
+class KnownValues:
+    """Lifts the scores of tags where known values stand in messages.
+
+    Parameters
+    ----------
+    values
+        What `known_values` returns.
+    vocabulary
+        The words that are known.
+    """
+
+    def __init__(self, values: Mapping[str, int], vocabulary: TokenVocabulary) -> None:
+        self._labels = {tuple(words.split(" ")): label for words, label in values.items()}
+        self._lengths = _lengths(self._labels)
+        self._known = vocabulary.words
+
+    def lifted(self, tags: Floats, keys: Sequence[str]) -> Floats:
+        """Return the scores of tags, ``(tokens, tags)``, of a message of these keys; the longest value counts."""
+        words = tuple(map(_word_of, keys)) if self._lengths else ()
+        if self._lengths.keys().isdisjoint(words):
+            return tags
+        tags, done = tags.copy(), 0
+        for at, size in _all_in(words, self._lengths):
+            label = self._labels.get(words[at : at + size]) if at >= done else None
+            if label is None:
+                continue
+            done = at + size
+            tags[at, 1 + 2 * label] += _LIFT
+            tags[at + 1 : done, 2 + 2 * label] += _LIFT
+            if done < len(words) and words[done] not in self._known:
+                tags[done, 2 + 2 * label] -= _ENDED
+        return tags
+
+
+_word_of = lru_cache(maxsize=4096)(word_of)  # Messages have few words.
+
+
+def _has_letters(words: Words) -> bool:
+    return any(character.isalpha() for word in words for character in word)  # Numbers are known by their shape.
+
+
+def _label(tag: int) -> int:
+    """Return the label of a tag; -1 of that for outside of entities."""
+    return (tag - 1) // 2
+
+
+def _lengths(values: Iterable[Words]) -> dict[str, list[int]]:
+    """Return how many words the values have that begin with a word, the most first."""
+    found: dict[str, set[int]] = {}
+    for words in values:
+        found.setdefault(words[0], set()).add(len(words))
+    return {word: sorted(sizes, reverse=True) for word, sizes in found.items()}
+
+
+def _all_in(words: Words, lengths: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """Yield where values may begin in a message, and how many words they may have."""
+    for at, word in enumerate(words):
+        for size in lengths.get(word, ()):
+            if at + size <= len(words):
+                yield at, size

@@ -1,0 +1,59 @@
+"""Values of entities in examples are found again, wherever they stand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
+from rasa_core.nlu.values import KnownValues, known_values
+from rasa_core.nlu.variation import TaggedMessage, tagged
+
+
+def messages_of(*items: str) -> list[TaggedMessage]:
+    data = read_training_text("## intent:a\n" + "".join(f"- {item}\n" for item in items))
+    found = (tagged(one, data.intents, data.labels, Patterns()) for one in data.examples)
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize(
+    ("items", "values"),
+    [
+        (("[Fado](genre) please", "some [fado](genre)"), {"fado": 0}),
+        (("[fado](genre) please", "some rock"), {}),
+        (("[May](name) is here", "call [May](name)", "may I go"), {}),
+        (
+            ("to [New York](city)", "in [New York](city)", "in [York](city)", "by [York](city)"),
+            {"new york": 0, "york": 0},
+        ),
+        (("to [York](city)", "in [York](city)", "a [York ham](dish)"), {}),
+        (("to [York](a_city)", "in [York](a_city)", "by [Leeds](b)", "at [Leeds](b)"), {"leeds": 1, "york": 0}),
+        (("for [12](count)", "and [12](count)"), {}),
+        (("in [मुंबई](city)", "to [मुंबई](city)"), {"मुंबई": 0}),
+    ],
+)
+def test_a_value_is_known_by_two_messages_if_it_is_nothing_else(items: tuple[str, ...], values: dict[str, int]) -> None:
+    assert known_values((one.keys, one.tags) for one in messages_of(*items)) == values
+
+
+def lifted(text: str) -> list[list[float]]:
+    vocabulary = TokenVocabulary(["in", "lisbon", "new", "street", "york"], [], [])
+    values = KnownValues({"lisbon": 0, "new york": 0, "new": 1}, vocabulary)
+    keys = keys_of(text, tokenize(text))
+    tags = np.zeros((len(keys), 5), np.float32)
+    found = values.lifted(tags, keys).tolist()
+    assert not tags.any()
+    return found
+
+
+def test_the_tags_of_a_known_value_are_lifted_the_longest_first() -> None:
+    assert lifted("in NEW York") == [[0, 0, 0, 0, 0], [0, 5, 0, 0, 0], [0, 0, 5, 0, 0]]
+    assert lifted("in new") == [[0, 0, 0, 0, 0], [0, 0, 0, 5, 0]]
+
+
+def test_a_word_that_is_not_known_ends_a_known_value() -> None:
+    assert lifted("Lisbon zorgle") == [[0, 5, 0, 0, 0], [0, 0, -8, 0, 0]]
+    assert lifted("Lisbon street") == [[0, 5, 0, 0, 0], [0, 0, 0, 0, 0]]
+    assert lifted("in street") == [[0] * 5] * 2
