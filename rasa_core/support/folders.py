@@ -119,6 +119,7 @@ def replace_directory(
     path = Path(os.path.realpath(path))
     _refuse_other_things(path, known_by, kind)
     prefix = f".{path.name}.new-"
+    stands_there = path.exists() and os.path.samefile(path, ".")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():  # Or one of them may hold what was there before.
@@ -129,6 +130,8 @@ def replace_directory(
             folder.mkdir()
             fill(folder)
             _swap(folder, path)
+            if stands_there:  # Else "." would go on meaning the folder that was there before, and is removed.
+                os.chdir(path)
     except OSError as error:
         raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}. What was there is unchanged.") from error
 

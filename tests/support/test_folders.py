@@ -101,3 +101,13 @@ def test_a_model_that_is_written_makes_room_first_unless_it_is_missing(tmp_path:
 
     replace_directory(tmp_path / "bot", lambda folder: (folder / "a").touch(), ["a"])
     assert not left.exists()
+
+
+def test_who_stands_in_a_folder_stands_in_the_one_that_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    for content in ("first", "second"):
+        replace_directory(".", lambda folder, text=content: (folder / "known").write_text(text), {"known"})
+        assert Path("known").read_text() == content
