@@ -129,6 +129,13 @@ def test_an_unknown_key_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixtu
     ]
 
 
+def test_very_many_unknown_keys_are_compared_with_none(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_domain("".join(f"intent{number}: 1\n" for number in range(1000)), "bot.yml")
+    assert len(caplog.messages) == 1000
+    assert "Did you mean" not in caplog.text
+
+
 def test_an_intent_that_triggers_an_action_is_told_since_it_would_be_lost(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         read_domain("intents:\n- a: {triggers: action_a}\n- b: {use_entities: false}\n", "bot.yml")
