@@ -96,4 +96,7 @@ def _entries(config: Path, key: str) -> list[Part]:
         keys = {} if root is None else root.keys()
     except YamlError:
         return []
-    return list(keys[key].entries()) if key in keys else []
+    found = keys.get(key)
+    if found is None or found.is_null:
+        return []
+    return list(found.entries()) if found.is_list else [found]  # One that is no list is an only entry.

@@ -643,6 +643,12 @@ def test_what_imports_names_and_is_not_there_is_told(tmp_path: Path) -> None:
         f"config.yml:4: warning: 'skils/one' is {nowhere}. Did you mean 'skills/one'? [unread-import]" in result.output
     )
     assert result.output.count("[unread-import]") == 2
+    file.write_text(f"{importer}imports: skils/one\npolicies: [{{name: RulePolicy}}]")  # Where a list is expected.
+    result = CliRunner().invoke(command, [str(folder)])
+    assert (
+        f"config.yml:2: warning: 'skils/one' is {nowhere}. Did you mean 'skills/one'? [unread-import]" in result.output
+    )
+    file.write_text(f"{importer}imports:\n- skills/one\npolicies: [{{name: RulePolicy}}]")
 
     file.write_text(file.read_text().replace(importer, ""))
     result = CliRunner().invoke(command, [str(folder)])
