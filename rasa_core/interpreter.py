@@ -42,6 +42,7 @@ _INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
 DEFAULT_INTENTS: Final = frozenset({"restart", "back", "out_of_scope", "session_start", "nlu_fallback"})
 _OPENING = re.compile(r"[{\[]")
 _COMMAND = re.compile(r"/\w[\w.+-]*(@[\d.]+)?\s*(\{.*)?\Z", re.DOTALL)
+_BRACKETED = re.compile(r"[\w.+/-]+\s*\[[^\[\]=]*\w[^\[\]=]*=[^\[\]]*\]")
 _OBJECT_DEPTH: Final = EVENT_DEPTH - 3  # An object is in the list of entities, which is in the parse.
 _CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
 _ANSWER_LIMIT = 10_000_000
@@ -128,7 +129,7 @@ class RegexInterpreter(NaturalLanguageInterpreter):
     """Reads messages of the form ``/intent@0.7{"entity": "value"}``.
 
     The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; what stands before
-    the object is the name of the intent. A list gives one entity for each of its items. Behind a prefix,
+    the object is the name of the intent. A list gives one entity for each of its items. Behind a prefix or one word,
     ``[entity=value,other=value]`` is read too, as old stories and buttons have it, if no name in `intents` has it.
     """
 
@@ -138,13 +139,12 @@ class RegexInterpreter(NaturalLanguageInterpreter):
     def parse(self, text: str) -> Parse:
         """Return the parse of `text`; no text is an error, and one without a name has the intent None."""
         opening = text.find("{")
-        name = (text if opening < 0 else text[:opening]).strip()
-        entities: list[Parse] | None = None
-        if name.startswith(_INTENT_PREFIXES):
+        name, entities = (text if opening < 0 else text[:opening]).strip(), None
+        if prefixed := name.startswith(_INTENT_PREFIXES):
             name = name[1:].strip()
-            if "[" in name and name not in self._intents:
-                name, entities = _without_brackets(name, text)
-                name = name if entities is None or name in self._intents else name.lower()  # As 0.9 read it.
+        if "[" in name and name not in self._intents and (prefixed or _BRACKETED.fullmatch(name)):
+            name, entities = _without_brackets(name, text)
+            name = name if entities is None or name in self._intents else name.lower()  # As 0.9 read it.
         name, confidence = _split_confidence(name) if "@" in name else (name, 1.0)
         return {
             "text": text,

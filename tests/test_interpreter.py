@@ -156,6 +156,8 @@ def test_only_an_intent_that_there_is_or_a_single_word_may_follow_the_prefix(tex
         ("/inform[cuisine=thai, people = 2 ]", [("cuisine", "thai"), ("people", "2")]),
         ("_inform[city=\"New York\",note='a']", [("city", "New York"), ("note", "a")]),
         ("_inform[]", []),
+        ("inform[cuisine=thai]", [("cuisine", "thai")]),
+        ("Inform [cuisine=thai, people=2] ", [("cuisine", "thai"), ("people", "2")]),
     ],
 )
 def test_brackets_are_read_as_old_stories_have_them(text: str, values: list[tuple[str, str]]) -> None:
@@ -207,8 +209,13 @@ def test_what_stands_behind_a_bracket_is_no_value(behind: str) -> None:
     assert [(entity["entity"], entity["value"]) for entity in parse["entities"]] == [("city", "Rome")]
 
 
-def test_brackets_without_a_prefix_or_in_the_name_of_an_intent_belong_to_the_name() -> None:
-    assert regex_parse("inform[a=1]")["intent"]["name"] == "inform[a=1]"
+@pytest.mark.parametrize("text", ["please take [a=1]", "is x[1] = 2", "inform[a]", "inform[=1]", "see a[a=1] there"])
+def test_without_a_prefix_brackets_in_a_sentence_or_without_entities_belong_to_the_text(text: str) -> None:
+    assert (regex_parse(text)["intent"]["name"], regex_parse(text)["entities"]) == (text, [])
+
+
+def test_brackets_in_the_name_of_an_intent_belong_to_the_name() -> None:
+    assert RegexInterpreter({"inform[a=1]"}).parse("inform[a=1]")["intent"]["name"] == "inform[a=1]"
     assert RegexInterpreter({"faq[1]"}).parse("/faq[1]")["intent"]["name"] == "faq[1]"
 
 
