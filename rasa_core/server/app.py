@@ -38,7 +38,7 @@ from rasa_core.agent import Agent
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, probes, rasa3
 from rasa_core.server.api import routes as docs
-from rasa_core.server.callers import ANY, Cors, check_page, host_check, hosts_of, unknown_host
+from rasa_core.server.callers import ANY, Cors, check_link, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.guards import Guard
 from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.logs import AccessLog, access_logger, level_number, log_to_console, log_to_file
@@ -162,11 +162,11 @@ class ServerApp:
         work.route = endpoint or _A_CONVERSATION
         work.sender = sender_id if endpoint in self.paths.of_a_conversation else None
         if not self.guard.asks:
-            host = environ.get("HTTP_HOST", "")
-            if view not in probes.PUBLIC and not self._is_known_host(host):
+            if view not in probes.PUBLIC and not self._is_known_host(host := environ.get("HTTP_HOST", "")):
                 raise unknown_host(host)
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
-                pass  # No browser that says where it comes from.
+                if method in _READING and endpoint in conversations.TALKS:
+                    check_link(self.cors, environ)
             # /load asks for more, of each page (`ServedModel.replace`).
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)

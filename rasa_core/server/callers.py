@@ -11,6 +11,10 @@ change, tell what is behind a request:
     The page that sends a request. What changes a conversation must come from a program, which sends neither, from a
     page of this server, or from one that ``--cors`` names. Reading needs no such check: a browser shows no answer to
     pages that `Cors` does not name.
+``Referer``
+    The page behind a link, a picture or a frame. For those, browsers send neither of the two above to a server that is
+    called by a plain ``http`` address of a network, and a page may keep them from sending this one too. So a GET that
+    talks to the bot is refused to what is by its other headers a browser, unless this names a page as above.
 
 A page is one of this server if its origin has the host and the port of the ``Host`` header; a port that is not there
 is that of the scheme of the page, so that this holds behind a proxy that ends TLS too. A proxy has to hand on the
@@ -38,6 +42,7 @@ ALL_ADDRESSES: Final = ("0.0.0.0", "::")
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 # Of all that a browser says, only these mean no other page: one of another port of this machine is of the same site.
 _OWN_PAGES: Final = ("none", "same-origin")
+_end_of_host = re.compile(r"[/?#]")
 _host = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s]+)(?::([0-9]{1,5}))?")
 
 
@@ -173,8 +178,32 @@ def check_page(cors: Cors, environ: dict[str, Any]) -> None:
         return
     if cors.admits(origin) or (origin and _is_own(origin, environ.get("HTTP_HOST", ""))):
         return
+    raise _refused(origin)
+
+
+def check_link(cors: Cors, environ: dict[str, Any]) -> None:
+    """Raise `HttpError` 403 if a browser asks with GET, without saying that a page may, as `check_page` has it."""
+    # Both are in each request of each browser, and no page can leave one out; hardly any program sends both.
+    if "HTTP_ACCEPT_LANGUAGE" not in environ or not environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/"):
+        return
+    scheme, separator, rest = environ.get("HTTP_REFERER", "").partition("://")
+    origin = f"{scheme}://{_end_of_host.split(rest, 1)[0]}" if separator else ""
+    if cors.admits(origin) or (origin and _is_own(origin, environ.get("HTTP_HOST", ""))):
+        return
+    raise (
+        _refused(origin)
+        if origin
+        else HttpError(
+            403,
+            "a browser may not talk to the bot with GET here, since it does not say which page asks for it. Send a POST, "
+            "or start the server with a token.",
+        )
+    )
+
+
+def _refused(origin: str) -> HttpError:
     page = repr(origin[:100]) if origin else "another site"
-    raise HttpError(
+    return HttpError(
         403,
         f"a page of {page} may not change conversations here. If it is yours, start the server with "
         "--cors ORIGIN, such as --cors https://example.org, or with a token.",

@@ -83,6 +83,65 @@ def test_address_that_somebody_types_in_is_followed(client: Client, site: str) -
     assert client.get(f"{PARSE}?q=/greet", headers={"Sec-Fetch-Site": site}).status_code == 200
 
 
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0", "Accept-Language": ""}
+
+
+def link(client: Client, path: str, referrer: str | None, host: str = "192.168.1.5:5005", **more: str) -> TestResponse:
+    """Ask as browsers do for a link, a picture or a frame, of a server that they call by an address of a network."""
+    sent = {**BROWSER, **({} if referrer is None else {"Referer": referrer}), **more}
+    return client.get(f"{path}?query=/greet", headers={"Host": host, **sent})
+
+
+@pytest.mark.parametrize(
+    "referrer",
+    [
+        None,
+        "",
+        "https://evil.example/",
+        "http://192.168.1.5/page",
+        "http://192.168.1.5:5005@evil.example/",
+        "http://evil.example/http://192.168.1.5:5005/",
+        "http://evil.example?http://192.168.1.5:5005/",
+        "about:blank",
+        "192.168.1.5:5005",
+    ],
+)
+@pytest.mark.parametrize("path", [PARSE, "/parse", "/respond", "/conversations/x/respond"])
+def test_link_of_another_page_of_a_network_says_nothing(client: Client, path: str, referrer: str | None) -> None:
+    response = link(client, path, referrer)
+
+    assert response.status_code == 403
+    assert "token" in error_of(response)
+    assert client.get("/conversations").get_json() == []
+
+
+def test_link_of_a_page_that_may_change_is_followed(client_with: Callable[..., Client]) -> None:
+    client = client_with(cors_origins=["https://bot.example"])
+
+    assert link(client, "/respond", "http://192.168.1.5:5005/?page#part").status_code == 200
+    assert link(client, "/respond", "https://bot.example/chat").status_code == 200
+    assert link(client, "/respond", "https://other.example/chat").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"User-Agent": "curl/8.5.0"},
+        {"User-Agent": "python-requests/2.32", "Accept": "*/*"},
+        {"User-Agent": "node", "Accept-Language": "*", "Sec-Fetch-Mode": "cors"},
+        {"User-Agent": "Mozilla/5.0 (Windows NT; en-US) WindowsPowerShell/5.1"},
+    ],
+    ids=lambda headers: headers.get("User-Agent", "nothing")[:10],
+)
+def test_program_may_ask_with_get(client: Client, headers: dict[str, str]) -> None:
+    assert client.get("/respond?query=/greet", headers={"Host": "192.168.1.5:5005", **headers}).status_code == 200
+
+
+def test_browser_may_read(client: Client) -> None:
+    assert client.get("/conversations", headers=BROWSER).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
