@@ -38,6 +38,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -64,6 +65,9 @@ MOST_FILES = 65536
 OWN_FILES = 256
 """What a worker may have open besides its connections: stores, models, logs, and what actions open."""
 
+LEAST_FILES = 64
+"""With fewer, a server could not start, or serve nobody else while it serves one."""
+
 ORPHAN_SECONDS = 1.5
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -72,6 +76,11 @@ _REMEDIES = {
     errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
     errno.EACCES: "Choose a port above 1023 with --port.",
 }
+_NO_THREADS = (
+    "The system lets this process start no thread. Raise the limit of processes, as with `ulimit -u 4096` in the shell "
+    "that starts it, or TasksMax= for systemd."
+)
+_PAUSE = 0.1  # seconds
 _CALL_OF_GRANIAN = "_wsgi_call_wrap"
 _MOST_IN_VAIN = 10  # Workers that die one after another, before any of them could serve.
 _READY = b"ready"  # What a worker reports that can serve; any other report is why it cannot.
@@ -194,7 +203,10 @@ def _signals_held() -> Iterator[None]:
 
 
 def _start_thread(work: Callable[..., None], *arguments: Any) -> None:
-    threading.Thread(target=work, args=arguments, name=work.__name__, daemon=True).start()
+    try:
+        threading.Thread(target=work, args=arguments, name=work.__name__, daemon=True).start()
+    except RuntimeError as error:
+        raise LaunchError(_NO_THREADS) from error
 
 
 def _stop_when_told(signals: set[signal.Signals], stop: Callable[..., None]) -> None:
@@ -228,6 +240,11 @@ def _most_connections() -> int:
     """Raise the limit of open files as far as this process may, and return how many connections that leaves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if most < LEAST_FILES:
+        raise LaunchError(
+            f"This process may have {most} files open, and a server needs {LEAST_FILES}: raise the limit, as with "
+            "`ulimit -n 1024` in the shell that starts it, or LimitNOFILE= for systemd."
+        )
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return max(most - OWN_FILES, most // 2)
@@ -321,11 +338,15 @@ def _load_app(
     target: str, settings: dict[str, Any], reporting: Connection, make_room: Callable[[], WaitingRoom]
 ) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
-    room = make_room()
+    try:
+        room = make_room()
+        _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
+        _start_thread(_end_with_main_process)
+    except RuntimeError:
+        time.sleep(_PAUSE)  # What replaces this worker is not to fail as often as it may before there is room again.
+        sys.exit(_NO_THREADS)
     # No option of Granian hands out what answers a request, so this takes the place of its call of an application.
     setattr(mp, _CALL_OF_GRANIAN, lambda app, *options: room.calls(app))
-    _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
-    _start_thread(_end_with_main_process)
     Finalize(None, logging.shutdown, exitpriority=1)  # Writes what waits; such a process calls nothing of atexit.
     module, _, name = target.partition(":")
     try:

@@ -102,16 +102,19 @@ class Metrics:
         self._sums = Sums()
         self._lock = threading.Lock()
         self._policies: set[str] = set()
+        self._most_notes = _MOST_NOTES
+        self._catching_up = threading.Lock()
+        self._is_behind = False
         if self._folder is not None:
             # What a process that has died counted stays; a later one may get its number.
             self._file = self._folder / f"{os.getpid()}-{time.time_ns()}.json"
-            started(self._write_regularly, "metrics")
+            self._start_writing()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Note a request that was answered."""
         self._notes.append((route, method, status, seconds))  # Atomic: a lock here would cost each request.
-        if len(self._notes) > _MOST_NOTES:
-            self._add_up()
+        if len(self._notes) > self._most_notes:
+            self._catch_up()
 
     def committed(self, events: Sequence[Event], seconds: float) -> None:
         """Note what the store has taken."""
@@ -151,11 +154,24 @@ class Metrics:
         self._policies.add(policy)
         return policy
 
+    def _start_writing(self) -> None:
+        """Start what writes; where the system has no room for a thread, each request writes until it has."""
+        self._most_notes = 0 if started(self._write_regularly, "metrics") is None else _MOST_NOTES
+
+    def _catch_up(self) -> None:
+        if self._most_notes:
+            self._add_up()
+            return
+        with self._catching_up:
+            if not self._most_notes:  # Of several that wait here, one starts it.
+                self._start_writing()
+            if not self._most_notes:
+                self._is_behind = self.write_if_changed(self._is_behind)
+
     def _write_regularly(self) -> None:
-        is_behind = False
         while True:
             time.sleep(WRITTEN_EVERY)
-            is_behind = self.write_if_changed(is_behind)
+            self._is_behind = self.write_if_changed(self._is_behind)
 
     def write_if_changed(self, was_behind: bool = False) -> bool:
         """Write the sums if they have changed, or could not be written before; return whether they cannot be now."""

@@ -327,6 +327,7 @@ class Housekeeper:
         self._every = every
         self.threads: dict[int, threading.Thread] = {}
         self.clock = ReminderClock(model.agent)
+        self._reminding: threading.Thread | None = None
         self._set = ClockWatch()
         model.watch_reminders(self.clock.note)
 
@@ -340,7 +341,10 @@ class Housekeeper:
             except RuntimeError:  # No more threads now; the next request tries again.
                 del self.threads[os.getpid()]
                 return
-            started(self.clock.run, "reminders", self._is_needed)
+            self._remind()
+
+    def _remind(self) -> None:
+        self._reminding = started(self.clock.run, "reminders", self._is_needed)
 
     def _before(self, kept: float) -> float:
         """Return before which time that changed which is older than `kept` seconds."""
@@ -357,6 +361,8 @@ class Housekeeper:
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, _WATCH_EVERY))
                 self._set.look()
+                if self._reminding is None:  # There was no room for one more thread.
+                    self._remind()
 
     def clean(self) -> None:
         """Forget what is old now; a store that cannot be reached is left for the next time.

@@ -43,8 +43,15 @@ def make(settings: dict[str, Any]) -> Callable[..., list[bytes]]:
     return app
 
 
+def no_thread(thread: threading.Thread) -> None:
+    """Do what starting a thread does where the system has no room for one."""
+    raise RuntimeError("can't start new thread")
+
+
 def main(options: dict[str, Any]) -> None:
     """Serve, and print "listening" when a worker is ready."""
+    if options["settings"].get("failure") == "threads":  # No limit of processes holds for root.
+        os.register_at_fork(after_in_child=lambda: setattr(threading.Thread, "start", no_thread))
     try:
         launch(**options, target="launched_app:make", on_listening=lambda: print("listening", flush=True))
     except LaunchError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,22 @@ def test_sums_of_processes_are_added_up(tmp_path: Path) -> None:
     for client in (first, second):
         text = client.get("/metrics").get_data(as_text=True)
         assert value(text, 'rasa_core_requests_total{method="GET",route="/version",status="200"}') == 3
+
+
+def test_sums_are_written_where_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = metrics.Metrics(tmp_path)
+    with monkeypatch.context() as limited:
+        limited.setattr(metrics, "started", lambda work, name: None)
+        counted = metrics.Metrics(tmp_path)
+        for number in range(1, 3):
+            counted.request("/parse", "POST", 200, 0.01)
+            assert f'route="/parse",status="200"}} {number}.0'.encode() in other.as_text({})[0]
+
+    counted.request("/parse", "POST", 200, 0.01)
+    counted.request("/parse", "POST", 200, 0.01)
+
+    assert any(thread.name == "metrics" for thread in threading.enumerate())  # It was tried again.
+    assert b'route="/parse",status="200"} 4.0' in other.as_text({})[0]
 
 
 def test_sums_are_written_when_there_is_room_again(

@@ -18,7 +18,7 @@ from werkzeug.test import Client
 
 from rasa_core.agent import Agent
 from rasa_core.exceptions import StoreUnavailableError
-from rasa_core.server import create_app
+from rasa_core.server import create_app, served_model
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 
@@ -183,6 +183,23 @@ def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.
     for thread in app.housekeeper.threads.values():
         thread.join()
     assert len(started) == 1
+
+
+def test_reminders_begin_as_soon_as_a_thread_can_be_started(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, reminded = iter([None, threading.current_thread()]), threading.Event()
+
+    def started(work: object, name: str, *arguments: object) -> threading.Thread | None:
+        answer = next(answers)
+        if answer is not None:
+            reminded.set()
+        return answer
+
+    monkeypatch.setattr(served_model, "started", started)
+    housekeeper = Housekeeper(ServedModel(agent=agent), first=0.0, every=0.001)
+    housekeeper.start()
+
+    assert reminded.wait(20)
+    housekeeper._every = 1e6
 
 
 FORKED = """

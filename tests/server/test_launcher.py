@@ -355,6 +355,28 @@ def test_a_second_server_cannot_share_the_port_of_the_first(serve: Callable[...,
         launch({}, port=server.port)
 
 
+def test_too_few_files_name_the_limit_and_the_remedy() -> None:
+    options = json.dumps({"settings": {"folder": "."}, "port": free_port()})
+    limited = f"import resource, runpy, sys; sys.argv[1:] = [{options!r}]\n"
+    limited += "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n"
+    limited += f"runpy.run_path({str(APP)!r}, run_name='__main__')"
+
+    found = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, timeout=60, check=False)
+
+    assert found.returncode == 1
+    assert found.stderr == (
+        "error: This process may have 20 files open, and a server needs 64: raise the limit, as with `ulimit -n 1024` "
+        "in the shell that starts it, or LimitNOFILE= for systemd.\n"
+    )
+
+
+def test_workers_that_may_start_no_thread_say_so(serve: Callable[..., Server]) -> None:
+    code, errors = serve(settings={"failure": "threads"}).outcome()
+    assert code == 1
+    assert "ulimit -u" in errors
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_a_port_that_is_none_is_refused(port: int) -> None:
     with pytest.raises(LaunchError, match=f"Port {port} cannot be served.*--port"):
