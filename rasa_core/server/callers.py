@@ -190,14 +190,12 @@ def check_link(cors: Cors, environ: dict[str, Any]) -> None:
     origin = f"{scheme}://{_end_of_host.split(rest, 1)[0]}" if separator else ""
     if cors.admits(origin) or (origin and _is_own(origin, environ.get("HTTP_HOST", ""))):
         return
-    raise (
-        _refused(origin)
-        if origin
-        else HttpError(
-            403,
-            "a browser may not talk to the bot with GET here, since it does not say which page asks for it. Send a POST, "
-            "or start the server with a token.",
-        )
+    if origin:
+        raise _refused(origin)
+    raise HttpError(
+        403,
+        "a browser may not talk to the bot with GET here, since it does not say which page asks for it. Send a POST, "
+        "or start the server with a token.",
     )
 
 
