@@ -16,8 +16,6 @@ from rasa_core.checks import Finding, finding
 from rasa_core.checks.said import check_keys, check_said
 from rasa_core.domain import Domain
 from rasa_core.events import (
-    ACTION_LISTEN_NAME,
-    ActionExecuted,
     ActionReverted,
     ConversationPaused,
     Event,
@@ -31,6 +29,7 @@ from rasa_core.slots import CategoricalSlot
 from rasa_core.stories.builder import names_in
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, STORY_START, StoryStep, order_checkpoints
 from rasa_core.support.places import Place
+from rasa_core.trackers.event_log import is_listening
 
 Steps = Sequence[StoryStep]
 Edges = dict[str, dict[str, StoryStep]]
@@ -127,8 +126,7 @@ def check_loops(steps: Steps) -> Iterator[Finding]:
 
 
 def _ends_turn(event: Event) -> bool:
-    is_listening = isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
-    return is_listening or isinstance(event, _LETS_THE_USER_SPEAK)
+    return is_listening(event) or isinstance(event, _LETS_THE_USER_SPEAK)
 
 
 # -- the same twice

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import click
 
 INTERRUPTED: Final = 130
 """What a shell gives for a program that SIGINT has ended."""
@@ -30,8 +34,27 @@ def _run(module: str, name: str, *, is_old: bool = False, **options: Any) -> Non
     try:
         command = getattr(import_module(f"{__name__}.{module}"), name)
         if is_old and hasattr(command, "params"):
-            options["args"] = import_module(f"{__name__}.beginnings").with_whole_flags(command, sys.argv[1:])
+            options["args"] = with_whole_flags(command, sys.argv[1:])
         command(**options)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         sys.exit(INTERRUPTED)
+
+
+def with_whole_flags(command: click.Command, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the whole name of each long flag of which only a beginning is written, as 0.9 took it.
+
+    What begins several flags, or none, stays as it is, and the command tells what is wrong with it.
+    """
+    flags = [name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [*(_whole(argument, flags) for argument in arguments[:end]), *arguments[end:]]
+
+
+def _whole(argument: str, flags: Sequence[str]) -> str:
+    name, equals, value = argument.partition("=")
+    if not name.startswith("--") or name in flags:
+        return argument
+    # The names of those days have no dash inside: newer flags make no beginning ambiguous that was none.
+    meant = [flag for flag in dict.fromkeys(flags) if flag.startswith(name) and "-" not in flag[2:]]
+    return f"{meant[0]}{equals}{value}" if len(meant) == 1 else argument

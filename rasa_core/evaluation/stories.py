@@ -24,7 +24,6 @@ from rasa_core.evaluation.predictor import Predictor, predicted
 from rasa_core.evaluation.story_messages import ParsesText, has_words, understood
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import (
-    ACTION_LISTEN_NAME,
     ActionExecuted,
     Event,
     Restarted,
@@ -40,7 +39,7 @@ from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.places import Place
 from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.trackers.event_log import story_lines
+from rasa_core.trackers.event_log import is_listening, story_lines
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -183,13 +182,9 @@ def _implied(events: Sequence[Event], sources: Sequence[Place | None]) -> set[in
         elif isinstance(event, SlotSet):
             if source is not None and source is said_at:  # Of the same line, an entity has set it.
                 found.add(place)
-        elif _is_listening(event) and (following is None or isinstance(following, UserUttered)):
+        elif is_listening(event) and (following is None or isinstance(following, UserUttered)):
             found.add(place)
     return found
-
-
-def _is_listening(event: Event) -> bool:
-    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
 @dataclass(frozen=True)

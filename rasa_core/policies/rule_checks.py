@@ -12,6 +12,7 @@ from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import is_listening
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -129,7 +130,7 @@ def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> l
     steps: list[tuple[Event, Place]] = list(rule.steps)
     last = steps[-1][0] if steps else None
     listening = ActionExecuted(ACTION_LISTEN_NAME)
-    if rule.waits and last is not None and not _listens(last):
+    if rule.waits and last is not None and not is_listening(last):
         # A rule waits for the user at its end, unless it says otherwise.
         steps.append((listening, steps[-1][1]))
     for number in _later_messages(steps):  # It waits before each of them, too.
@@ -160,11 +161,7 @@ def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> l
 def _later_messages(steps: Sequence[tuple[Event, Place]]) -> list[int]:
     """Return where the messages of a rule are, but for the first and those after a listening; the last first."""
     messages = [number for number, (event, _) in enumerate(steps) if isinstance(event, UserUttered)]
-    return [number for number in messages[:0:-1] if not _listens(steps[number - 1][0])]
-
-
-def _listens(event: Event) -> bool:
-    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
+    return [number for number in messages[:0:-1] if not is_listening(steps[number - 1][0])]
 
 
 def _told(policy: Decides, decision: Any) -> str:

@@ -19,6 +19,7 @@ from rasa_core.history import FAILED, RasaVocabulary, State
 from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.places import Place
+from rasa_core.trackers.event_log import is_listening
 
 Asked = tuple[tuple[str, float], ...]
 Key = tuple[Asked, ...]
@@ -182,7 +183,7 @@ class Compiler:
                 moment.failed, predicts = event.error is not None, True
             else:
                 self._take(event, moment)
-        ends_listening = rule.steps and _is_listening(rule.steps[-1][0])
+        ends_listening = rule.steps and is_listening(rule.steps[-1][0])
         if rule.waits and moment.previous is not None and not ends_listening:
             act(ACTION_LISTEN_NAME, rule.steps[-1][1])
         return found
@@ -246,10 +247,6 @@ class Compiler:
 
     def _is_featurized(self, name: str) -> bool:
         return name in self._slots and self._slots[name].has_features()
-
-
-def _is_listening(event: Event) -> bool:
-    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
 class LoopInterruptions:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rasa_core import _legacy
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.events import ACTION_LISTEN_NAME, Event
 from rasa_core.events.base import as_story
 from rasa_core.exceptions import StoryParseError
 from rasa_core.slots import Slot
 from rasa_core.support.places import Place
-from rasa_core.trackers.event_log import story_lines, story_text
+from rasa_core.trackers.event_log import is_listening, story_lines, story_text
 
 STORY_START: Final = "STORY_START"
 STORY_END: Final = None
@@ -235,7 +235,7 @@ class Story:
     @classmethod
     def from_events(cls, events: Iterable[Event], story_name: str | None = None) -> Story:
         """Make a story of one step from the events of a conversation; listening is implied and left out."""
-        told = [event for event in events if not _is_listening(event)]
+        told = [event for event in events if not is_listening(event)]
         name = story_name if story_name is not None else story_text(told).partition("\n")[0].removeprefix("## ")
         return cls([StoryStep(name, events=tuple(told))], name)
 
@@ -261,15 +261,11 @@ def _event_lines(events: Iterable[Event]) -> list[str]:
     """Return the lines of events as a story has them; listening that is said there, not implied, stays."""
     lines = []
     for event in events:
-        if _is_listening(event):
+        if is_listening(event):
             lines.append(f"    - {ACTION_LISTEN_NAME}")
         else:
             lines += story_lines([event])
     return lines
-
-
-def _is_listening(event: Event) -> bool:
-    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
 def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], frozenset[tuple[str, str]]]:

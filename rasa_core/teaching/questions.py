@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, UserUttered
+from rasa_core.events import ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import RasaCoreError, did_you_mean
+from rasa_core.trackers.event_log import is_listening
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -163,12 +164,7 @@ def last_turns(events: Sequence[Event], turns: int) -> list[Event]:
     """Return what the user said in the last `turns`, and what came of it; listening goes without saying."""
     starts = [index for index, event in enumerate(events) if isinstance(event, UserUttered)]
     first = starts[-turns] if len(starts) >= turns else 0
-    return [
-        event
-        for event in events[first:]
-        if event.as_story_string() is not None
-        and not (isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME)
-    ]
+    return [event for event in events[first:] if event.as_story_string() is not None and not is_listening(event)]
 
 
 def _line(event: Event) -> str:

@@ -260,14 +260,18 @@ class _Left:
     def _listened_last(self, events: Sequence[Event]) -> bool:
         if not self._actions:
             return False
-        action = events[self.positions[self._actions[-1]]]
-        return isinstance(action, ActionExecuted) and action.action_name == ACTION_LISTEN_NAME
+        return is_listening(events[self.positions[self._actions[-1]]])
 
     def _cut(self, start: int) -> None:
         del self.positions[start:]
         for marks in (self._messages, self._actions):
             while marks and marks[-1] >= start:
                 marks.pop()
+
+
+def is_listening(event: Event) -> bool:
+    """Tell whether an event is that the bot began to listen, and not another action or no action at all."""
+    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
 def story_lines(events: Iterable[Event]) -> list[str]:
@@ -277,7 +281,7 @@ def story_lines(events: Iterable[Event]) -> list[str]:
     """
     lines = []
     for event in events:
-        if isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME:
+        if is_listening(event):
             continue
         text = event.as_story_string()
         if text is not None:

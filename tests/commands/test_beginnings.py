@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from rasa_core.commands import console_module, evaluate, train, visualize
-from rasa_core.commands.beginnings import with_whole_flags
+from rasa_core.commands import console_module, evaluate, train, visualize, with_whole_flags
 
 
 @pytest.mark.parametrize(
