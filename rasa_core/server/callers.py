@@ -90,6 +90,11 @@ def hosts_of(listening_on: str) -> tuple[str, ...]:
     return ("localhost", listening_on, *own)
 
 
+_READ_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-ID"
+_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_LONGEST_NAMES: Final = 2000  # Characters.
+
+
 class Cors:
     """Which web pages may call the server from a browser: those of the given origins, and no others.
 
@@ -122,7 +127,10 @@ class Cors:
         """Return the further headers for a browser that asks, before a request, whether it may send it."""
         if self.admits(environ.get("HTTP_ORIGIN", "")) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             yield "Access-Control-Allow-Methods", methods
-            yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-ID"
+            # Pages send headers of their own, such as X-Requested-With, which the server does not look at.
+            asked = _NAME.findall(environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")[:_LONGEST_NAMES])
+            more = [name for name in asked if name.lower() not in _READ_HEADERS.lower()]
+            yield "Access-Control-Allow-Headers", ", ".join([_READ_HEADERS, *more])
             yield "Access-Control-Max-Age", "600"  # Seconds that a browser need not ask again.
 
 

@@ -75,6 +75,21 @@ def test_browser_is_told_what_a_page_may_send(client_with: Callable[..., Client]
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("x-requested-with, cache-control,content-type", ["x-requested-with", "cache-control"]),
+        ("X-App\u00e9 (bad), *", ["X-App", "bad", "*"]),
+        ("", []),
+    ],
+)
+def test_a_page_may_send_headers_of_its_own(client_with: Callable[..., Client], asked: str, told: list[str]) -> None:
+    headers = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked}
+    response = client_with(cors_origins=[PAGE]).options("/conversations/x/parse", headers=headers)
+
+    assert response.headers["Access-Control-Allow-Headers"].split(", ")[5:] == told
+
+
 def test_browser_is_told_nothing_for_another_page(client_with: Callable[..., Client]) -> None:
     response = preflight(client_with(cors_origins=[PAGE]), "https://evil.example")
 
