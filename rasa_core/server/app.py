@@ -28,8 +28,6 @@ from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.serving import run_simple
-from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from rasa_core.actions.nlg import NlgServer
@@ -39,6 +37,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, probes, rasa3
 from rasa_core.server.api import routes as docs
 from rasa_core.server.callers import ANY, Cors, check_link, check_page, host_check, hosts_of, unknown_host
+from rasa_core.server.flask_names import FlaskNames
 from rasa_core.server.guards import Guard
 from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.logs import AccessLog, access_logger, level_number, log_to_console, log_to_file
@@ -73,7 +72,7 @@ _READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET ca
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
 
 
-class ServerApp:
+class ServerApp(FlaskNames):
     """The application; `create_app` makes it.
 
     Parameters
@@ -114,7 +113,7 @@ class ServerApp:
             model.watch_store(self.metrics.committed)
         self.housekeeper = Housekeeper(model, settings.retention, weakref.ref(self))
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as PEP 3333 has it."""
         status, headers, body = self.receive(environ).answer()
         start_response(_STATUS_LINES[status], headers)
@@ -128,15 +127,10 @@ class ServerApp:
             self.housekeeper.start()
         return Visit(self, environ)
 
-    def test_client(self) -> Client:
-        """Return a client that asks this application without a network, Werkzeug's, as Flask's applications have it."""
-        return Client(self)
-
-    def run(self, host: str = "127.0.0.1", port: int = 5005, **options: Any) -> None:
-        """Serve with Werkzeug's server, to try something out; `options` are those of `werkzeug.serving.run_simple`."""
+    def serving_on(self, host: str) -> None:
+        """Hear where `run` will serve, so that other names are refused if none were given."""
         if self._hosts_are_open:  # As an application of a site it left them open; now it is the site.
             self._is_known_host = host_check(hosts_of(host))
-        run_simple(host, port, self, **{"threaded": True, **options})
 
     def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
         """Log a request, and count it."""

@@ -205,10 +205,42 @@ def test_application_has_the_client_that_flask_gave_it(agent: Agent) -> None:
     assert response.get_json()["next_action"] == "utter_greet"
 
 
+def test_application_takes_what_the_tests_and_the_middleware_of_flask_programs_do_with_it(agent: Agent) -> None:
+    app: Any = create_app(agent)
+    seen: list[str] = []
+    app.config["TESTING"] = app.testing = True
+    app.config.update(JSON_SORT_KEYS=False)
+    inner = app.wsgi_app
+
+    def middleware(environ: dict[str, Any], start_response: Any) -> Any:
+        seen.append(environ["PATH_INFO"])
+        return inner(environ, start_response)
+
+    app.wsgi_app = middleware
+
+    with app.app_context(), app.test_client(use_cookies=False) as client:
+        assert client.get("/version").status_code == 200
+    app.logger.info("%s is tested", app.name)
+    assert seen == ["/version"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (name, "Mount it below a site of your own")
+        for name in ("route", "before_request", "register_blueprint", "url_map")
+    ]
+    + [("rout", "'ServerApp' object has no attribute 'rout'")],
+)
+def test_of_what_flask_had_besides_the_application_says_what_to_do(agent: Agent, name: str, told: str) -> None:
+    with pytest.raises(AttributeError, match=told):
+        getattr(create_app(agent), name)
+
+
 def test_application_runs_by_itself(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    code = f"from server_bot import make_app; make_app().run('127.0.0.1', {port})"
+    code = f"from server_bot import make_app; make_app().run(port='{port}', debug=False)"
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
     with subprocess.Popen(
         [sys.executable, "-u", "-c", code], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True
