@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rasa_core.actions.action import ActionListen
+from rasa_core.domain import Domain
 from rasa_core.events import (
     ActionExecuted,
     BotUttered,
@@ -15,6 +16,9 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import EventError
 from rasa_core.slots import TextSlot
+from rasa_core.stories.generator import TrainingDataGenerator
+from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.stories.steps import StoryGraph
 from rasa_core.trackers import DialogueStateTracker
 
 
@@ -107,3 +111,22 @@ def test_an_event_changes_a_tracker_by_the_names_of_old() -> None:
     assert tracker.follow_up_action == "action_listen"
     tracker.update(Emptied())
     assert (tracker.get_slot("name"), tracker.is_paused()) == (None, True)
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_event_of_a_story_changes_the_slots_of_no_other_conversation() -> None:
+    class Emptied(Event):
+        type_name = "emptied"
+
+        def apply_to(self, tracker: Any) -> None:
+            tracker._reset_slots()
+
+    domain = Domain.from_yaml("intents: [go]\nslots: {city: {type: text}}\nactions: [a]\naction_factory: remote")
+    text = '## s\n* go\n- slot{"city": "Oslo"}\n> c\n\n## x\n> c\n- emptied\n- a\n\n## y\n> c\n- a\n'
+    graph = StoryGraph(StoryFileReader(domain).process_lines(text.split("\n")))
+    trackers = TrainingDataGenerator(graph, domain, augmentation_factor=0).generate()
+    assert sorted((len(one.events), one.get_slot("city")) for one in trackers) == [(5, "Oslo"), (6, None)]
+    assert [one.last_states(2)[-2].get("slot_city_0") for one in sorted(trackers, key=lambda one: len(one.events))] == [
+        1.0,
+        None,
+    ]

@@ -192,8 +192,12 @@ class ConversationState:
             slot.reset()
         self._state = None
 
-    _set_slot, _reset_slots = _on_slot, _on_reset_slots
-    """Their names in 0.9, which the `apply_to` of users' own events calls."""
+    # The names of these two in 0.9, which the `apply_to` of users' own events calls; training trackers have their own.
+    def _set_slot(self, key: str, value: Any) -> None:
+        self._on_slot(key, value)
+
+    def _reset_slots(self) -> None:
+        self._on_reset_slots()
 
     # -- questions
 
