@@ -246,7 +246,7 @@ class TestPause:
     def test_resuming_goes_on(self, paused) -> None:
         paused.parse(ITALIAN)
         paused.next(None, ConversationResumed())
-        assert paused.parse("/bye")["next_action"] is not None
+        assert paused.parse("/bye")["next_action"] == "utter_bye"
 
     def test_a_restart_wakes_the_bot(self, paused) -> None:
         assert paused.parse("/restart")["next_action"] == "action_restart"

@@ -208,13 +208,7 @@ def command(
     second form; a project has its own.
     """
     start_log(verbose, debug)
-    # As Rasa Core 0.13 called the two ways of training.
-    if (
-        project is not None
-        and str(project) in ("default", "interactive")
-        and options["domain"]
-        and not project.exists()
-    ):
+    if project is not None and str(project) in _WAYS and options["domain"] and not project.exists():
         options["online"], project = options["online"] or str(project) == "interactive", None
     if project is not None:
         _train_project(project, force, imports, options)

@@ -48,7 +48,7 @@ def test_no_more_messages_are_read_than_wanted(dialogue: Path, limit: int | None
 def test_answers_go_to_the_given_channel(dialogue: Path) -> None:
     channel = CollectingOutputChannel()
 
-    assert all(message.output_channel is channel for message in read(dialogue, output_channel=channel))
+    assert [message.output_channel for message in read(dialogue, output_channel=channel)] == [channel] * 4
 
 
 def test_a_missing_file_is_told_as_one(tmp_path: Path) -> None:
