@@ -12,7 +12,7 @@ from typing import Any, Self
 from rasa_core import _legacy
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
-from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
+from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage, handle_channels
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
@@ -327,7 +327,8 @@ class Agent:
         processor = self.turns(message_preprocessor)
         return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
 
-    handle_text = handle_message  # As Rasa Core 0.11 calls it.
+    handle_text = handle_message  # As Rasa Core 0.11 calls it, and this:
+    handle_channels = handle_channels
 
     def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
         """Handle the messages of a channel until it ends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rasa_core import _later
 from rasa_core.commands import console_module
 
 if __name__ == "__main__":
@@ -53,3 +54,6 @@ def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
 def create_argument_parser() -> argparse.ArgumentParser:
     """Return a parser for the flags of the command."""
     return argument_parser(command)
+
+
+__getattr__ = _later.of_module(__name__)

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from rasa_core import _legacy
+from rasa_core import _later, _legacy
 from rasa_core.agent import Agent
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.run import command, create_input_channel, main, talk_on
@@ -50,3 +50,6 @@ def serve_application(
 def create_argument_parser() -> argparse.ArgumentParser:
     """Return a parser for the flags of the command."""
     return argument_parser(command)
+
+
+__getattr__ = _later.of_module(__name__)

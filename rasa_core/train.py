@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rasa_core import _later
 from rasa_core.commands import console_module
 
 if __name__ == "__main__":
@@ -22,3 +23,6 @@ __all__ = ["create_argument_parser", "interactive", "online", "train_dialogue_mo
 def create_argument_parser() -> argparse.ArgumentParser:
     """Return a parser for the flags of the command."""
     return argument_parser(command)
+
+
+__getattr__ = _later.of_module(__name__)

@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 from numpy.typing import DTypeLike, NDArray
 
+from rasa_core import _later
 from rasa_core.slots import class_from_path, dotted_path
 from rasa_core.support.folders import make_private
 from rasa_core.support.yaml_parts import YamlError, read_yaml
@@ -329,3 +330,6 @@ def configure_file_logging(loglevel: int | str, logfile: str | Path | None) -> N
         handler.setLevel(loglevel)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s  %(message)s"))
         logging.getLogger().addHandler(handler)
+
+
+__getattr__ = _later.of_module(__name__)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
+import flask
 import pytest
 from click.testing import CliRunner
 from launched_command import listens, until
 from programs import free_port
 
-from rasa_core import config
+from rasa_core import _later, config
 from rasa_core.agent import Agent
-from rasa_core.channels import CollectingOutputChannel
+from rasa_core.channels import CollectingOutputChannel, InputChannel, UserMessage
+from rasa_core.channels.file import FileInputChannel
 from rasa_core.commands.run import command
 from rasa_core.commands.train import command as train_command
 from rasa_core.commands.visualize import command as visualize_command
@@ -29,6 +32,7 @@ from rasa_core.policies.form_policy import FormPolicy
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.mapping_policy import MappingPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.policy import confidence_scores_for
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.policies.two_stage_fallback import TwoStageFallbackPolicy
 from rasa_core.training import interactive, online
@@ -42,6 +46,7 @@ templates:
   - Good day
 """
 STORIES: Final = "## a\n* greet\n - utter_greet\n\n## b\n* rain\n - action_rain\n"
+JSON: Final = {"Content-Type": "application/json"}
 ENDPOINTS: Final = "action_endpoint:\n  url: http://127.0.0.1:9/webhook\n"
 
 
@@ -54,7 +59,7 @@ def bot(folder: Path, **files: str) -> Path:
 PROGRAM: Final = """
 import logging
 import rasa_core
-from rasa_core import config
+from rasa_core import _later, config
 from rasa_core.agent import Agent
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy
@@ -189,6 +194,104 @@ def test_interactive_training(
 def test_what_to_do_without_a_connector(name: str) -> None:
     with pytest.raises(ImportError, match=rf"rasa_core\.channels\.{name}: the connector is left out\. Write an Input"):
         importlib.import_module(f"rasa_core.channels.{name}")
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("nlg", "They stand in the domain"),
+        ("nlg.template", "They stand in the domain"),
+        ("broker", r"Agent\(\.\.\.\)\.on_commit is called"),
+        ("cli", "or rasa-core --help"),
+        ("test", "use rasa_core.evaluate"),
+        ("channels.callback", "POST /webhooks/rest/webhook"),
+        ("channels.socketio", "POST /webhooks/rest/webhook"),
+        ("channels.rocketchat", "the connector is left out"),
+        ("channels.botframework", "the connector is left out"),
+        ("channels.hangouts", "the connector is left out"),
+    ],
+)
+def test_what_to_do_without_a_module(module: str, told: str) -> None:
+    with pytest.raises(ImportError, match=told):
+        importlib.import_module(f"rasa_core.{module}")
+
+
+def test_what_to_do_without_a_name() -> None:
+    for path, told in _later._NAMES.items():
+        module, _, name = path.rpartition(".")
+        with pytest.raises(ImportError, match=f"^{re.escape(f'rasa_core.{path} is not here: {told}')}"):
+            exec(f"from rasa_core.{module} import {name}", {})
+        with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
+            exec(f"from rasa_core.{module} import nonsense", {})
+
+
+NAMES: Final = """
+rasa_core.actions.action: ACTION_DEFAULT_FALLBACK_NAME
+rasa_core.channels.channel: CollectingOutputChannel
+rasa_core.constants: DEFAULT_REQUEST_TIMEOUT DEFAULT_SERVER_PORT REQUESTED_SLOT
+rasa_core.domain: InvalidDomain
+rasa_core.policies: EmbeddingPolicy FormPolicy MappingPolicy TwoStageFallbackPolicy
+rasa_core.training.generator: TrackerWithCachedStates
+"""
+
+
+def test_names_that_stand_for_something() -> None:
+    for line in NAMES.strip().splitlines():
+        module, names = line.split(": ")
+        assert [name for name in names.split() if not hasattr(importlib.import_module(module), name)] == []
+
+
+def test_the_scores_of_a_policy_that_is_sure_of_one_action() -> None:
+    domain = Domain.from_yaml("intents: [hi]\ntemplates: {utter_hi: [hi]}\nactions: [utter_hi]")
+    assert confidence_scores_for("utter_hi", 0.7, domain) == [0.0, 0.0, 0.7]
+
+
+class Page(InputChannel):
+    """A channel as Rasa Core 0.11 had them."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "page"
+
+    def blueprint(self, on_new_message: Any) -> Any:
+        page = flask.Blueprint("page", __name__)
+
+        @page.route("/webhook", methods=["POST"])
+        def receive() -> Any:
+            answers = CollectingOutputChannel()
+            on_new_message(UserMessage(flask.request.get_json()["message"], answers, "anna"))
+            return flask.jsonify(answers.messages)
+
+        return page
+
+
+def test_channels_with_pages_are_served_below_their_names(tmp_path: Path) -> None:
+    agent = Agent(
+        str(bot(tmp_path) / "weather_domain.yml"), [MemoizationPolicy()], action_endpoint="http://127.0.0.1:9"
+    )
+    agent.train(agent.load_data(tmp_path / "stories.md"))
+    port = free_port()
+
+    agent.handle_channels([Page()], http_port=port, serve_forever=False)
+
+    until(lambda: listens(port))
+    request = Request(f"http://127.0.0.1:{port}/webhooks/page/webhook", b'{"message": "/greet"}', JSON)
+    with urlopen(request) as response:
+        assert json.load(response) == [{"recipient_id": "anna", "text": "Good day"}]
+
+
+def test_channels_without_pages_are_handled_until_they_end(tmp_path: Path) -> None:
+    agent = Agent(
+        str(bot(tmp_path) / "weather_domain.yml"), [MemoizationPolicy()], action_endpoint="http://127.0.0.1:9"
+    )
+    agent.train(agent.load_data(tmp_path / "stories.md"))
+    (tmp_path / "said").write_text("/greet\n", encoding="utf-8")
+    heard = [CollectingOutputChannel(), CollectingOutputChannel()]
+
+    agent.handle_channels(FileInputChannel(str(tmp_path / "said"), heard[0]))
+    agent.handle_channels([FileInputChannel(str(tmp_path / "said"), one) for one in heard])
+
+    assert [len(one.messages) for one in heard] == [2, 1]
 
 
 def test_what_to_do_without_scikit_learn() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from rasa_core import _later
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, Restarted
 from rasa_core.exceptions import RemoteActionError
 from rasa_core.trackers import DialogueStateTracker
 
+ACTION_DEFAULT_FALLBACK_NAME = "action_default_fallback"
+"""As Rasa Core 0.11 calls what `FallbackPolicy` chooses; here any action may be that."""
+
 __all__ = [
+    "ACTION_DEFAULT_FALLBACK_NAME",
     "ACTION_LISTEN_NAME",
     "ACTION_RESTART_NAME",
     "Action",
@@ -109,3 +114,6 @@ class RemoteAction(Action):
             f"the action {self._name!r} lives in your own code and cannot run here: "
             "send the message with parse, run the action, and report it with continue."
         )
+
+
+__getattr__ = _later.of_module(__name__)

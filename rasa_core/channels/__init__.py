@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rasa_core import _later
 from rasa_core.channels.channel import HttpInputChannel as HttpInputChannel
 from rasa_core.channels.channel import HttpInputComponent as HttpInputComponent
 from rasa_core.channels.channel import InputChannel as InputChannel
@@ -17,3 +18,6 @@ __all__ = [
     "OutputChannel",
     "UserMessage",
 ]
+
+
+__getattr__ = _later.of_module(__name__)

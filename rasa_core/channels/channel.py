@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from threading import Thread
 from typing import Any, ClassVar
+
+from rasa_core import _later
 
 MessageHandler = Callable[["UserMessage"], object]
 
@@ -173,6 +176,51 @@ class HttpInputChannel(InputChannel):
         self.create_app(message_handler).run(self.host, self.http_port, threaded=True)
 
 
+class _NamedPages(HttpInputChannel):
+    """Channels of Rasa Core 0.10 and later, each of which has a blueprint and a name."""
+
+    def create_app(self, message_handler: MessageHandler) -> Any:
+        app = import_flask().Flask("rasa_core.channels")
+        for channel in self.http_components:
+            name = getattr(channel, "name", type(channel).__name__.lower())
+            page = f"{self.url_prefix}{name() if callable(name) else name}"
+            app.register_blueprint(channel.blueprint(message_handler), url_prefix=page)
+        return app
+
+
+def handle_channels(
+    agent: Any,
+    channels: Iterable[InputChannel] | InputChannel,
+    http_port: int = 5005,
+    serve_forever: bool = True,
+    route: str = "/webhooks/",
+) -> list[Thread]:
+    """Handle the messages of channels, as programs for Rasa Core 0.10 and later ask an agent to.
+
+    Parameters
+    ----------
+    agent
+        What has ``handle_channel``.
+    channels
+        Those with a method ``blueprint`` are served with Flask at `http_port`, each below `route` and its name.
+    serve_forever
+        Whether to return when all have ended, and not at once.
+    """
+    given: list[Any] = [channels] if isinstance(channels, InputChannel) else list(channels)
+    over_http = [one for one in given if hasattr(one, "blueprint")]
+    ways = [one for one in given if one not in over_http]
+    if over_http:
+        ways.append(_NamedPages(http_port, route, *over_http))
+    if serve_forever and len(ways) == 1:
+        agent.handle_channel(ways.pop())
+    threads = [Thread(target=agent.handle_channel, args=[way], daemon=True) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads if serve_forever else ():
+        thread.join()
+    return threads
+
+
 def import_flask() -> Any:
     """Return the module ``flask``.
 
@@ -194,3 +242,10 @@ def left_out(connector: str) -> ImportError:
         "your own, or let a program that talks to the service send messages to POST /conversations/<id>/respond of "
         "rasa-core serve; docs/migration.rst has more."
     )
+
+
+def __getattr__(name: str) -> Any:
+    """Return what later versions had here."""
+    if name == "CollectingOutputChannel":
+        return importlib.import_module("rasa_core.channels.direct").CollectingOutputChannel
+    return _later.of_module(__name__)(name)

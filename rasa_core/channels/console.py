@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from rasa_core import _later
 from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
 from rasa_core.support.folders import make_private
 
@@ -147,3 +148,6 @@ class ConsoleInputChannel(InputChannel):
             return input("") if self.editor is None else self.editor.read(prompt)
         except (EOFError, KeyboardInterrupt):
             return None
+
+
+__getattr__ = _later.of_module(__name__)

@@ -46,6 +46,8 @@ from rasa_core.rasa3.slots import implied_slots, rasa_slot
 from rasa_core.slots import Slot, unfit_option
 from rasa_core.support.text_files import TextFileError, read_text
 
+InvalidDomain = DomainError  # As Rasa Core 0.13 calls it.
+
 
 class _DefaultActions:
     """The list of 0.9, of objects that stand above the domain; made when it is asked for."""

@@ -34,8 +34,11 @@ __all__ = [
 # Loaded one by one, so that a server which serves no network does not load what networks need.
 _MODULES = {
     "AugmentedMemoizationPolicy": "augmented_memoization",
+    "EmbeddingPolicy": "embedding_policy",
     "FallbackPolicy": "fallback",
+    "FormPolicy": "form_policy",
     "KerasPolicy": "keras_policy",
+    "MappingPolicy": "mapping_policy",
     "MemoizationPolicy": "memoization",
     "NGramPolicy": "ngram",
     "Policy": "policy",
@@ -46,6 +49,7 @@ _MODULES = {
     "RasaTwoStageFallbackPolicy": "rasa2",
     "RulePolicy": "rules",
     "SimplePolicyEnsemble": "ensemble",
+    "TwoStageFallbackPolicy": "two_stage_fallback",
 }
 
 

@@ -358,3 +358,10 @@ def _checked(tracker: object) -> DialogueStateTracker:
     if not isinstance(tracker, DialogueStateTracker):
         raise ValueError(f"train takes trackers, not {type(tracker).__name__}: agent.train(agent.load_data(path)).")
     return tracker
+
+
+def confidence_scores_for(action_name: str, value: float, domain: Domain) -> list[float]:
+    """Return what a policy predicts that is sure of one action, as Rasa Core 0.12 has it for policies of one's own."""
+    scores = [0.0] * domain.num_actions
+    scores[domain.index_for_action(action_name)] = value
+    return scores

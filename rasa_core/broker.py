@@ -1,0 +1,7 @@
+"""``rasa_core.broker`` of later versions, which is left out; to import it says what to do."""
+
+from __future__ import annotations
+
+from rasa_core import _later
+
+raise _later.left_out("broker")
