@@ -34,10 +34,16 @@ def each_of(
             yield name, list(tracker.events)
 
 
-def each_readable(store: TrackerStore, names: Sequence[str], longest: int | None = None) -> Iterator[list[Event]]:
-    """Yield the events of conversations, without one of which a row holds no event, which is told to the log."""
+def each_readable(store: TrackerStore, names: Sequence[str], most: int) -> Iterator[list[Event]]:
+    """Yield the events of conversations, without one of which a row holds no event, which is told to the log.
+
+    Those with which there would be more than `most` events in all are left out, too.
+    """
+    left = most
     for name in names:
         try:
-            yield from (events for _, events in each_of(store, [name], longest))
+            for _, events in each_of(store, [name], left):
+                left -= len(events)
+                yield events
         except RowError as error:
             logger.warning("a conversation is left out: %s", error)

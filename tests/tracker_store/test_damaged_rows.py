@@ -57,7 +57,7 @@ def test_all_others_are_found(store: EventLogStore, tmp_path: Path) -> None:
 
 
 def test_the_others_are_read(store: EventLogStore, caplog: pytest.LogCaptureFixture) -> None:
-    assert [len(events) for events in each_readable(store, ["ada", "bob", "ada"])] == [1, 1]
+    assert [len(events) for events in each_readable(store, ["ada", "bob", "ada"], 10)] == [1, 1]
     assert "a conversation is left out: row 1 of the log of conversation 'bob'" in caplog.text
 
 

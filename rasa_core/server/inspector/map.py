@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ class Maps:
             told["way"] = made.way(list(read_whole(agent, name).events))
         if last is not None:
             names = list(newest(agent.tracker_store, last, list))
-            told["coverage"] = made.coverage(each_readable(agent.tracker_store, names, told_events.MOST_READ))
+            read, number = each_readable(agent.tracker_store, names, told_events.MOST_READ), count()
+            found = made.coverage(events for events, _ in zip(read, number, strict=False))
+            told["coverage"] = {**found, "left_out": len(names) - next(number)}
         return json_response(told)
 
     def lines(self, app: Serves, request: Request, sender_id: str) -> Response:

@@ -9,7 +9,7 @@ import pytest
 from inspector_bot import FORM_RULES, NLU, STORIES, agent_of, app_of, rasa_app_of, write_project
 from werkzeug.test import Client
 
-from rasa_core.server import create_app
+from rasa_core.server import create_app, told_events
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer
 from rasa_core.teaching.session import TeachingSession
@@ -264,6 +264,19 @@ class TestTheMap:
         assert told["coverage"]["conversations"] == 4
         assert told["coverage"]["inside"] == 3
         assert told["coverage"]["visits"][str(number)] == 2
+
+    def test_only_so_much_is_read_to_count_and_the_rest_is_told(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for sender in ("ada", "bert", "carl", "dora"):
+            say(client, "/greet", sender)
+        say(client, "/greet", "bert")
+        lengths = [len(client.get(at(name, "timeline")).json["events"]) for name in ("bert", "dora")]
+        monkeypatch.setattr(told_events, "MOST_READ", sum(lengths) + 1)
+
+        coverage = client.get("/inspector/map?last=10").json["coverage"]
+
+        assert (coverage["conversations"], coverage["left_out"]) == (2, 2)
 
     def test_a_step_of_it_has_lines(self, client: Client) -> None:
         told = client.get("/inspector/map").json

@@ -85,6 +85,7 @@ export async function open(view, {where, say}) {
     if (found.grouped) parts.push(t.grouped);
     if (found.left_out) parts.push(t.leftOut(found.left_out));
     if (found.coverage) parts.push(t.coverage(found.coverage.inside, found.coverage.conversations, percent(found.coverage.inside / Math.max(1, found.coverage.conversations))));
+    if (found.coverage?.left_out) parts.push(t.unread(found.coverage.left_out));
     if (found.way?.includes(null)) parts.push(t.leaves);
     told.textContent = parts.join(" ");
   }
