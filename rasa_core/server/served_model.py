@@ -177,7 +177,7 @@ class ServedModel:
                 loaded.append(agent)
 
             try:
-                with self._changing:
+                with self._changing, uploads.others_first():
                     replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
                     self._agent, self._stamp = loaded[0], _stamps(path)
             except _LOAD_ERRORS as error:
@@ -260,7 +260,8 @@ class ServedModel:
             path = self._required_path()
             stamps = _stamps(path)
             if stamps[0] is not None and stamps != self._stamp:
-                self._load_or_explain(path)
+                with uploads.others_first():
+                    self._load_or_explain(path)
         finally:
             self._changing.release()
 

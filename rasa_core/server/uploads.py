@@ -10,13 +10,16 @@ the model has to predict.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import shutil
 import stat
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
@@ -34,8 +37,9 @@ from rasa_core.trackers import DialogueStateTracker
 MAX_ARCHIVE = 256 * 1024 * 1024
 MAX_UNPACKED = 1024 * 1024 * 1024
 MAX_FILES = 1000
-MAX_TEXT = 256 * 1024 * 1024
-"""Bytes of all JSON and stories together: read, they take ten times as much."""
+MAX_TEXT = 32 * 1024 * 1024
+"""Bytes of all JSON and stories together: read, they take ten times as much memory, and no other thread of this process
+does anything while one of them is decoded, which takes half a second for so many."""
 MAX_DOMAIN = 1024 * 1024
 MAX_METADATA = 1024 * 1024
 MAX_RATIO: Final = 20
@@ -49,6 +53,9 @@ MAX_REMEMBERED: Final = 20_000_000
 """States in all endings of the histories that a memory knows, at most: one of 5 has endings of 10 in all."""
 """States that each conversation keeps for its next turn."""
 
+SWITCH_INTERVAL: Final = 0.0005
+"""Seconds until another thread of this process may go on, while a model is read."""
+
 _BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 _OF_A_MODEL: Final = (DOMAIN_NAME, STORIES_NAME, METADATA_NAME)
 _OF_A_POLICY: Final = frozenset(
@@ -59,6 +66,24 @@ _OF_A_POLICY: Final = frozenset(
 )
 """What the policies of this package write."""
 _TURNS: Final = "memorized_turns.json"
+
+
+@contextmanager
+def others_first() -> Iterator[None]:
+    """Let the other threads of this process go on as soon as they can, while a block reads much. Not for two at once.
+
+    A request gives up the lock of the interpreter several times, and waits for it an interval each. The collector of
+    cycles looks at all that was read again and again, to find none, which takes four times as long as reading it.
+    """
+    interval, collects = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        if collects:
+            gc.enable()
 
 
 def unpack(archive: IO[bytes], directory: Path) -> None:

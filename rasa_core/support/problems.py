@@ -16,6 +16,8 @@ Fate = Literal["same", "replaced", "left out"]
 UNKNOWN_KEY: Final = "left out, as such a key is unknown"
 """What is said of a key of a file that nothing reads, before the nearest that is known."""
 
+MOST_LOGGED: Final = 100
+"""How many warnings of one file are logged."""
 MOST_LISTED: Final = 10
 """How many errors an exception lists; whoever wants all gathers the problems."""
 
@@ -104,10 +106,12 @@ def errors_in(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def log_warnings(problems: Sequence[Problem], logger: logging.Logger) -> list[Problem]:
-    """Log the problems that are warnings; return the errors."""
-    for problem in problems:
-        if problem.severity == "warning":
-            logger.warning("%s", problem)
+    """Log the problems that are warnings, of very many the first and how many more there are; return the errors."""
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    for problem in warnings[:MOST_LOGGED]:
+        logger.warning("%s", problem)
+    if len(warnings) > MOST_LOGGED:
+        logger.warning("and %d more warnings", len(warnings) - MOST_LOGGED)
     return errors_in(problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import stat
@@ -274,6 +275,23 @@ def test_arrays_that_unpack_to_too_much_are_not_read(
     assert len(arrays) < 10_000
 
     refused(client, zipped({**sound, f"{TURNS}/training_turns.npz": arrays}), "bytes of arrays; of a zip file of")
+
+
+def test_others_come_first_while_a_model_is_read(client: Client, sound: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    check = uploads.check_predictions
+    monkeypatch.setattr(
+        uploads,
+        "check_predictions",
+        lambda *model: (seen.append((sys.getswitchinterval(), gc.isenabled())), check(*model)),
+    )
+    before = sys.getswitchinterval()
+
+    assert send(client, zipped(sound)).status_code == 200
+    refused(client, zipped({**sound, "domain.yml": b"["}), "domain.yml")
+
+    assert seen == [(uploads.SWITCH_INTERVAL, False)]
+    assert (sys.getswitchinterval(), gc.isenabled()) == (before, True)
 
 
 def test_little_that_was_sent_unpacks_to_little(client: Client, sound: Files, monkeypatch: pytest.MonkeyPatch) -> None:
