@@ -277,11 +277,18 @@ class ConversationIndex:
 
     def mark(self, sender_id: str, mark: Mark) -> None:
         """Write a mark into the store, and take it in."""
+        self.note(sender_id, mark)
+        self.read_again(sender_id, mark)
+
+    def note(self, sender_id: str, mark: Mark) -> None:
+        """Write a mark into the store, and show it, but for what it changes about the need of a person."""
         self.reviews.write(sender_id, mark)
         with self._changing() as connection:
             _put_mark(connection, sender_id, mark)
-        changed = Changed(sender_id, mark.version, mark.at)
-        self._take([changed])
+
+    def read_again(self, sender_id: str, mark: Mark) -> None:
+        """Find out what a mark changes about the need of a person, for which the conversation is read."""
+        self._take([Changed(sender_id, mark.version, mark.at)])
 
     # -- looking
 

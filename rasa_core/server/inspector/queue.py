@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import sqlite3
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +26,11 @@ from rasa_core.tracker_store.search import Search
 from rasa_core.tracker_store.search_index import ConversationIndex
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE: Final = 0.1  # seconds
+_MOMENT: Final = 1.0
+"""How many seconds an answer waits for the index: a single long conversation may take longer to be read."""
 _REST: Final = 10.0
 """How many times longer than it took to look for changes they are not looked for again, where that takes long."""
 
@@ -64,17 +72,21 @@ class Queue:
 
         One thread at a time does so: others would wait for the lock of the file, and their requests with them.
         """
-        with self._guard:
-            if self._worker is not None and self._worker.is_alive():
-                return
-        is_quick = index.effort < _PATIENCE
-        if is_quick and index.catch_up(_PATIENCE):
-            return
-        if not is_quick and time.monotonic() - index.looked < _REST * index.effort:
+        if index.effort >= _PATIENCE and time.monotonic() - index.looked < _REST * index.effort:
             return  # In a store that has to be read whole for it, looking must not take all of the processor.
-        with self._guard:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = started(_finish, "index", index)
+        until = time.monotonic() + _MOMENT
+        while (left := until - time.monotonic()) > 0:
+            with self._guard:
+                worker = self._worker
+                is_own = worker is None or not worker.is_alive()
+                if is_own:
+                    worker = self._worker = started(_finish, "index", index)
+            if worker is None:  # The system has no room for one more.
+                index.catch_up(_PATIENCE)
+                return
+            worker.join(left)
+            if is_own:  # What another request started may have looked before there was what this one is to list.
+                return
 
     def read_mark(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what somebody noted about a conversation."""
@@ -88,16 +100,32 @@ class Queue:
         if not version:
             raise HttpError(404, f"there is no conversation {sender_id!r}.")
         mark = Mark.from_json(takes.MARK.of(request), version)
-        self.index(app).mark(sender_id, mark)
+        index = self.index(app)
+        index.note(sender_id, mark)
+        reader = started(_read_again, "index", index, sender_id, mark)
+        if reader is not None:
+            reader.join(_MOMENT)
         return json_response(_marked(mark, version))
 
 
 def _finish(index: ConversationIndex) -> None:
-    try:
+    with _left_as_it_is():  # Whoever looks next tries again.
         while not index.catch_up(5.0):
             pass
-    except StoreError:  # The store cannot be reached now; whoever looks next tries again.
-        return
+
+
+@contextmanager
+def _left_as_it_is() -> Iterator[None]:
+    """Say in the log that the list is not brought up to date, where the store or the file of the index fails."""
+    try:
+        yield
+    except (StoreError, sqlite3.Error) as error:
+        logger.warning("the list of conversations stays as it is for now: %s", error)
+
+
+def _read_again(index: ConversationIndex, sender_id: str, mark: Mark) -> None:
+    with _left_as_it_is():  # The mark is noted; what else the list shows comes with the next change.
+        index.read_again(sender_id, mark)
 
 
 def _marked(mark: Mark, version: int) -> dict[str, Any]:

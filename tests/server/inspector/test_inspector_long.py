@@ -1,0 +1,68 @@
+"""The list where a conversation is so long that reading it takes more than a moment."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from inspector_bot import app_of, write_project
+from werkzeug.test import Client
+
+from rasa_core.server.inspector import queue
+from rasa_core.tracker_store import InMemoryTrackerStore
+
+
+class Slow(InMemoryTrackerStore):
+    """A store of which a log is read only when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.go.set()
+
+    def read_events(self, sender_id: str, start: int, end: int) -> list[str]:
+        if threading.current_thread().name == "index":
+            assert self.go.wait(20)
+        return super().read_events(sender_id, start, end)
+
+
+@pytest.fixture
+def store() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+def client(tmp_path: Path, store: Slow) -> Client:
+    client = Client(app_of(write_project(tmp_path / "concerts"), store))
+    assert client.post("/conversations/ada/say", json={"text": "/greet"}).status_code == 200
+    return client
+
+
+def test_the_list_comes_without_what_is_still_read(
+    client: Client, store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as hurried:
+        hurried.setattr(queue, "_MOMENT", 0.02)
+        store.go.clear()
+        early = client.get("/inspector/queue").json
+        again = client.get("/inspector/queue").json
+    store.go.set()
+
+    assert [(told["indexed"], told["total"]) for told in (early, again)] == [(0, 1)] * 2
+    assert client.get("/inspector/queue").json["indexed"] == 1
+
+
+def test_a_mark_is_noted_before_its_conversation_is_read(
+    client: Client, store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/inspector/queue")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(queue, "_MOMENT", 0.02)
+        store.go.clear()
+        answer = client.put("/conversations/ada/review", json={"reviewed": True, "note": "seen"})
+        listed = client.get("/inspector/queue?search=reviewed:yes").json
+    store.go.set()
+
+    assert answer.json["note"] == "seen"
+    assert [(one["sender_id"], one["note"]) for one in listed["conversations"]] == [("ada", "seen")]
