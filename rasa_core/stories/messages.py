@@ -219,7 +219,8 @@ def _meant(text: str) -> tuple[dict[str, Any], int] | None:
     ends = [found.end() for found in re.finditer("}", text)][:_DEEPEST_GUESS]
     for end, closing in [*((end, "") for end in ends), (len(text), "}")]:
         try:
-            node = yaml.compose(text[:end].translate(_STRAIGHT_QUOTES) + closing, Loader=yaml.BaseLoader)
+            node = yaml.compose(text[:end].translate(_STRAIGHT_QUOTES) + closing, Loader=_Loader)
+            assert node is not None  # Since the text begins with a brace.
             content = _plain(node)
         except (yaml.YAMLError, ValueError):
             continue
@@ -227,17 +228,26 @@ def _meant(text: str) -> tuple[dict[str, Any], int] | None:
     return None
 
 
-def _plain(node: yaml.Node | None) -> Any:
+class _Loader(yaml.BaseLoader):
+    """Makes nodes of text; of an alias, which nobody means here, and which a few lines could mean billions by, none."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("an alias is no value")
+        return super().compose_node(parent, index)
+
+
+def _plain(node: yaml.Node) -> Any:
     """Return the data of a YAML node; of what is not in quotes, the words of JSON and Python are no texts."""
     if isinstance(node, yaml.MappingNode):
         return dict(_pair(key, value) for key, value in node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item) for item in node.value]
-    if not isinstance(node, yaml.ScalarNode):
-        return ""
-    text = node.value
-    if node.style is not None:
-        return text
+    assert isinstance(node, yaml.ScalarNode)
+    return _unquoted(node.value) if node.style is None else node.value
+
+
+def _unquoted(text: str) -> Any:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     try:
@@ -255,4 +265,6 @@ def _pair(key: yaml.Node, value: yaml.Node) -> tuple[str, Any]:
     parted = _PAIR.fullmatch(key.value)
     if key.style is not None or parted is None:
         raise ValueError("a value is missing")
-    return parted[1].strip(), _plain(yaml.compose(parted[2], Loader=yaml.BaseLoader))
+    # Without quotes, a text is what it is, also where YAML sees a comment or a tag: {color=#fff}.
+    meant = parted[2].strip()
+    return parted[1].strip(), yaml.safe_load(meant) if meant.startswith(("'", '"')) else _unquoted(meant)

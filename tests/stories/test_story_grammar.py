@@ -401,6 +401,9 @@ def test_alternatives_may_be_of_the_old_format(read):
     assert names_and_values(second.events[0]) == [("city", "London")]
 
 
+_DOUBLED = ", ".join(f"x{number}: &x{number} [*x{number - 1}{f', *x{number - 1}' * 30}]" for number in range(1, 9))
+
+
 @pytest.mark.parametrize(
     ("line", "entities"),
     [
@@ -416,6 +419,11 @@ def test_alternatives_may_be_of_the_old_format(read):
         pytest.param('* inform{"city": 7,}', [("city", 7)], id="comma too many"),
         pytest.param('* inform{"city": "Rome"', [("city", "Rome")], id="no closing brace"),
         pytest.param('* inform{"city": ["a", None]}', [("city", "a")], id="list"),
+        pytest.param("* inform{city=#fff, name:&x}", [("city", "#fff"), ("name", "&x")], id="signs of YAML"),
+        pytest.param("* inform{city='it is', name=\"7\"}", [("city", "it is"), ("name", "7")], id="quotes behind ="),
+        pytest.param("* inform{[city]: Rome}", [], id="a list as a key"),
+        pytest.param("* inform{city: &a [*a]}", [], id="an alias inside of what it names"),
+        pytest.param(f"* inform{{city: &x0 [1], {_DOUBLED}}}", [], id="aliases that stand for millions"),
         pytest.param("* inform{", [], id="empty"),
     ],
 )
