@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Severity
+
+_PLACE: Final = re.compile(
+    r"^(?P<file>[^\n]*?\.(?:ya?ml|json|md|markdown)):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,23 @@ def finding(kind: str, severity: Severity, message: str, places: Iterable[Place 
 
 
 def _with_file(place: Place | None, has_column: bool) -> Place:
-    if place is None:
-        return Place("stories")
+    place = place or Place("stories")
     column = place.column if has_column else None
     return Place(place.file or "stories", place.line, place.name or None, column, place.note)
+
+
+def placed(line: str, elsewhere: str) -> tuple[Place, str]:
+    """Return the place with which a line of an error begins, or else that of the file or folder, and what follows."""
+    found = _PLACE.match(line)
+    if found is None:
+        return Place(elsewhere), line
+    return Place(found["file"], int(found["line"]), found["name"]), line[found.end() :]
+
+
+def finding_in(line: str, kind: str, elsewhere: str, severity: Severity = "error") -> Finding:
+    """Return what a line of an error says, at its place."""
+    place, message = placed(line, elsewhere)
+    return finding(kind, severity, message, [place])
 
 
 def in_order(findings: Iterable[Finding], first: str) -> list[Finding]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from rasa_core.checks import placed
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.reading import read_training_data
@@ -30,13 +31,15 @@ from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 EXIT_CODES: Final[dict[Fate, int]] = {"same": 0, "replaced": 1, "left out": 2}
 
-_PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
 _SDK: Final = re.compile(r"^(?:from|import) rasa_sdk\b", re.MULTILINE)
 _MODELS: Final = "models/*.tar.gz"
 
 
-def carried_over(files: RasaFiles) -> list[Note]:
-    """Return what becomes of each part of a project, in the order of files and lines; it raises no error of a file."""
+def carried_over(files: RasaFiles, nlu_files: Sequence[Path] = ()) -> list[Note]:
+    """Return what becomes of each part of a project, in the order of files and lines; it raises no error of a file.
+
+    The `nlu_files` are those of NLU data that are not in YAML of Rasa 2 or 3, which training reads too.
+    """
     found: list[Note] = []
     config, endpoints = _config_and_servers(files, found)
     domain: Domain | None = None
@@ -47,7 +50,12 @@ def carried_over(files: RasaFiles) -> list[Note]:
         found += _of_error("domain", str(error), files)
     left = f"left out: {UNREAD_DOMAIN}"
     found += [Note(Place(str(path), 1), "domain", "left out", left) for path in files.unread_domains]
-    found += [*_nlu(files), *_stories(files, domain, config), *_tests(files), *_code(files, domain, endpoints)]
+    found += [
+        *_nlu(files, nlu_files),
+        *_stories(files, domain, config),
+        *_tests(files),
+        *_code(files, domain, endpoints),
+    ]
     return sorted(found, key=lambda note: note.place.order)
 
 
@@ -59,11 +67,9 @@ def exit_code(notes: Iterable[Note]) -> int:
 def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
     """Yield a note for each line of an error, at the place with which it begins."""
     for line in text.splitlines():
-        match = _PLACE.match(line)
-        place = Place(str(files.folder)) if match is None else Place(match["file"], int(match["line"]))
-        message = line if match is None else line[match.end() :]
-        if match is not None and what.endswith(".yml"):
-            what = Path(match["file"]).name  # What reads one of them reads the others beside it.
+        place, message = placed(line, str(files.folder))
+        if place.line is not None and what.endswith(".yml"):
+            what = Path(str(place.file)).name  # What reads one of them reads the others beside it.
         yield Note(place, what, "left out", f"has to be changed first: {message.rstrip('.')}")
 
 
@@ -84,8 +90,8 @@ def _config_and_servers(files: RasaFiles, found: list[Note]) -> tuple[RasaConfig
     return config, endpoints
 
 
-def _nlu(files: RasaFiles) -> Iterator[Note]:
-    for file in dict.fromkeys(files.nlu_files):
+def _nlu(files: RasaFiles, others: Sequence[Path]) -> Iterator[Note]:
+    for file in dict.fromkeys([*files.nlu_files, *others]):
         try:
             data = read_training_data(file)
         except NLUDataError as error:

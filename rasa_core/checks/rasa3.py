@@ -26,12 +26,11 @@ Kind                       Severity   Meaning
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rasa_core.checks import Finding, finding, words_of_code
+from rasa_core.checks import Finding, finding, finding_in, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.rasa3_domain import check_domain_files
@@ -54,13 +53,12 @@ from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
 from rasa_core.support.places import Place
-from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
+from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem, Severity
 
 Contradictions = Callable[[RasaFiles, ReadStories, bool, bool], None]
 """Raises `ModelError` with a line for each rule that contradicts another, or a story, or that has more than one message
 of the user where that is an error."""
 
-_PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: ")
 _SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
 
 
@@ -90,7 +88,7 @@ def check_rasa(
     try:
         domain = files.domain
     except (DomainError, ModelError) as error:  # Without its names, everything would be unknown.
-        return [*found, *(_from_line("domain", line, files) for line in str(error).splitlines())]
+        return [*found, *(finding_in(line, "domain", str(files.folder)) for line in str(error).splitlines())]
     problems: list[Problem] = []
     read = files.read_stories(problems)
     found += map(_of_problem, problems)
@@ -137,9 +135,9 @@ def _of_rules(
         try:
             contradictions(files, read, rules.restrict_rules, compares)
         except RasaCoreError as error:
-            severity = "error" if compares == rules.check_for_contradictions else "warning"
+            severity: Severity = "error" if compares == rules.check_for_contradictions else "warning"
             for line in str(error).splitlines():
-                found.setdefault(line, _from_line("contradiction", line, files, severity))
+                found.setdefault(line, finding_in(line, "contradiction", str(files.folder), severity))
     return list(found.values())
 
 
@@ -150,7 +148,7 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
         try:
             config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=lenient)
         except ModelError as error:
-            found = [_from_line("configuration", line, files) for line in str(error).splitlines()]
+            found = [finding_in(line, "configuration", str(files.folder)) for line in str(error).splitlines()]
     found += _unknown_keys([*config.notes, *config.pipeline.notes] if config else ())
     for note in notes_of_imports(files.config_file):
         if note.fate != "same":
@@ -160,8 +158,8 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
         found += _unknown_keys(read_endpoints(files.folder).notes)
     except ModelError as error:
         # The machine that checks need not have the passwords of the one that serves.
-        severity = "warning" if "the environment has no variable" in str(error) else "error"
-        found.append(_from_line("endpoints", str(error), files, severity))
+        severity: Severity = "warning" if "the environment has no variable" in str(error) else "error"
+        found.append(finding_in(str(error), "endpoints", str(files.folder), severity))
     return found, config
 
 
@@ -201,14 +199,6 @@ def _stories(read: ReadStories, domain: Domain, max_history: int, problems: Sequ
     if not any(problem.severity == "error" for problem in problems):  # Else what is missing may be what was not read.
         yield from check_checkpoints(steps)
         yield from check_histories(steps, domain, max_history)
-
-
-def _from_line(kind: str, line: str, files: RasaFiles, severity: Any = "error") -> Finding:
-    """Return what an error says, at the place with which it begins."""
-    match = _PLACE.match(line)
-    if match is None:
-        return finding(kind, severity, line, [Place(str(files.folder))])
-    return finding(kind, severity, line[match.end() :], [Place(match["file"], int(match["line"]), match["name"])])
 
 
 def _forms(domain: Domain, parts: RasaParts) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from rasa_core.checks import Finding, finding, words_of_code
+from rasa_core.checks import Finding, finding, finding_in, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.checks.contradictions import LONGEST_HISTORY
 from rasa_core.checks.rasa3 import check_rasa
@@ -38,11 +37,9 @@ from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.training import contradictions
 from rasa_core.support.own_code import CONFIG_NAME
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Severity
 from rasa_core.support.text_files import TextFileError, read_text
 
 _SILENT = logging.NullHandler()
-_PLACE = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
 
 _EXAMPLES = """\b
 Examples:
@@ -148,7 +145,7 @@ def _findings(
     try:
         project.pipeline(ignores_own)
     except ModelError as error:
-        told = [_at_its_place("configuration", "error", line) for line in str(error).splitlines()]
+        told = [finding_in(line, "configuration", CONFIG_NAME) for line in str(error).splitlines()]
         found += [one for one in told if one not in found]  # Of a file that cannot be read, both tell.
     words = words_of_code(project.folder) | words_of_code(project.domain_file.parent)
     most = max_history or history
@@ -162,11 +159,11 @@ def _history(project: Project, found: list[Finding]) -> int:
         config = project.policies()
         if config is None:
             return DEFAULT_MAX_HISTORY
-        found += [_at_its_place("unknown-key", "warning", line) for line in config.passed_over]
+        found += [finding_in(line, "unknown-key", CONFIG_NAME, "warning") for line in config.passed_over]
         with suppress(DomainError):  # Told of elsewhere.
             config.choose_action(project.load_domain().action_names)
     except ModelError as error:
-        found += [_at_its_place("configuration", "error", line) for line in str(error).splitlines()]
+        found += [finding_in(line, "configuration", CONFIG_NAME) for line in str(error).splitlines()]
         return DEFAULT_MAX_HISTORY
     memories = [policy.max_history for policy in config.policies if isinstance(policy, MemoizationPolicy)]
     return max([history for history in memories if history is not None], default=DEFAULT_MAX_HISTORY)
@@ -219,14 +216,6 @@ def _unreadable(stories: Path | Sequence[Path]) -> Iterator[Finding]:
                     yield finding("unreadable", "error", "the link leads nowhere.", [Place(str(path))])
     for error in wrong:
         yield finding("unreadable", "error", f"{error.strerror or error}.", [Place(str(error.filename))])
-
-
-def _at_its_place(kind: str, severity: Severity, line: str) -> Finding:
-    """Return what an error says, at the place with which it begins."""
-    found = _PLACE.match(line)
-    if found is None:
-        return finding(kind, severity, line, [Place(CONFIG_NAME)])
-    return finding(kind, severity, line[found.end() :], [Place(found["file"], int(found["line"]))])
 
 
 def _told(findings: Sequence[Finding]) -> list[str]:

@@ -60,7 +60,7 @@ def command(project: Path, brief: bool, form: str) -> None:
         raise _FailureError(str(error)) from error
     if found.rasa is None:
         raise _FailureError(f"{project} is a project of Rasa Core 0.9, or of this package, which needs no moving.")
-    notes = carried_over(found.rasa)
+    notes = carried_over(found.rasa, found.nlu_files)
     shown = [note for note in notes if note.fate != "same" or not brief]
     if form == "json":
         click.echo(json.dumps({"notes": [_as_dict(note) for note in shown], **_counts(notes)}, indent=2))

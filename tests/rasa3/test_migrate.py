@@ -144,6 +144,26 @@ def test_files_that_cannot_be_read_are_told_and_nothing_is_changed(tmp_path: Pat
     assert before == sorted((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file())
 
 
+def test_nlu_data_of_every_format_is_told_and_what_is_wrong_in_a_file_at_its_place(tmp_path: Path) -> None:
+    folder = write(tmp_path, domain=DOMAIN, data__rules=RULES, data__nlu=NLU, config=CLEAN)
+    (folder / "data" / "more.md").write_text("## intent:a\n- hello [there](\n- good day\n", encoding="utf-8")
+    entity = {"start": 0, "end": 9, "entity": "city", "value": "x"}
+    example = {"text": "ciao", "intent": "a", "entities": [entity]}
+    (folder / "data" / "old.json").write_text(json.dumps({"rasa_nlu_data": {"common_examples": [example]}}))
+    (folder / "endpoints.yml").write_text("action_endpoint: {url: localhost}", encoding="utf-8")
+    (folder / "models").mkdir()
+    (folder / "models" / "one.tar.gz").touch()
+
+    result = migrate(folder)
+
+    told = [line.split("/")[-1] for line in result.output.splitlines()]
+    assert "more.md:1: same: nlu: the same, 1 messages of 1 intents." in told
+    assert "more.md:2: replaced: nlu: '(' is not closed;" in result.output
+    assert "old.json:1: left out: nlu: has to be changed first: the entity" in result.output
+    assert "endpoints.yml:1: left out: endpoints.yml: has to be changed first: action_endpoint:" in result.output
+    assert "one.tar.gz: replaced: model: not read; a new one is trained from these files." in told
+
+
 def test_a_folder_that_is_called_like_a_module_is_no_code(tmp_path: Path) -> None:
     folder = write(tmp_path, domain=DOMAIN, data__rules=RULES, config=CONFIG)
     (folder / "actions" / "old.py").mkdir(parents=True)

@@ -61,6 +61,19 @@ def test_mistakes_are_told_with_file_and_line(tmp_path: Path) -> None:
     assert "domain.yml:12: warning: no story or rule says 'utter_c'" in output
 
 
+def test_slots_that_forms_and_responses_name_have_to_be_there(tmp_path: Path) -> None:
+    domain = DOMAIN.replace("[x]}\nresponses", "[x, seats]}\nresponses").replace(
+        "utter_c: [{text: C.}]",
+        "utter_c: [{text: C., condition: [{type: slot, name: x}]}, {text: D., condition: [{name: xx, value: 1}]}]",
+    )
+    code, output = told(write(tmp_path, domain=domain, data__all=RULES))
+
+    assert code == 1
+    assert "domain.yml:8: error: the form 'x_form' asks for the slot 'seats', which the domain does not have." in output
+    assert "a condition of the response 'utter_c' needs a name and a value; it is never said without." in output
+    assert "a condition of 'utter_c' names the slot 'xx', which the domain does not have. Did you mean 'x'?" in output
+
+
 def test_a_rule_whose_alternatives_multiply_without_end_is_an_error(tmp_path: Path) -> None:
     choice = "  - or: [{intent: a}, {intent: b}]\n"
     rule = f"rules:\n- rule: all\n  steps:\n{choice * 64}  - action: utter_a\n"
