@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from rasa3_bots import trained, write
 
 from rasa_core.commands.check import command
-from rasa_core.exceptions import ModelError
+from rasa_core.domain import Domain
+from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.nlu.pipeline import pipeline_in
 from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.policies.keras_policy import KerasPolicy
@@ -364,6 +365,39 @@ def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, pro
     domain = "version: '3.1'\nintents: [a]\nresponses: {utter_a: [{text: A}]}"
     code, output = told(write(tmp_path, **{"domain": domain, "data__all": rules, file: text}))
     assert (code, problem in output) == (1, True), output
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ("intents: a", "intents: is a list, one name a line, each after a dash"),
+        ("entities: [x, {x: {roles: [a]}}]", "'x' stands twice in entities:; the first is at bot:2"),
+        ("session_config: {session_expiration_time: -1}", "is a number of minutes, 0 for ever, not -1"),
+        ("responses: {utter_a: hello}", "the response 'utter_a' is a list of variants, each with text: or custom:."),
+        ("responses: {utter_a: [{}]}", "each with text: or custom:; one has neither"),
+        ("responses: {utter_a: [{text: a, attachment: a.png}]}", "attachment: of the response 'utter_a' is a mapping"),
+        ("forms: {f: a}", "the form 'f' is a mapping with required_slots:"),
+        ("forms: {f: {required_slots: {a: [{type: from_text}]}}}", "is a list of slots; their mappings stand under"),
+        ("slots: {a: text}", "the slot 'a' is a mapping with type: and mappings:"),
+        ("slots: {a: {type: text, mappings: [{type: from_entiti}]}}", "'from_entiti'. Did you mean 'from_entity'"),
+        ("slots: {a: {type: text, mappings: [{type: from_intent}]}}", "of type from_intent needs value:"),
+        ("slots: {a: {type: float, max_value: -1, mappings: []}}", "min_value (0.0) must be less than max_value (-1)"),
+        ("slots: {a: {type: categorical, values: x, mappings: []}}", "values is a list such as [low, high], not 'x'"),
+        ("slots: {a: {type: rasa.core.slots.Txet, mappings: []}}", "unknown type 'rasa.core.slots.Txet'"),
+    ],
+)
+def test_a_part_of_a_domain_that_has_a_wrong_shape_is_told_with_its_line(part: str, problem: str) -> None:
+    with pytest.raises(DomainError, match=rf"^bot:2.*{re.escape(problem)}"):
+        Domain.from_yaml(f"version: '3.1'\n{part}", name="bot")
+
+
+def test_a_slot_may_name_its_class_as_in_rasa() -> None:
+    slots = "slots: {a: {type: rasa.shared.core.slots.FloatSlot, mappings: []}}"
+    slot = Domain.from_yaml(f"version: '3.1'\n{slots}").slots[0]
+    slot.value = 0.25
+    assert slot.as_feature() == [1.0, 0.25]
+    slot.value = float("nan")  # Which would make a number of every score.
+    assert slot.as_feature() == []
 
 
 def test_a_pipeline_that_is_called_by_its_name_is_that_of_the_network(tmp_path: Path) -> None:
