@@ -125,6 +125,12 @@ def as_tuple(change: Change) -> tuple[Any, ...]:
             ("action", "utter_a", "utter_a", None),
             id="no action before",
         ),
+        pytest.param(
+            where(lambda tracker: tracker.latest_action_name == "utter_c" and not tracker.latest_action_failed),
+            [message("ask"), ActionExecuted("utter_c", error="down")],
+            ("action", "utter_c", 'utter_c{"failed": true}', "utter_c"),
+            id="no failure before",
+        ),
     ],
 )
 def test_the_difference_that_decides_is_found(says: Says, events: list[Any], change: tuple[Any, ...]) -> None:
@@ -305,6 +311,7 @@ def test_changes_are_told_in_words() -> None:
         Change("intent", "ask", "ask", "deny", 1.0).text,
         Change("action", "utter_a", "utter_a", None, 1.0).text,
         Change("action", "utter_a", "utter_a", "utter_c", 1.0).text,
+        Change("action", "utter_a", 'utter_a{"failed": true}', "utter_a", 1.0).text,
     ]
 
     assert told == [
@@ -315,4 +322,5 @@ def test_changes_are_told_in_words() -> None:
         "if the intent were 'deny' (it is 'ask')",
         "if nothing had run instead of 'utter_a'",
         "if 'utter_c' had run instead of 'utter_a'",
+        "if 'utter_a' had not failed",
     ]
