@@ -35,7 +35,7 @@ from rasa_core.rasa_project.config import read_rasa_config
 from rasa_core.rasa_project.given import action_server_in, domain_of, domain_of_rasa_1
 from rasa_core.rasa_project.signs import names_policies_of_rasa
 from rasa_core.support.folders import check_place
-from rasa_core.support.own_code import CONFIG_NAME, imports_in
+from rasa_core.support.own_code import CONFIG_NAME, NO_YAML, imports_in
 from rasa_core.support.problems import told
 from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
 
@@ -283,7 +283,7 @@ def _with_imports(before: bytes, known: Sequence[str], new: Sequence[str]) -> by
         after = _inserted(before, root, known, new)
         # Whatever the layout of the file, the rest of it has to mean what it meant.
         is_right = yaml.safe_load(after) == {**content, "imports": [*known, *new]}
-    except (yaml.YAMLError, TypeError):
+    except NO_YAML:
         return None
     return after if is_right else None
 

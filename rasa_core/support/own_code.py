@@ -24,6 +24,8 @@ import yaml
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
+NO_YAML: Final = (ValueError, AttributeError, LookupError, TypeError, RecursionError, yaml.YAMLError)
+"""What PyYAML raises for a text that is none, or whose tags do not fit what stands there."""
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|.*\.py")  # Rasa 3 has paths of folders under the same key.
 _folders: dict[str, None] = {}
 """Where the user's own modules may be; a dict for its order."""
@@ -177,7 +179,7 @@ def imports_in(folder: str | Path) -> list[str]:
     """Return the texts under ``imports:`` in the ``config.yml`` of a folder; none if it cannot be read."""
     try:
         content = yaml.safe_load(Path(folder, CONFIG_NAME).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, *NO_YAML):
         return []
     found = content.get("imports") if isinstance(content, dict) else None
     return [name for name in (found if isinstance(found, list) else [found]) if isinstance(name, str)]

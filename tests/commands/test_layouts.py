@@ -392,7 +392,17 @@ def test_modules_are_noted_beside_what_a_configuration_holds(
     assert "new.part" in remembered(tmp_path)
 
 
-@pytest.mark.parametrize("before", ["{x: 1}\n", "x: 1\n...\n", "x: [\n"], ids=["flow", "ended", "broken"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("{x: 1}\n", id="flow"),
+        pytest.param("x: 1\n...\n", id="ended"),
+        pytest.param("x: [\n", id="broken"),
+        pytest.param("x: 2020-13-45\n", id="no such day"),
+        pytest.param("x: !!timestamp y\n", id="no day"),
+        pytest.param(f"x: {'[' * 2000}{']' * 2000}\n", id="deep"),
+    ],
+)
 def test_a_configuration_to_which_nothing_can_be_added_stays_as_it_is(tmp_path: Path, before: str) -> None:
     (tmp_path / "config.yml").write_text(before)
     with pytest.raises(EditError, match="nothing can be added to it; write under imports: yourself new"):
