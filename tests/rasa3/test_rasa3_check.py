@@ -62,6 +62,31 @@ def test_mistakes_are_told_with_file_and_line(tmp_path: Path) -> None:
     assert "domain.yml:12: warning: no story or rule says 'utter_c'" in output
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "problem"),
+    [
+        (
+            "[{intent: b}, {action: utter_b}]",
+            "[{intent: restart}, {action: utter_a}]",
+            "rules contradict one another: this one says 'utter_a', but default says 'action_restart'.",
+        ),
+        (
+            "[{intent: a}, {action: act}, {slot_was_set: [{x: b}]}, {action: utter_a}]",
+            "[{intent: b}, {action: act}, {action: utter_b}]",
+            "'act' is not followed by slot_was_set: x as it is at {first}.",
+        ),
+    ],
+)
+def test_rules_that_cannot_all_be_followed_are_told(tmp_path: Path, first: str, second: str, problem: str) -> None:
+    rules = f"rules:\n- rule: one\n  steps: {first}\n- rule: two\n  steps: {second}\n"
+    domain = DOMAIN.replace("[a, b]", "[a, b, restart]") + "actions: [act]\n"
+    code, output = told(folder := write(tmp_path, domain=domain, data__all=rules))
+
+    where = folder / "data" / "all.yml"
+    said = problem.format(first=f'{where}:3 "one"')
+    assert (code, f'{where}:5: error: in "two": {said}' in output) == (1, True), output
+
+
 def test_slots_that_forms_and_responses_name_have_to_be_there(tmp_path: Path) -> None:
     domain = DOMAIN.replace("[x]}\nresponses", "[x, seats]}\nresponses").replace(
         "utter_c: [{text: C.}]",

@@ -150,6 +150,9 @@ def test_a_failed_story_has_its_words_as_they_were_typed(bot: Agent, tmp_path: P
         ("{intent: a, entities: city}", "entities: is a list such as [city], or [city: Rome]."),
         ("{user: '[a](', intent: a}", "'(' is not closed; an entity is marked like"),
         ("or: {intent: a}", "or: is a list of messages or slots, each after a dash."),
+        ("or: [{action: utter_a}]", "or: takes messages (intent:) or slots (slot_was_set:), nothing else."),
+        ("slot_was_set: city", "slot_was_set: is a list such as [city: Rome], or [city] for any value."),
+        ("{intent: a, entities: [{role: to}]}", "an entity is like - city, or - city: Rome; one here has no name."),
     ],
 )
 def test_what_a_step_does_not_say_is_an_error_with_its_line(tmp_path: Path, step: str, told: str) -> None:
@@ -159,6 +162,23 @@ def test_what_a_step_does_not_say_is_an_error_with_its_line(tmp_path: Path, step
     assert [(one.severity, one.place.line) for one in problems] == [("error", 4)]
     assert problems[0].message.startswith(told)
     assert read.steps == []
+
+
+def test_a_condition_of_an_unknown_kind_is_an_error_with_its_line(tmp_path: Path) -> None:
+    problems: list[Problem] = []
+    text = "rules:\n- rule: one\n  condition:\n  - slot_was_se: [city]\n  steps: [{intent: a}, {action: utter_a}]\n"
+    YamlStoryReader(None, problems).read_files([write(tmp_path, all=text) / "all.yml"])
+    assert [(one.severity, one.place.line) for one in problems] == [("error", 4)]
+    assert "no key 'slot_was_se'. Did you mean 'slot_was_set'? Known: slot_was_set, active_loop." in problems[0].message
+
+
+@pytest.mark.parametrize("entities", ["{city: Rome}", "[{city: Rome}]", "[{entity: city, value: Rome}]"])
+def test_entities_may_be_written_in_several_ways(tmp_path: Path, entities: str) -> None:
+    text = f"stories:\n- story: one\n  steps: [{{intent: a, entities: {entities}}}]\n- steps: [{{intent: a}}]\n"
+    problems: list[Problem] = []
+    read = YamlStoryReader(None, problems).read_files([write(tmp_path, all=text) / "all.yml"])
+    assert [event.as_story_string() for event in read.steps[0][0].events] == ['a{"city": "Rome"}']
+    assert [(one.severity, one.message[:32]) for one in problems] == [("warning", "an entry without story: is skipp")]
 
 
 def test_a_loop_may_end_with_null(tmp_path: Path) -> None:
