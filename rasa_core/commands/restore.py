@@ -111,7 +111,7 @@ def replay_events(tracker: DialogueStateTracker, agent: Agent) -> list[str]:
         if isinstance(event, UserUttered):
             click.echo(f"user: {event.text}")
         elif isinstance(event, BotUttered):
-            click.echo(f"bot: {event.text}")
+            click.echo(f"bot: {json.dumps(event.data, ensure_ascii=False) if event.text is None else event.text}")
         so_far.update(event)
     return differences
 

@@ -28,6 +28,7 @@ from rasa_core.events import (
 from rasa_core.exceptions import EventError, RasaCoreError
 from rasa_core.explanation.decisions import Explanation, PolicyOpinion
 from rasa_core.interpreter import RegexInterpreter
+from rasa_core.responses import ResponseDispatcher
 from rasa_core.stories.edits import with_story
 from rasa_core.support.text_edits import Edit, content_of, write_edits
 from rasa_core.teaching.corrections import read_events, story_of
@@ -187,9 +188,11 @@ class Talk:
 
     def _show(self, event: Event) -> None:
         if isinstance(event, BotUttered):
-            ConsoleOutputChannel().send_text_message(self._sender_id, event.text or "")
-            for button in (event.data or {}).get("buttons") or () if isinstance(event.data, dict) else ():
-                click.echo(f"  - {button.get('title')} ({button.get('payload')})")
+            data = event.data if isinstance(event.data, dict) else {}
+            # An image is an attachment, too, for those who know no images.
+            said = {key: value for key, value in data.items() if key != "attachment" or value != data.get("image")}
+            dispatcher = ResponseDispatcher(self._sender_id, ConsoleOutputChannel(), self._agent.domain)
+            dispatcher.utter_response({"text": event.text, **said})
             return
         told = _told(event)
         if told is not None:

@@ -21,6 +21,7 @@ from rasa_core.agent import Agent
 from rasa_core.commands import restore
 from rasa_core.events import (
     ActionExecuted,
+    BotUttered,
     ConversationPaused,
     Event,
     SlotSet,
@@ -135,6 +136,16 @@ def test_replaying_twice_gives_the_same(agent: Agent, dump: Path) -> None:
 def test_what_was_said_is_printed(agent: Agent, dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
     restore.replay_events(restore.load_tracker_from_json(dump, agent.domain), agent)
     assert capsys.readouterr().out == "user: /greet\nbot: Hello! How are you?\n"
+
+
+def test_what_was_said_without_words_is_printed_too(
+    agent: Agent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = as_json(
+        LISTEN, message("greet"), ActionExecuted("utter_hello"), BotUttered(None, {"attachment": "cat.png"})
+    )
+    restore.replay_events(restore.load_tracker_from_json(write(tmp_path, {"events": events}), agent.domain), agent)
+    assert capsys.readouterr().out.splitlines()[-1] == 'bot: {"attachment": "cat.png"}'
 
 
 def test_a_silent_bot_is_not_compared(agent: Agent, tmp_path: Path) -> None:

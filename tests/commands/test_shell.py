@@ -53,6 +53,18 @@ def test_each_step_is_shown(model: str) -> None:
     ]
 
 
+def test_all_that_is_said_is_shown_among_the_steps_as_without_them(tmp_path: Path) -> None:
+    buttons = "buttons: [{title: Yes, payload: /greet}, {title: Web, url: a.org}, {title: No}]"
+    domain = f"intents: [greet]\nactions: [utter_a, utter_b]\ntemplates:\n  utter_a: [{{text: Hi, {buttons}}}]\n"
+    domain += "  utter_b: [{image: a.png}]\n"
+    said = ["Hi", "1: Yes (/greet)", "2: Web (a.org)", "3: No"]
+    bot = trained_model(tmp_path, domain, "## a\n* greet\n  - utter_a\n  - utter_b\n")
+
+    steps = after_the_beginning(shell_with(bot, "/greet", flags=("-v",)))
+    assert [line for line in steps if not line.startswith("  ")] == [*said, "Attachment: a.png"]
+    assert after_the_beginning(shell_with(bot, "/greet")) == [*said, "Image: a.png"]
+
+
 def test_without_that_the_bot_alone_is_heard(model: str) -> None:
     assert after_the_beginning(shell_with(model, "/greet", "/sad")) == ["Hello! How are you?", "Here is a cat."]
 
