@@ -183,6 +183,8 @@ class _JsonReader:
     def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
         self._text = text
         self._builder, self._fail = builder, builder.fail
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
+        self._twice: dict[str, None] = {}
         self._line, self._counted = 1, 0
         self._are_utf16 = False
         self._sections: Mapping[str, Callable[[Any], None]] = {
@@ -240,13 +242,28 @@ class _JsonReader:
             return self._end(start)
         position = self._skip(start + 1)
         while self._text[position] != "]":
-            element, end = _decoder.raw_decode(self._text, position)
+            element, end = self._decoder.raw_decode(self._text, position)
             with self._builder.each(self._line_at(position)):
+                self._tell_of_twice(key)
                 if not isinstance(element, dict):
                     self._fail(f"{_shown(element)} in {key} is no object.")
                 add(element)
             position = self._next(end)
         return position + 1
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Return an object, and note the keys that stand in it twice."""
+        made: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in made:
+                self._twice[key] = None
+            made[key] = value
+        return made
+
+    def _tell_of_twice(self, section: str) -> None:
+        for key in self._twice:
+            self._builder.tell(f"the key {key[:MOST_SHOWN]!r} stands twice in an object of {section}; the last counts.")
+        self._twice.clear()
 
     def _line_at(self, position: int) -> int:
         """Return the line of a position, counted from that of the last call."""

@@ -308,6 +308,16 @@ NOT_JSON = {
     "watson": ('{"intents": [], "dialog_nodes": []}', 1, "the export of Watson Assistant has no messages"),
     "list": ("[1]", 1, "the JSON has no object rasa_nlu_data; expected"),
     "twice": ('{"rasa_nlu_data": {"common_examples": [],\n"common_examples": []}}', 2, "stands twice"),
+    "twice-in-example": (
+        '{"rasa_nlu_data": {"common_examples": [\n{"text": "x", "intent": "y",\n"intent": "z"}]}}',
+        2,
+        "the key 'intent' stands twice in an object of common_examples; the last counts",
+    ),
+    "twice-in-entity": (
+        '{"rasa_nlu_data": {"common_examples": [\n{"text": "x", "entities": [{"start": 0, "end": 1, "end": 1}]}]}}',
+        2,
+        "the key 'end' stands twice in an object of common_examples",
+    ),
     "no-list": ('{"rasa_nlu_data": {\n"common_examples": {}}}', 2, "common_examples is a list"),
     "no-object": ('{"rasa_nlu_data": {"common_examples": [\n\n"x"]}}', 3, '"x" in common_examples is no object'),
     "no-text": (example_json(intent="x"), 7, "has no text; expected"),
@@ -490,6 +500,15 @@ def test_the_part_of_a_retrieval_intent_may_stand_in_a_key_of_its_own() -> None:
 
 def test_the_name_of_an_entity_has_no_quotation_marks(tmp_path: Path) -> None:
     assert read_file(tmp_path, "a.md", '## intent:a\n- [x]("city")\n').entities == ["city"]
+
+
+def test_of_a_key_that_stands_twice_in_an_example_of_json_the_last_counts(tmp_path: Path) -> None:
+    path = tmp_path / "nlu.json"
+    examples = '{"text": "x", "intent": "y", "intent": "z"}, {"text": "a", "intent": "b"}'
+    path.write_text(f'{{"rasa_nlu_data": {{"common_examples": [{examples}]}}}}', encoding="utf-8")
+    data = read_training_data(path)
+    assert [one.intent for one in data.examples] == ["z", "b"]
+    assert len(data.problems) == 1
 
 
 def test_roles_and_groups_are_read_from_marks_and_json() -> None:
