@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from unicodedata import category
 
 from rasa_core.nlu.courtesies import around, thanks
 from rasa_core.nlu.spelling import with_common_signs
@@ -15,6 +16,8 @@ MAX_THANKS: Final = 200
 """How many ways to say thanks are kept with what a model makes of them."""
 _ENOUGH: Final = 0.3
 """How sure the rest of a message has to be, of how sure the whole is, where the whole is but taken for thanks."""
+_SIGNS: Final = frozenset("PS")
+"""Categories of Unicode, punctuation and symbols, by their first letter."""
 _LONG: Final = 4
 """Tokens of a rest that may mean something else than thanks, though it has no entity; "great, thanks" is thanks."""
 
@@ -35,21 +38,39 @@ class Read(NamedTuple):
         rest = self.keys[begin:end]
         return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
 
+    def cuts(self, entities: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether an entity goes on with a word, and not a sign, before the first token or behind the last."""
+        begin, end = self.places[self.spans[0][0]], self.places[self.spans[-1][1] - 1] + 1
+        before, behind = (
+            bool(part) and category(part)[0] not in _SIGNS
+            for part in (self.text[:begin].rstrip()[-1:], self.text[end:].lstrip()[:1])
+        )
+        return any(
+            (before and each["start"] < begin < each["end"]) or (behind and each["start"] < end < each["end"])
+            for each in entities
+        )
+
     def thanks(self) -> Read | None:
         """Return what is read of the thanks at the end; None if there are none."""
         said = list(thanks(self.keys))
         return self._replace(spans=self.spans[len(self.keys) - len(said) :], keys=said) if said else None
 
 
-def clearer(whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None) -> dict[str, Any]:
+def clearer(
+    whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None, *, is_cut: bool = False
+) -> dict[str, Any]:
     """Return the surer of two answers, to a message and to the rest of it without courtesies, which has some tokens.
 
     Where the thanks in it alone mean the same intent, `thanks`, as the whole, the whole says nothing of the rest.
+    Entities are those of the rest, since hardly an example has courtesies beside them; but not where the whole may be
+    thanks, ``perfect, thank you``, or `is_cut`: where one of its entities seems to have them, ``Hello Kitty``.
     """
     sure, own = whole["intent"]["confidence"], rest["intent"]["confidence"]
     is_long = bool(rest["entities"]) or tokens >= _LONG
     least = _ENOUGH * sure if thanks is not None and whole["intent"]["name"] == thanks and is_long else sure
-    return rest if own > least else whole
+    if own > least:
+        return rest
+    return {**whole, "entities": rest["entities"]} if thanks is None and not is_cut else whole
 
 
 def with_whole_brackets(text: str, start: int, end: int) -> tuple[int, int]:

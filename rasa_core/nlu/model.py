@@ -144,7 +144,7 @@ class NLUModel:
                 if len(self._thanked) >= MAX_THANKS:
                     self._thanked.clear()
                 meant = self._thanked[said] = self._one_answer(thanks)["intent"]["name"]
-        return clearer(whole, answer, len(rest.keys), meant)
+        return clearer(whole, answer, len(rest.keys), meant, is_cut=rest.cuts(whole["entities"]))
 
     def _one_answer(self, read: Read) -> dict[str, Any]:
         if not read.spans:

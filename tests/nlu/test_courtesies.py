@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.nlu.courtesies import around, thanks
-from rasa_core.nlu.messages import clearer
+from rasa_core.nlu.messages import Read, clearer
 from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
 
 
@@ -106,3 +106,36 @@ def test_a_message_that_is_taken_for_the_thanks_at_its_end_means_what_is_before_
     whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None, intent: str
 ) -> None:
     assert clearer(whole, rest, tokens, thanks)["intent"]["name"] == intent
+
+
+@pytest.mark.parametrize(
+    ("thanks", "is_cut", "entities"),
+    [(None, False, ["Porto"]), (None, True, ["hi Porto"]), ("thank", False, ["hi Porto"])],
+)
+def test_entities_are_those_of_the_rest_also_where_the_whole_is_surer(
+    thanks: str | None, is_cut: bool, entities: list[str]
+) -> None:
+    found = clearer(answer("ask", 0.9, "hi Porto"), answer("ask", 0.1, "Porto"), 1, thanks, is_cut=is_cut)
+    assert found["intent"]["confidence"] == 0.9
+    assert found["entities"] == entities
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "is_cut"),
+    [
+        ("hello Kitty", 0, 11, True),
+        ("hello, Kitty", 0, 12, False),
+        ("hello Kitty", 6, 11, False),
+        ("नमस्ते Kitty", 0, 12, True),
+        ("Kitty thanks", 0, 12, True),
+        ("Kitty. thanks", 0, 13, False),
+        ("see Kitty thanks", 4, 9, False),
+    ],
+)
+def test_an_entity_goes_on_into_courtesies_unless_a_sign_is_between(
+    text: str, start: int, end: int, is_cut: bool
+) -> None:
+    spans = tokenize(text)
+    rest = Read(text, text, range(len(text) + 1), spans, keys_of(text, spans), False).without_courtesies()
+    assert rest is not None
+    assert rest.cuts([{"start": start, "end": end}]) is is_cut
