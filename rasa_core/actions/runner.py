@@ -6,6 +6,7 @@ A turn asks the runner of its domain, and nobody else looks at the class of an a
 from __future__ import annotations
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -18,6 +19,7 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.exceptions import EventError, RemoteActionError
+from rasa_core.support.forks import end_child
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -82,7 +84,12 @@ class ActionRunner(ABC):
             Whatever the action raises.
         """
         action: Action = self.domain.action_for_name(action_name)
-        return as_events(action.run(dispatcher, tracker, self.domain))
+        process = os.getpid()
+        try:
+            return as_events(action.run(dispatcher, tracker, self.domain))
+        finally:
+            if os.getpid() != process:
+                end_child(f"the action {action_name!r}")
 
     def messages_of(self, action_name: str, tracker: DialogueStateTracker) -> list[dict[str, Any]]:
         """Return what the template of this name says now, for a caller that does not want to word it itself."""

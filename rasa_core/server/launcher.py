@@ -54,6 +54,7 @@ from granian.server import MPServer, mp
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.waiting import PATIENCE, SEATS, WaitingRoom
+from rasa_core.support.forks import let_go_of_server, pipes
 
 APP = "rasa_core.server.app:create_app_from_settings"
 
@@ -152,7 +153,7 @@ def launch(
     with _listen(host, port) as listener:
         reports, reporting = multiprocessing.Pipe(duplex=False)
         room = functools.partial(WaitingRoom, threads, spare_threads, body_timeout)
-        loader = functools.partial(_load_app, target, dict(settings), reporting, room)
+        loader = functools.partial(_load_app, target, dict(settings), reporting, room, listener.getsockname()[1])
         server = _Server(
             listener,
             target=target,
@@ -335,9 +336,11 @@ class _Replaced(dict[int, float]):
 
 
 def _load_app(
-    target: str, settings: dict[str, Any], reporting: Connection, make_room: Callable[[], WaitingRoom]
+    target: str, settings: dict[str, Any], reporting: Connection, make_room: Callable[[], WaitingRoom], port: int
 ) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
+    # What an action forks may live on for long: the server has to end before, and to find its port when started anew.
+    os.register_at_fork(after_in_child=functools.partial(let_go_of_server, port, pipes()))
     try:
         room = make_room()
         _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)

@@ -30,13 +30,19 @@ def make(settings: dict[str, Any]) -> Callable[..., list[bytes]]:
         threading.Event().wait()
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        told = {"pid": os.getpid()}
+        if environ["PATH_INFO"] == "/fork":
+            told["child"] = os.fork()
+            if not told["child"]:
+                time.sleep(60)
+                os._exit(0)
         if environ["PATH_INFO"] == "/wait":
             (folder / "started").write_text(str(os.getpid()))
             with (folder / "count").open("a") as count:
                 count.write("x")
             while not (folder / "go").exists():
                 time.sleep(0.005)
-        body = json.dumps({"pid": os.getpid(), "read": len(environ["wsgi.input"].read())}).encode()
+        body = json.dumps({**told, "read": len(environ["wsgi.input"].read())}).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 

@@ -308,6 +308,17 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def test_a_child_of_an_action_does_not_keep_the_port(serve: Callable[..., Server]) -> None:
+    server = serve().wait_until_listening()
+    child = server.get("/fork")["child"]
+    try:
+        assert server.stop() == 0
+        os.kill(child, 0)
+        assert serve(port=server.port).wait_until_listening().get()["read"] == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
 def test_workers_end_when_the_main_process_is_killed(serve: Callable[..., Server]) -> None:
     server = serve(workers=2).wait_until_listening()
     until(lambda: len(server.workers()) == 2)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Final
 
 from werkzeug.wrappers import Response
@@ -19,6 +19,7 @@ from rasa_core.exceptions import StoreError
 from rasa_core.server.inspector import takes
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Serves
+from rasa_core.support.folders import clear_left, workplace_in
 from rasa_core.support.threads import started
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.reviews import Mark, reviews_of
@@ -28,6 +29,7 @@ from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 logger = logging.getLogger(__name__)
 
+_FOLDER: Final = "rasa_core-index-"
 _PATIENCE: Final = 0.1  # seconds
 _MOMENT: Final = 1.0
 """How many seconds an answer waits for the index: a single long conversation may take longer to be read."""
@@ -143,6 +145,8 @@ def _path(store: TrackerStore, model: Path | None) -> str:
         return f"{store.path}-index"
     if model is not None and type(store).__name__ != "InMemoryTrackerStore":
         return f"{model}.conversations-index"
-    folder = tempfile.TemporaryDirectory(prefix="rasa_core-")
-    atexit.register(folder.cleanup)
-    return f"{folder.name}/index"
+    parent, kept = Path(gettempdir()), ExitStack()
+    clear_left(parent, _FOLDER)
+    folder = kept.enter_context(workplace_in(parent, _FOLDER))
+    Finalize(None, kept.close, exitpriority=0)  # A worker calls nothing of atexit when it ends, and anybody calls this.
+    return str(folder / "index")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -66,3 +69,34 @@ def test_a_mark_is_noted_before_its_conversation_is_read(
 
     assert answer.json["note"] == "seen"
     assert [(one["sender_id"], one["note"]) for one in listed["conversations"]] == [("ada", "seen")]
+
+
+AS_A_WORKER = """
+import multiprocessing, sys
+from pathlib import Path
+from inspector_bot import app_of, write_project
+from werkzeug.test import Client
+from rasa_core.tracker_store import InMemoryTrackerStore
+
+def list_it():
+    app = app_of(write_project(Path(sys.argv[1])), InMemoryTrackerStore())
+    assert Client(app).get("/inspector/queue").status_code == 200
+
+if sys.argv[2] == "worker":
+    worker = multiprocessing.get_context("fork").Process(target=list_it)
+    worker.start()
+    worker.join()
+    sys.exit(worker.exitcode)
+list_it()
+"""
+
+
+@pytest.mark.parametrize("kind", ["worker", "program"])
+def test_the_index_of_a_store_in_memory_ends_with_its_process(tmp_path: Path, kind: str) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    subprocess.run([sys.executable, "-c", AS_A_WORKER, tmp_path / "bot", kind], check=True, env=environment, timeout=60)
+
+    assert list(temporary.glob("rasa_core*")) == []

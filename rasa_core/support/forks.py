@@ -1,0 +1,78 @@
+"""Processes that code of the user's own forks: none goes on with what its parent did, or holds what that had open."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NoReturn
+
+_OPEN_FILES = ("/proc/self/fd", "/dev/fd")
+
+
+def end_child(what: str) -> NoReturn:
+    """End this process as Python ends one: it is a child that came back from code which has forked it.
+
+    It would go on with the turn of its parent, over connections and locks that both have.
+
+    Parameters
+    ----------
+    what
+        What it came back from, to be told.
+    """
+    error = sys.exc_info()[1]
+    status = 1
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        status = error.code or 0
+    elif error is not None:
+        traceback.print_exception(error)
+    else:
+        print(f"a process that {what} has forked came back from it, and is ended here: end it there.", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # Whatever it was replaced by.
+            stream.flush()
+    os._exit(status & 0xFF)
+
+
+def pipes() -> list[int]:
+    """Return the pipes that this process has open, but for its standard streams."""
+    found = []
+    for number in _open_files():
+        with suppress(OSError):  # The listing itself, which is closed by now.
+            if number > 2 and stat.S_ISFIFO(os.fstat(number).st_mode):
+                found.append(number)
+    return found
+
+
+def let_go_of_server(port: int, pipes: Iterable[int]) -> None:
+    """Close in a child what it has of the server that forked it, and must not hold as long as it lives.
+
+    Parameters
+    ----------
+    port
+        Where the server listens; its connections, which end with the server, are closed too.
+    pipes
+        By which the processes of the server notice that another one has ended.
+    """
+    for number in pipes:
+        with suppress(OSError):
+            os.close(number)
+    for number in _open_files():
+        with suppress(OSError):  # What is no socket, or was closed by now.
+            found = socket.socket(fileno=number)
+            is_of_server = found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockname()[1] == port
+            if is_of_server:
+                found.close()
+            else:
+                found.detach()
+
+
+def _open_files() -> list[int]:
+    for folder in _OPEN_FILES:
+        with suppress(OSError):
+            return [int(name) for name in os.listdir(folder)]
+    return []

@@ -1,0 +1,58 @@
+"""What an action forks ends there, and the turn goes on once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+RUN = """
+import os, sys
+from rasa_core.actions import Action
+from rasa_core.actions.runner import LocalRunner
+from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.trackers import DialogueStateTracker
+
+class Forks(Action):
+    def name(self):
+        return "__main__.Forks"
+
+    def run(self, dispatcher, tracker, domain):
+        child = os.fork()
+        if not child:
+            print("child", flush=True)
+            {child}
+        else:
+            print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return []
+
+domain = Domain.from_yaml("actions: [__main__.Forks]")
+tracker = DialogueStateTracker.from_events("x", [], domain)
+LocalRunner(domain).run("__main__.Forks", Dispatcher("x", CollectingOutputChannel(), domain), tracker)
+print("once")
+"""
+"""A program; `child` is what the child does."""
+
+
+@pytest.mark.parametrize(
+    ("child", "status", "told"),
+    [
+        ("pass", 1, "has forked came back from it"),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('no')", 1, "SystemExit: no"),
+        ("1 / 0", 1, "ZeroDivisionError"),
+        ("os._exit(4)", 4, ""),
+    ],
+)
+def test_a_child_ends_where_it_would_leave_the_action(child: str, status: int, told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(child=child)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout == f"child\nended with {status}\nonce\n"
+    assert told in done.stderr
+    assert bool(told) == bool(done.stderr)
