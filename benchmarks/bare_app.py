@@ -48,3 +48,8 @@ def create(settings: dict[str, Any]) -> Callable[..., Iterable[bytes]]:
         return Response(json.dumps(answers.get(endpoint, {}), sort_keys=True) + "\n", mimetype="application/json")
 
     return application
+
+
+def load(settings: dict[str, Any], target: str) -> Callable[..., Iterable[bytes]]:
+    """Return the application, as Granian asks for it by the name that it was started with."""
+    return create(settings)

@@ -87,11 +87,20 @@ def real_server(model: Path, port: int, *flags: str) -> list[str]:
     return ["-m", "rasa_core.server", "-d", str(model), "-p", str(port), "-o", log, *flags]
 
 
-def bare_server(answers: dict[str, Any], port: int) -> list[str]:
-    """Return the arguments of Python that serve the bare application."""
+def bare_server(answers: dict[str, Any], port: int, *, rests: bool = False) -> list[str]:
+    """Return the arguments of Python that serve the bare application.
+
+    Granian serves it, as it comes, with as many threads as it likes; or, with `rests`, our launcher, which lets all but
+    one of them rest. An application that never gives the interpreter lock away gains most from that.
+    """
     settings = json.dumps({"answers": answers})
-    code = (
-        "import json, sys; from rasa_core.server.launcher import launch; "
+    by_granian = (
+        "from functools import partial; from granian import Granian; from benchmarks.bare_app import load; "
+        "Granian('bare', port=int(sys.argv[2]), interface='wsgi', log_enabled=False)"
+        ".serve(target_loader=partial(load, json.loads(sys.argv[1])))"
+    )
+    by_us = (
+        "from rasa_core.server.launcher import launch; "
         "launch(json.loads(sys.argv[1]), port=int(sys.argv[2]), target='benchmarks.bare_app:create')"
     )
-    return ["-c", code, settings, str(port)]
+    return ["-c", f"import json, sys; {by_us if rests else by_granian}", settings, str(port)]

@@ -1,9 +1,11 @@
 """Turns a second over HTTP, beside a bare Werkzeug application: ``python -m benchmarks.turns_over_http``.
 
 A turn is one ``parse`` and one ``continue``. Each client plays the same three turns, from the stories of the example
-bot, over and over; the last one restarts the conversation. All servers run one worker on the same launcher; rounds
-alternate between them, and the table shows the median of the rounds, because the speed of the machine changes while
-it is measured; and the least processor time that the server takes for a turn, which depends less on what else runs.
+bot, over and over; the last one restarts the conversation. All servers run one worker. The bare application is served
+by Granian as it comes, which is what the shares are of, and once more by our launcher, under which all threads but one
+rest while there is much to do. Rounds alternate between the servers, and the table shows the median of the rounds,
+because the speed of the machine changes while it is measured; and the least processor time that the server takes for
+a turn, which depends less on what else runs.
 With ``--off-story`` the clients greet over and over without a restart, which is in no story: then memoization knows
 nothing, and the network has to answer every request. With ``--rest`` a turn is one message over the REST channel to a
 bot of Rasa 3 that has nothing but rules.
@@ -107,9 +109,10 @@ def main() -> None:
                 "parse": agent.start_message_handling("/greet", "client-0"),
                 "continue": agent.continue_message_handling("client-0", "utter_greet", []),
             }
-        ports = {kind: free_port() for kind in ("bare Werkzeug", "memory", "SQLite")}
+        ports = {kind: free_port() for kind in ("bare Werkzeug", "bare, our launcher", "memory", "SQLite")}
         commands = {
             "bare Werkzeug": bare_server(answers, ports["bare Werkzeug"]),
+            "bare, our launcher": bare_server(answers, ports["bare, our launcher"], rests=True),
             "memory": real_server(model, ports["memory"], "--store", "memory://"),
             "SQLite": real_server(model, ports["SQLite"], "--store", f"sqlite:///{name}/conversations.db"),
         }
