@@ -145,11 +145,13 @@ def teach(
     options: Mapping[str, Any] | None = None,
     *,
     teacher: Teacher | None = None,
+    file: str | None = None,
 ) -> list[DialogueStateTracker]:
     """Let somebody talk to a trained agent and correct it, and write down what was taught.
 
     Messages come from the channel, which calls its handler in this thread; without one, from the terminal. `options`
     are those of `Agent.train`, for training on all conversations in the end; without training trackers there is none.
+    What was taught goes into `file`, unless another one is named; if not given, into one below the working folder.
 
     Returns
     -------
@@ -158,6 +160,7 @@ def teach(
     """
     agent.turns()  # Raises if there is nothing that could predict.
     teacher = teacher or Teacher()
+    file = file or (DEFAULT_FILE if agent.domain.rasa is None else DEFAULT_RASA_FILE)
     learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
     # Not the agent's own, which may run actions elsewhere: here the teacher says what came of them.
     processor = agent.processor
@@ -184,10 +187,10 @@ def teach(
     except (TeachingEnded, KeyboardInterrupt):
         pass
     except BaseException:  # Whatever ends it, what a person has typed for an hour is not lost.
-        _offer_file(teacher, stories(), agent.domain)
+        _offer_file(teacher, stories(), agent.domain, file)
         raise
     taught = stories()
-    _offer_file(teacher, taught, agent.domain)
+    _offer_file(teacher, taught, agent.domain, file)
     if not taught or not training_trackers:  # To train on nothing but what was taught would be to forget all the rest.
         return taught
     wanted = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ") or ""
@@ -199,12 +202,11 @@ def teach(
     return []
 
 
-def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain: Domain) -> None:
+def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain: Domain, usual: str) -> None:
     """Show what was taught and offer to append it to a file: to the one that is offered where there is no answer."""
     if not taught:
         teacher.show("Nothing was taught.")
         return
-    usual = DEFAULT_FILE if domain.rasa is None else DEFAULT_RASA_FILE
     teacher.show(f"This was taught:\n\n{_with_stories(b'', usual, taught, domain).decode()}")
     answer: str | None = ""
     while answer is not None:  # Until a file could be written, or nobody answers any more.

@@ -11,6 +11,7 @@ import click
 import yaml
 from click.core import ParameterSource
 
+from rasa_core import _legacy
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
 from rasa_core.commands.common import (
@@ -240,8 +241,14 @@ def _train_project(folder: Path, force: bool, imports: Sequence[str], options: M
     if options["online"]:  # What is taught goes into the stories of the project, and is trained from there.
         understood_by = options["nlu"] or project.interpreter
         agent = Agent.load(project.model, interpreter=None if understood_by is None else str(understood_by))
-        agent.train_online([])
+        _legacy.load("teach")(agent, [], file=str(_story_file(project)))
         Project(folder, options["domain"], options["stories"]).train_if_changed(**how)
+
+
+def _story_file(project: Project) -> Path:
+    """Return the file of a project that what is taught goes into."""
+    files = sorted(project.story_files, key=lambda path: b"stories:" not in content_of(path))  # Rather than with rules.
+    return files[0] if files else project.folder / "data" / "stories.yml"
 
 
 def _remember(folder: Path, imports: Sequence[str]) -> None:

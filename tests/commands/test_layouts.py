@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 import forked
 import pytest
+from click.testing import CliRunner
 
 from rasa_core.agent import Agent
-from rasa_core.commands import check, review, story
+from rasa_core.commands import check, review, story, train
 from rasa_core.commands.train import remember
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
@@ -359,6 +360,35 @@ def test_lenient_training_warns_and_leaves_out_what_cannot_be_used(tmp_path: Pat
         assert re.search(rf"stories\.md:{line}.*{problem}", trained.stderr)
     agent = Agent.load(tmp_path / "models" / "dialogue")
     assert agent.start_message_handling("/greet")["next_action"] == "utter_hello"
+
+
+RASA = {
+    "domain.yml": "version: '3.1'\nintents: [greet, bye]\nresponses: {utter_hello: [{text: Hello!}]}\n",
+    "config.yml": "policies: [RulePolicy, MemoizationPolicy]\n",
+    "data/a.yml": "rules: [{rule: hello, steps: [{intent: greet}, {action: utter_hello}]}]\n",
+}
+LEFT_OPEN = {**WITHOUT_NETWORK, "domain.yml": DOMAIN.replace("[greet]", "[greet, bye]"), "bot/a.md": STORIES}
+
+
+@pytest.mark.parametrize(
+    ("files", "file"),
+    [
+        pytest.param(LEFT_OPEN, "bot/a.md", id="0.9"),
+        pytest.param({**RASA, "data/b.yml": "stories: []\n"}, "data/b.yml", id="Rasa 3"),
+        pytest.param(RASA, "data/a.yml", id="rules alone"),
+    ],
+)
+def test_what_is_taught_goes_into_the_stories_of_the_project_wherever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], file: str
+) -> None:
+    folder = write(tmp_path / "bot", files)
+    monkeypatch.chdir(tmp_path)
+    answers = "/bye\n2\nutter_hello\n0\n\n"
+    result = CliRunner().invoke(train.command, [str(folder), "--online"], input=answers)
+    assert (result.exit_code, list(tmp_path.iterdir())) == (0, [folder]), result.output
+    assert "utter_hello" in (folder / file).read_text().split("bye")[-1]
+    agent = Agent.load(folder / "models" / "dialogue")
+    assert agent.start_message_handling("/bye")["next_action"] == "utter_hello"
 
 
 @pytest.mark.parametrize(
