@@ -54,7 +54,7 @@ from granian.server import MPServer, mp
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.waiting import PATIENCE, SEATS, WaitingRoom
-from rasa_core.support.forks import let_go_of_server, pipes
+from rasa_core.support.forks import end_as_main_thread, let_go_of_server, pipes
 
 APP = "rasa_core.server.app:create_app_from_settings"
 
@@ -341,6 +341,7 @@ def _load_app(
     """Make the application; runs in a worker, before it serves."""
     # What an action forks may live on for long: the server has to end before, and to find its port when started anew.
     os.register_at_fork(after_in_child=functools.partial(let_go_of_server, port, pipes()))
+    os.register_at_fork(after_in_child=end_as_main_thread)
     try:
         room = make_room()
         _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)

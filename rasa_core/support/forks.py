@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
@@ -36,6 +37,17 @@ def end_child(what: str) -> NoReturn:
         with suppress(Exception):  # Whatever it was replaced by.
             stream.flush()
     os._exit(status & 0xFF)
+
+
+def end_as_main_thread() -> None:
+    """Let the one thread of a child end it, also where Python has not started that thread, as those of a server.
+
+    Before Python 3.12, such a thread lacked a lock when it became the main one, so that `multiprocessing` gave a child
+    of it the exit code 1, whatever it had done.
+    """
+    thread = threading.main_thread()
+    if getattr(thread, "_tstate_lock", thread) is None:
+        thread._set_tstate_lock()  # type: ignore[attr-defined]
 
 
 def pipes() -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import threading
@@ -30,12 +31,18 @@ def make(settings: dict[str, Any]) -> Callable[..., list[bytes]]:
         threading.Event().wait()
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        told = {"pid": os.getpid()}
+        told: dict[str, int | None] = {"pid": os.getpid()}
         if environ["PATH_INFO"] == "/fork":
             told["child"] = os.fork()
             if not told["child"]:
                 time.sleep(60)
                 os._exit(0)
+        if environ["PATH_INFO"] == "/process":
+            threading.current_thread()  # As logging asks; Python then takes note of the thread.
+            process = multiprocessing.get_context("fork").Process(target=os.getpid)
+            process.start()
+            process.join()
+            told["code"] = process.exitcode
         if environ["PATH_INFO"] == "/wait":
             (folder / "started").write_text(str(os.getpid()))
             with (folder / "count").open("a") as count:

@@ -319,6 +319,11 @@ def test_a_child_of_an_action_does_not_keep_the_port(serve: Callable[..., Server
         os.kill(child, signal.SIGKILL)
 
 
+def test_processes_that_an_action_starts_end_well(serve: Callable[..., Server]) -> None:
+    server = serve().wait_until_listening()
+    assert [server.get("/process")["code"] for _ in range(6)] == [0] * 6
+
+
 def test_workers_end_when_the_main_process_is_killed(serve: Callable[..., Server]) -> None:
     server = serve(workers=2).wait_until_listening()
     until(lambda: len(server.workers()) == 2)
