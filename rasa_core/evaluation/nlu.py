@@ -271,6 +271,8 @@ def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[Message
     limited = {said: {"": evaluation.figures[figure]} for said, figure in LIMITED.items()}
     if not any(one.expected for one in evaluation.messages):  # Nothing is known about entities, not even that none is.
         limited["entity F1"] = {}
+    if not evaluation.with_intent:
+        limited["intent accuracy"] = {}
     return Report(_lines(evaluation, folds), content, limited, files)
 
 
@@ -310,14 +312,17 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
     spans, with_intent = evaluation.entity_figures, evaluation.with_intent
     hits = sum(one.is_intent_right for one in with_intent)
     right = count - len(evaluation.failed)
+    intents = (
+        f"{hits} of {len(with_intent)} right, accuracy {written(figures['intent_accuracy'])}, "
+        f"weighted F1 {written(figures['intent_f1'])}"
+    )
     summary = [
         f"Messages: {count}",
-        f"Intents: {hits} of {len(with_intent)} right, accuracy {written(figures['intent_accuracy'])}, "
-        f"weighted F1 {written(figures['intent_f1'])}",
+        f"Intents: {intents if with_intent else 'none of the messages has one'}",
         f"Entities: {spans['support']} expected, {spans['predicted']} found, precision {written(spans['precision'])}, "
         f"recall {written(spans['recall'])}, F1 {written(spans['f1'])} (macro {written(spans['macro_f1'])})",
         f"Whole messages: {right} of {count} right, {written(figures['whole_messages'])}",
-        f"Expected calibration error: {written(figures['calibration_error'])}",
+        *([f"Expected calibration error: {written(figures['calibration_error'])}"] if with_intent else []),
     ]
     thresholds = [
         (

@@ -133,6 +133,15 @@ def test_examples_without_an_intent_count_for_entities_alone() -> None:
     assert (found.pairs, found.figures["whole_messages"], found.figures["entity_f1"]) == ([("b", "b")], 1.0, 1.0)
 
 
+def test_messages_for_entities_alone_have_no_accuracy_of_intents_and_no_limit_of_it() -> None:
+    examples = [NLUExample("x", None, (EntitySpan(0, 1, "a", "x"),))]
+    report = nlu_report(evaluate_messages(Scripted({"x": (None, 0.0, [(0, 1, "a")])}), examples, silent=True), "")
+    text = "\n".join(report.lines)
+    assert text.startswith("Messages: 1\nIntents: none of the messages has one\nEntities: 1 expected, 1 found")
+    assert "calibration" not in text
+    assert report.below({"intent accuracy": 0.9, "entity F1": 0.9}) == []
+
+
 def test_an_entity_without_text_is_not_expected() -> None:
     example = NLUExample("x", "a", (EntitySpan(0, 0, "b", ""),))
     found = evaluate_messages(Scripted({"x": ("a", 1.0, [])}), [example], silent=True)
