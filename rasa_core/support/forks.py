@@ -8,7 +8,7 @@ import stat
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
 
@@ -50,17 +50,18 @@ def end_as_main_thread() -> None:
         thread._set_tstate_lock()  # type: ignore[attr-defined]
 
 
-def pipes() -> list[int]:
-    """Return the pipes that this process has open, but for its standard streams."""
-    found = []
+def pipes() -> dict[int, int]:
+    """Return the pipes that this process has open, but for its standard streams: number -> inode."""
+    found = {}
     for number in _open_files():
         with suppress(OSError):  # The listing itself, which is closed by now.
-            if number > 2 and stat.S_ISFIFO(os.fstat(number).st_mode):
-                found.append(number)
+            status = os.fstat(number)
+            if number > 2 and stat.S_ISFIFO(status.st_mode):
+                found[number] = status.st_ino
     return found
 
 
-def let_go_of_server(port: int, pipes: Iterable[int]) -> None:
+def let_go_of_server(port: int, pipes: Mapping[int, int]) -> None:
     """Close in a child what it has of the server that forked it, and must not hold as long as it lives.
 
     Parameters
@@ -68,11 +69,13 @@ def let_go_of_server(port: int, pipes: Iterable[int]) -> None:
     port
         Where the server listens; its connections, which end with the server, are closed too.
     pipes
-        By which the processes of the server notice that another one has ended.
+        By which the processes of the server notice that another one has ended; the number of one that was closed
+        meanwhile may be that of another, which the child needs.
     """
-    for number in pipes:
+    for number, inode in pipes.items():
         with suppress(OSError):
-            os.close(number)
+            if os.fstat(number).st_ino == inode:
+                os.close(number)
     for number in _open_files():
         with suppress(OSError):  # What is no socket, or was closed by now.
             found = socket.socket(fileno=number)

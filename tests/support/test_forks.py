@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from rasa_core.support.forks import let_go_of_server, pipes
 
 RUN = """
 import os, sys
@@ -56,3 +59,21 @@ def test_a_child_ends_where_it_would_leave_the_action(child: str, status: int, t
     assert done.stdout == f"child\nended with {status}\nonce\n"
     assert told in done.stderr
     assert bool(told) == bool(done.stderr)
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_pipe_with_the_number_of_one_that_was_closed_is_kept(is_other: bool) -> None:
+    reading, writing = os.pipe()
+    known = {reading: os.fstat(reading).st_ino}
+    if is_other:
+        os.close(reading)
+        other, far = os.pipe()
+        assert other == reading
+        os.close(far)
+    try:
+        let_go_of_server(1, known)
+        assert (reading in pipes()) == is_other
+    finally:
+        if is_other:
+            os.close(reading)
+        os.close(writing)
