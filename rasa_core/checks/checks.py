@@ -62,7 +62,7 @@ from rasa_core.domain.file import (
     names_of_actions,
     read_domain,
 )
-from rasa_core.exceptions import DomainError, StoryParseError
+from rasa_core.exceptions import DomainError, StoryParseError, nearest
 from rasa_core.slots import Slot
 from rasa_core.stories.builder import LOST, UNKNOWN_NAME
 from rasa_core.stories.files import LEFT_OUT
@@ -205,6 +205,12 @@ def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -
 def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int) -> Iterator[Finding]:
     """Find where the same history is followed by other actions, and turns that are too long."""
     conversations = story_actions(conversations_for(StoryGraph(steps), domain, max_history))
+    meant = _meant({action.name for actions in conversations for action in actions}, domain)
+    if meant:  # A name that is mistyped is told as such.
+        conversations = [
+            [action._replace(name=meant.get(action.name, action.name)) for action in actions]
+            for actions in conversations
+        ]
     for contradiction in find_contradictions(conversations, max_history):
         yield _contradiction_finding(contradiction, max_history)
     for place, count in find_long_turns(conversations, MOST_PREDICTIONS).items():
@@ -213,6 +219,13 @@ def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int
             f"{MOST_PREDICTIONS} for a message, and the last has to be action_listen."
         )
         yield finding("long-turn", "warning", text, [place])
+
+
+def _meant(names: set[str], domain: Domain) -> dict[str, str]:
+    """Return the names of actions that the domain does not have, and those that are meant by them."""
+    declared = set(domain.action_names)
+    found = {name: nearest(name, domain.action_names) for name in sorted(names - declared)}
+    return {name: near[0] for name, near in found.items() if near}
 
 
 def _contradiction_finding(contradiction: Contradiction, max_history: int) -> Finding:

@@ -80,6 +80,16 @@ def test_two_stories_with_the_same_history_and_different_actions_contradict_each
     assert "is followed by x or y. No max_history up to 50 tells all of them apart" in found.message
 
 
+def test_a_mistyped_action_is_told_as_such_and_not_as_a_contradiction_too(check: Check) -> None:
+    domain = DOMAIN.replace("[x, y, z]", "[utter_x, utter_y, x, y, z]")
+    story = "## one\n* a\n- utter_x\n## two\n* a\n- uter_x\n"
+    quiet = QUIET + "## other\n* b\n- utter_x\n- utter_y\n"
+
+    assert told(check(story, domain, quiet=quiet)) == [("error", "undeclared-action", [6])]
+    contradicting = check(story.replace("uter_x", "action_other"), domain, quiet=quiet)
+    assert [found.kind for found in contradicting] == ["contradiction", "undeclared-action"]
+
+
 def test_listening_where_another_story_acts_is_a_contradiction(check: Check) -> None:
     [found] = check("## one\n* a\n- x\n## two\n* a\n- x\n- z")
 
