@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,7 @@ from typing import Any, Self
 from rasa_core import _legacy
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
+from rasa_core.agent_turns import AgentTurns
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage, handle_channels
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.events import Event
@@ -37,7 +38,7 @@ _FOR_READING = ("augmentation_factor", "remove_duplicates", "tracker_limit", "us
 """Parameters of `load_data` that scripts of old give to `Agent.train`, with a file."""
 
 
-class Agent:
+class Agent(AgentTurns[MessageProcessor]):
     """A bot. Safe to share between threads once it is trained or loaded.
 
     Parameters
@@ -70,8 +71,6 @@ class Agent:
     'utter_greet'
     """
 
-    on_commit: Callable[[DialogueStateTracker], object] | None = None  # Sees each conversation after a change.
-
     def __init__(
         self,
         domain: str | Path | Domain,
@@ -95,7 +94,8 @@ class Agent:
         self.model_fingerprint: str | None = None
         self._stories = ""
         self._bind_store()
-        self._processor = self._new_processor()
+        if type(self)._create_processor is Agent._create_processor:  # Else a subclass may not be ready yet.
+            _ = self.processor
 
     @staticmethod
     def create_tracker_store(store: TrackerStore | None, domain: Domain) -> TrackerStore:
@@ -107,9 +107,6 @@ class Agent:
             raise ValueError(f"tracker_store is a TrackerStore, not {type(store).__name__}: {example}.")
         store.domain = domain
         return store
-
-    def _bind_store(self) -> None:
-        self.tracker_store.bind(self.domain, self.policy_ensemble.window, self.domain.fingerprint())
 
     # -- training, writing, reading
 
@@ -241,50 +238,12 @@ class Agent:
 
     # -- conversations
 
-    @property
-    def processor(self) -> MessageProcessor:
-        """The logic of a turn, on the parts that the agent has now."""
-        found = self._processor
-        # Parts may be replaced at any time, as programs for 0.9 do; what follows from them is made anew then.
-        is_same = found.interpreter is self.interpreter and found.policy_ensemble is self.policy_ensemble
-        if not is_same or found.domain is not self.domain or found.tracker_store is not self.tracker_store:
-            self._bind_store()
-            found = self._processor = self._new_processor()
-        return found
-
-    def _new_processor(
-        self,
-        message_preprocessor: Preprocessor | None = None,
-        interpreter: NaturalLanguageInterpreter | None = None,
-    ) -> MessageProcessor:
-        kind = MessageProcessor if self.domain.rasa is None else partial(RasaProcessor, nlg=self.nlg)
-        parts = (interpreter or self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
-        processor = kind(*parts, message_preprocessor=message_preprocessor, server=self.actions)
-        processor.on_commit = self.on_commit or processor.on_commit
-        return processor
-
-    def turns(
-        self,
-        message_preprocessor: Preprocessor | None = None,
-        interpreter: NaturalLanguageInterpreter | None = None,
-    ) -> MessageProcessor:
-        """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict.
-
-        Parameters
-        ----------
-        message_preprocessor
-            Changes the text of a message before it is interpreted.
-        interpreter
-            Understands the message in place of the agent's own interpreter.
-        """
-        if not self.policy_ensemble.policies:
-            raise ModelError(
-                "this agent has no policies and cannot predict: give it policies and train it, or load a model."
-            )
-        processor = self.processor
-        if message_preprocessor is None and interpreter is None:
-            return processor
-        return self._new_processor(message_preprocessor, interpreter)
+    def _create_processor(self, preprocessor: Preprocessor | None = None) -> MessageProcessor:
+        """Return a new processor: what subclasses override, as in 0.9."""
+        kind: Any = MessageProcessor if self.domain.rasa is None else partial(RasaProcessor, nlg=self.nlg)
+        parts = (self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
+        made: MessageProcessor = kind(*parts, message_preprocessor=preprocessor, server=self.actions)
+        return made
 
     def start_message_handling(self, text_message: str, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> State:
         """Take in a message, and return what to do next in your own code.

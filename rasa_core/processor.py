@@ -19,6 +19,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.own_processors import StepsOfOld
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Prediction
 from rasa_core.rasa_turn import RasaTurns
@@ -55,7 +56,7 @@ CONFLICT_WAITS = (0.01, 0.02, 0.04, 0.08)
 """How long to wait before a turn is taken again, in seconds."""
 
 
-class MessageProcessor(TurnProcessor):
+class MessageProcessor(StepsOfOld, TurnProcessor):
     """Takes turns on the conversations of a store.
 
     Parameters are those of `TurnProcessor`, and ``tracker_store``; the runner is that of the action `server`, or the
@@ -300,9 +301,6 @@ class MessageProcessor(TurnProcessor):
             conversation.commit()
             self.run_until_listening(tracker, dispatcher, conversation.commit)
             conversation.commit()
-
-    def _parse_message(self, message: UserMessage) -> dict[str, Any]:  # As it was called in 0.9.
-        return self.understand(message.text)
 
     def handle_channel(self, input_channel: InputChannel) -> None:
         """Handle the messages of a channel until it ends."""

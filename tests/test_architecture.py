@@ -21,10 +21,10 @@ STOREYS: list[list[list[str]]] = [
     [["nlu"]],
     [
         ["turn"],
-        ["rasa_turn"],
+        ["rasa_turn", "own_processors"],
         ["processor"],
         ["explanation", "teaching"],
-        ["model_folder", "rasa_project"],
+        ["model_folder", "rasa_project", "agent_turns"],
         ["agent"],
     ],
     [["drawing"], ["evaluation", "checks"], ["project"]],

@@ -227,6 +227,14 @@ def test_a_specification_is_compared(domain: Domain, tmp_path: Path) -> None:
     assert domain.compare_with_specification(folder) is True
 
 
+def test_the_specification_of_a_model_is_that_of_its_domain(domain: Domain, tmp_path: Path) -> None:
+    domain.persist(tmp_path / "domain.yml")
+
+    assert domain.compare_with_specification(tmp_path) is True
+    with pytest.raises(ModelError, match=r"Domain specification has changed.*new \['intent_more'\]"):
+        Domain.from_yaml(BOT.replace("intents: [", "intents: [more, ")).compare_with_specification(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
