@@ -10,6 +10,7 @@ Kind                       Severity   Meaning
                                       warning where training does not look for it
 ``unused-rules``           warning    there are rules, and no policy that follows them
 ``unused-synonyms``        warning    there are synonyms, and the pipeline has no ``EntitySynonymMapper``
+``unused-patterns``        warning    ``RegexEntityExtractor`` does not look for an entity that no example marks
 ``unread-option``          warning    an option of a component that is nearly one which it has
 ``unread-import``          warning    ``imports:`` names a project or module that is not there
 ``unknown-key``            warning    a file has a key that nothing reads
@@ -330,6 +331,24 @@ def _unused_synonyms(data: TrainingData, config: RasaConfig) -> Iterator[Finding
         yield finding("unused-synonyms", "warning", text, [data.definitions[0].place])
 
 
+def _unused_patterns(data: TrainingData, config: RasaConfig, entities: Iterable[str], file: str) -> Iterator[Finding]:
+    """Tell of entities of the domain whose lookup tables and expressions find nothing, as no example marks one."""
+    unmarked = set(entities) - set(data.entities)
+    for step in config.pipeline.steps:
+        if step["kind"] != "RegexEntityExtractor":
+            continue
+        lookups = {one.name for one in data.lookups if step["use_lookup_tables"] and not one.extract} & unmarked
+        regexes = {one.name for one in data.regexes if step["use_regexes"]} & unmarked
+        for name in sorted(lookups | regexes):
+            what = "lookup table" if name in lookups else "regular expression"
+            more = ", or give the table extract: true" if name in lookups else ""
+            text = (
+                f"RegexEntityExtractor does not look for the {what} {name!r}, as no example marks an entity of that "
+                f"name; mark one in an example, as [text]({name}){more}."
+            )
+            yield finding("unused-patterns", "warning", text, [Place(file)])
+
+
 def _nlu(
     data: TrainingData, domain: Domain, read: ReadStories, config: RasaConfig | None, files: RasaFiles
 ) -> Iterator[Finding]:
@@ -347,6 +366,8 @@ def _nlu(
         if is_answered and f"utter_{intent}" not in parts.content["responses"]:
             text = f"the intent {intent!r} has no response 'utter_{intent}', and nothing is said."
             yield finding("no-response", "error", text, [place])
+    if config is not None:
+        yield from _unused_patterns(data, config, parts.entity_names, str(files.config_file))
     names = {name.partition("/")[0] for name in retrieved}
     for step in () if config is None else config.pipeline.steps:
         wanted = step.get("retrieval_intent")

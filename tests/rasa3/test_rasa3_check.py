@@ -758,6 +758,27 @@ def test_synonyms_that_nothing_looks_at_and_options_that_are_nearly_one_are_told
     )
 
 
+@pytest.mark.parametrize(
+    ("pattern", "option", "text", "found"),
+    [
+        ("lookup: x", "", "one", "the lookup table 'x', as no example marks an entity of that name; mark one in an"),
+        ("regex: x", "", "one", "the regular expression 'x', as no example marks an entity of that name; mark one in"),
+        ("lookup: x", "", "[one](x)", None),
+        ("lookup: x\n  extract: true", "", "one", None),
+        ("regex: x", "  use_regexes: false\n", "one", None),
+        ("lookup: of_features", "", "one", None),
+    ],
+)
+def test_patterns_of_an_entity_that_no_example_marks_are_told(
+    tmp_path: Path, pattern: str, option: str, text: str, found: str | None
+) -> None:
+    nlu = f"nlu:\n- intent: a\n  examples: |\n    - {text}\n- {pattern}\n  examples: |\n    - y\n"
+    config = f"pipeline:\n- name: DIETClassifier\n- name: RegexEntityExtractor\n{option}"
+    output = told(write(tmp_path, domain=DOMAIN, data__nlu=nlu, config=config))[1]
+    assert (f"warning: RegexEntityExtractor does not look for {found}" in output) is (found is not None)
+    assert ("unused-patterns" in output) is (found is not None)
+
+
 def test_test_stories_are_looked_through_too(tmp_path: Path) -> None:
     tests = """
 stories:
