@@ -129,7 +129,7 @@ class Cors:
             yield "Access-Control-Allow-Methods", methods
             # Pages send headers of their own, such as X-Requested-With, which the server does not look at.
             asked = _NAME.findall(environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")[:_LONGEST_NAMES])
-            more = [name for name in asked if name.lower() not in _READ_HEADERS.lower()]
+            more = [name for name in asked if name.lower() not in _READ_HEADERS.lower().split(", ")]
             yield "Access-Control-Allow-Headers", ", ".join([_READ_HEADERS, *more])
             yield "Access-Control-Max-Age", "600"  # Seconds that a browser need not ask again.
 

@@ -80,6 +80,7 @@ def test_browser_is_told_what_a_page_may_send(client_with: Callable[..., Client]
     [
         ("x-requested-with, cache-control,content-type", ["x-requested-with", "cache-control"]),
         ("X-App\u00e9 (bad), *", ["X-App", "bad", "*"]),
+        ("key, AUTHORIZATION", ["key"]),
         ("", []),
     ],
 )
