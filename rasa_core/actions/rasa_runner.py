@@ -15,7 +15,7 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
 from rasa_core.exceptions import CallersActionError, RasaCoreError, RemoteActionError
-from rasa_core.rasa3.domain_parts import SESSION_START, Form
+from rasa_core.rasa3.domain_parts import EXTRACT_SLOTS, SESSION_START, Form
 from rasa_core.rasa3.history import VALIDATION, Loop
 from rasa_core.rasa3.mappings import options_in
 from rasa_core.responses import ResponseDispatcher
@@ -144,7 +144,10 @@ class RasaRunner:
         return CallerRun(self, validated, is_reported=is_reported)
 
     def extract_slots(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Return what the latest message sets, by mappings, the bot's own actions, and their validation."""
+        """Return what the latest message sets, by mappings, the bot's own actions, and their validation.
+
+        A bot that has an ``action_extract_slots`` of its own does all that itself, and may log whatever it likes.
+        """
         return self.filled(dispatcher, tracker, tracker.history.loop)
 
     def taken(
@@ -155,6 +158,8 @@ class RasaRunner:
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
         """Return the same, for when a loop is going on that has only just begun."""
+        if EXTRACT_SLOTS in self._own:
+            return self._tried(EXTRACT_SLOTS, dispatcher, tracker)
         filling = self._filler.fill(tracker, loop)
         found: list[SlotSet] = []
         for step in filling.steps:
@@ -162,28 +167,32 @@ class RasaRunner:
                 found.append(step)
                 continue
             with dispatcher.holding() as said:
-                events = self._tried(step, dispatcher, tracker)
+                events = _of_slots(self._tried(step, dispatcher, tracker))
                 said.clear()  # Rasa does not say what such an action says.
             found += [event for event in events if isinstance(event, SlotSet)]
         if VALIDATE_SLOTS not in self.domain.action_map:
             return list(found)
-        answered = self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(found, self.domain))
+        answered = _of_slots(self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(found, self.domain)))
         # rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
         named = {event.key for event in answered if isinstance(event, SlotSet)}
         return [*answered, *(event for event in found if event.key not in named)]
 
-    def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> Sequence[Event]:
-        """Run an action that fills slots, and do nothing else that it asks for; one that fails fills none."""
+    def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Run an action that fills slots; one that fails fills none, and the turn goes on."""
         try:
             with dispatcher.holding():
-                events = self.run_custom(name, dispatcher, tracker)
-            return [event for event in events if isinstance(event, SlotSet | BotUttered)]
+                return self.run_custom(name, dispatcher, tracker)
         except CallersActionError:
             raise
         except RasaCoreError as error:
             log_failure(logger, name, tracker.sender_id, error)
             take_said(dispatcher)
             return []
+
+
+def _of_slots(events: Sequence[Event]) -> list[Event]:
+    """Return what an action that fills slots may do: nothing else that it asks for is done."""
+    return [event for event in events if isinstance(event, SlotSet | BotUttered)]
 
 
 def _response_of(action: str) -> str:
@@ -232,6 +241,8 @@ class CallerRun(RasaRunner):
 
     def fillers(self, tracker: DialogueStateTracker) -> list[str]:
         """Return the names of the bot's own actions that fill and validate slots after the latest message."""
+        if EXTRACT_SLOTS in self._own:
+            return [EXTRACT_SLOTS]
         last = [VALIDATE_SLOTS] if VALIDATE_SLOTS in self.domain.action_map else []
         asked = self._filler.fill(tracker, tracker.history.loop).actions
         return [*(name for name in asked if name in self.domain.action_map), *last]
@@ -274,5 +285,5 @@ class CallerRun(RasaRunner):
         return list(candidates if self._validated is None else self._validated)
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
-        """Return what the mappings fill from the latest message."""
-        return list(self._filler.fill(tracker, loop).slots)
+        """Return what the mappings fill from the latest message; nothing where an action of the caller's does it."""
+        return [] if EXTRACT_SLOTS in self._own else list(self._filler.fill(tracker, loop).slots)

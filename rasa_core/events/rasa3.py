@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rasa_core.events.base import Event, JsonKey, event_class
+from rasa_core.events.base import Event, JsonKey, event_class, parameter
 
 
 @event_class
@@ -33,9 +33,16 @@ class LoopInterrupted(Event):
     """Whether the loop was interrupted by other talk, so that the next message answers none of its questions."""
 
     type_name: ClassVar[str] = "loop_interrupted"
-    _keys: ClassVar = {"is_interrupted": JsonKey("is_interrupted", bool, is_required=True)}
+    _keys: ClassVar = {"is_interrupted": JsonKey("is_interrupted", bool)}
     is_interrupted: bool
     timestamp: float = 0.0
+
+    @classmethod
+    def _from_story_string(cls, parameters: Mapping[str, Any]) -> LoopInterrupted:
+        # What is not said to be interrupted is not, as in Rasa.
+        is_interrupted = bool(parameter(cls, parameters, "is_interrupted"))
+        fields: dict[str, Any] = {"is_interrupted": is_interrupted, "timestamp": None}
+        return cls(**fields)
 
 
 @event_class
@@ -147,7 +154,7 @@ def under_its_name(told: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**told, "event": ActiveLoop.type_name}
     if kind == LegacyFormValidation.type_name:
         kept = {key: value for key, value in told.items() if key != "validate"}
-        return {**kept, "event": LoopInterrupted.type_name, "is_interrupted": not told.get("validate")}
+        return {**kept, "event": LoopInterrupted.type_name, "is_interrupted": told.get("validate") is False}
     return told
 
 

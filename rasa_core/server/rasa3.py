@@ -72,7 +72,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
         text,
         None,
         sender_id,
-        input_channel=named if isinstance(named, str) else "rest",
+        input_channel=named if named and isinstance(named, str) else "rest",
         metadata=metadata if isinstance(metadata, dict) and metadata else None,
     )
     turns = agent.turns()

@@ -343,3 +343,11 @@ def test_null_for_a_slot_that_is_not_set_changes_nothing(bots: dict[str, Agent])
 def test_the_slots_of_a_knowledge_base_are_there_where_its_action_is(tmp_path: Path) -> None:
     slots = {slot.name for slot in Domain.load(write(tmp_path, domain=CUSTOM) / "domain.yml").slots}
     assert {"knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"} <= slots
+
+
+def test_an_own_action_that_extracts_slots_is_left_to_the_caller(tmp_path: Path) -> None:
+    agent = fresh(bot(tmp_path, "action_note", "action_extract_slots"))
+    assert agent.start_message_handling('/book{"room": "red"}', "ada")["next_action"] == "action_extract_slots"
+    form = agent.continue_message_handling("ada", "action_extract_slots", [SlotSet("nights", "2")])
+    assert (form["next_action"], form["requested_slot"]) == ("hotel_form", "room")
+    assert agent.read_tracker("ada").get_slot("nights") == "2"

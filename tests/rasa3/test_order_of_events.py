@@ -281,3 +281,24 @@ def test_an_intent_that_is_triggered_begins_one_session(make: MakesBots) -> None
     agent = make("{}", BEGINNING, ONLY_BEGINS)
     agent.turns().trigger_intent(UserMessage(None, RestOutputChannel(), "ada"), "a")
     assert types(agent) == ["action", "session_started", "user", "action"]
+
+
+def test_an_own_action_that_extracts_slots_stands_for_the_mappings(make: MakesBots) -> None:
+    extracts = {"events": [slot("t", "its"), {"event": "followup", "name": "utter_c"}], "responses": [text("found")]}
+    rules = RULES + "- rule: c\n  steps: [{action: utter_c}, {action: utter_end}]\n"
+    agent = make(SLOTS, rules, {"action_extract_slots": extracts})
+
+    assert told(agent, '/chat{"x": "1"}')[2:6] == ["says found", "t=its", "utter_c", "utter_c"]
+    assert agent.read_tracker("ada").get_slot("s") is None
+
+
+def test_a_form_begins_with_what_an_own_action_extracts_and_a_failure_sets_nothing(make: MakesBots) -> None:
+    answers: Answers = {
+        "action_extract_slots": lambda asked: (
+            {"status": 500} if asked["tracker"]["latest_message"]["text"] == "/chat" else {"events": [slot("s", "its")]}
+        )
+    }
+    agent = make(SLOTS, RULES, answers)
+
+    assert told(agent, "/go")[2:7] == ["s=its", "seen", "f", "loop f", "s=its"]
+    assert say(agent, "/chat") == ["Chat"]

@@ -81,6 +81,11 @@ def test_where_a_user_writes_is_known_also_after_the_message_was_taken_back(clie
     assert triggered["latest_input_channel"] == "rest"
 
 
+def test_a_channel_without_a_name_is_that_of_the_request(client: Client) -> None:
+    ok(client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat", "input_channel": ""}))
+    assert ok(client.get("/conversations/ada/tracker"))["latest_input_channel"] == "rest"
+
+
 def test_a_head_of_before_tells_the_channel_of_its_message(client: Client, agent: Agent) -> None:
     say(client, "/chat")
     tracker = agent.read_tracker("ada")

@@ -94,6 +94,14 @@ def test_events_of_an_action_server_are_logged_under_their_names_of_today(own: A
     assert [kind for kind in logged if "form" in kind or "loop" in kind] == ["active_loop", "loop_interrupted"]
 
 
+@pytest.mark.parametrize("event", [{"event": "loop_interrupted"}, {"event": "form_validation", "validate": None}])
+def test_a_loop_of_which_an_action_server_does_not_say_so_is_not_interrupted(own: Agent, event: dict[str, Any]) -> None:
+    _, request, logged = asked(own, "/go", "/go", events=[event, {"event": "loop_interrupted", "is_interrupted": None}])
+    assert logged.count("loop_interrupted") == 4
+    told = [one["is_interrupted"] for one in request["tracker"]["events"] if one["event"] == "loop_interrupted"]
+    assert told == [False, False]
+
+
 def test_an_event_has_the_keys_of_which_nothing_is_said(client: Client) -> None:
     client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
     state = client.get("/conversations/ada/tracker").get_json()
