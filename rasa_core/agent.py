@@ -111,7 +111,7 @@ class Agent(AgentTurns[MessageProcessor]):
     # -- training, writing, reading
 
     def load_data(
-        self, resource_name: str | Path | Sequence[Path], *args: Any, **kwargs: Any
+        self, resource_name: str | Path | Sequence[str | Path], *args: Any, **kwargs: Any
     ) -> list[DialogueStateTracker]:
         """Read stories from a file, several files or a folder, as conversations to train on.
 

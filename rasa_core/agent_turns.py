@@ -51,8 +51,8 @@ class AgentTurns(Generic[Processor]):
 
     @processor.setter
     def processor(self, value: Processor | None) -> None:
-        """Take one that a subclass has made, which may keep it under this name."""
-        if value is not None:
+        """Take one that a subclass has made, which may keep it under this name, also before the agent is ready."""
+        if value is not None and hasattr(self, "tracker_store"):
             self._made = (value, self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
 
     def _new_processor(

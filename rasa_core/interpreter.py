@@ -27,6 +27,7 @@ from rasa_core import _legacy
 from rasa_core.events import check_parse_data
 from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities, check_length_of
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
+from rasa_core.old_messages import PREFIXES, AsksOfOld
 from rasa_core.support.outages import Outages
 from rasa_core.support.strict_json import decode, plain
 
@@ -37,8 +38,7 @@ logger = logging.getLogger(__name__)
 
 Parse = dict[str, Any]
 
-INTENT_MESSAGE_PREFIX = "/"
-_INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
+INTENT_MESSAGE_PREFIX = PREFIXES[0]
 DEFAULT_INTENTS: Final = frozenset({"restart", "back", "out_of_scope", "session_start", "nlu_fallback"})
 _OPENING = re.compile(r"[{\[]")
 _COMMAND = re.compile(r"/\w[\w.+-]*(@[\d.]+)?\s*(\{.*)?\Z", re.DOTALL)
@@ -56,8 +56,8 @@ def names_its_intent(text: str, intents: Collection[str] | None = None) -> bool:
     Where the `intents` of a bot are given, only one of them, or one that every bot has, may follow the prefix; or else
     a single word and perhaps an object, as in ``/nope{"a": 1}``, which nobody would say.
     """
-    if intents is None or not text.startswith(_INTENT_PREFIXES):
-        return text.startswith(_INTENT_PREFIXES)
+    if intents is None or not text.startswith(PREFIXES):
+        return text.startswith(PREFIXES)
     if text[1:] in intents:
         return True
     name = _OPENING.split(text, maxsplit=1)[0][1:].strip()
@@ -125,7 +125,7 @@ class NaturalLanguageInterpreter:
         )
 
 
-class RegexInterpreter(NaturalLanguageInterpreter):
+class RegexInterpreter(AsksOfOld, NaturalLanguageInterpreter):
     """Reads messages of the form ``/intent@0.7{"entity": "value"}``.
 
     The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; what stands before
@@ -140,7 +140,7 @@ class RegexInterpreter(NaturalLanguageInterpreter):
         """Return the parse of `text`; no text is an error, and one without a name has the intent None."""
         opening = text.find("{")
         name, entities = (text if opening < 0 else text[:opening]).strip(), None
-        if prefixed := name.startswith(_INTENT_PREFIXES):
+        if prefixed := name.startswith(PREFIXES):
             name = name[1:].strip()
         if "[" in name and name not in self._intents and (prefixed or _BRACKETED.fullmatch(name)):
             name, entities = _without_brackets(name, text)

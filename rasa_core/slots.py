@@ -52,6 +52,7 @@ class Slot:
     """
 
     type_name: ClassVar[str | None] = None
+    _value_reset_delay: int | None = None
     _subclasses: ClassVar[dict[str, type[Slot]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -65,6 +66,7 @@ class Slot:
         if value_reset_delay is not None:
             message = f"value_reset_delay of slot {name!r} has no effect; remove it."
             warnings.warn(message, DeprecationWarning, stacklevel=2)
+            self._value_reset_delay = value_reset_delay
         self.name = name
         self.initial_value = initial_value
         self.value = self.initial()
@@ -72,6 +74,10 @@ class Slot:
     def feature_dimensionality(self) -> int:
         """Return how many features `as_feature` gives, whatever the value."""
         return 1
+
+    def value_reset_delay(self) -> int | None:
+        """Return what was given, which has no effect."""
+        return self._value_reset_delay
 
     def has_features(self) -> bool:
         """Tell whether the value influences predictions at all."""

@@ -142,6 +142,10 @@ lazyproperty = cached_property
 """A property that is computed once an object."""
 
 
+def fix_yaml_loader() -> None:
+    """Do nothing: every YAML file is read as text in Unicode."""
+
+
 def all_subclasses(cls: type) -> list[type]:
     """Return the classes that are made from `cls`, and from these, and so on."""
     below: list[type] = cls.__subclasses__()

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 STOREYS: list[list[list[str]]] = [
     [["version", "exceptions", "_later"], ["_legacy", "support"]],
     [["events", "slots"], ["history"], ["rasa3"], ["domain"], ["trackers"]],
-    [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter"], ["slash_messages"]],
+    [["channels"], ["dispatcher", "old_messages"], ["responses"], ["actions"], ["interpreter"], ["slash_messages"]],
     [["stories", "policies", "tracker_store"]],
     [["nlu"]],
     [

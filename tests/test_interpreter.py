@@ -293,3 +293,15 @@ def test_a_lazy_interpreter_says_with_the_first_message_that_there_is_no_model()
 def test_an_interpreter_without_parse_says_so() -> None:
     with pytest.raises(NotImplementedError, match=r"NaturalLanguageInterpreter needs a method parse"):
         NaturalLanguageInterpreter().parse("hi")
+
+
+def test_processors_of_old_ask_how_a_message_is_written() -> None:
+    assert RegexInterpreter.allowed_prefixes() == "/_"
+    assert [RegexInterpreter.is_using_deprecated_format(text) for text in ("_a[b=c]", '/a{"b": "[c]"}', "/a")] == [
+        True,
+        False,
+        False,
+    ]
+    name, entities = RegexInterpreter.extract_intent_and_entities('/inform{"city": "Rome"}')
+    assert (name, [entity["value"] for entity in entities]) == ("inform", ["Rome"])
+    assert RegexInterpreter.deprecated_extraction("_Inform[city=Rome]")[0] == "inform"

@@ -52,7 +52,7 @@ rasa_core.policies.ensemble: PolicyEnsemble SimplePolicyEnsemble UnsupportedDial
 rasa_core.policies.fallback: FallbackPolicy
 rasa_core.policies.keras_policy: KerasPolicy
 rasa_core.policies.memoization: AugmentedMemoizationPolicy MemoizationPolicy
-rasa_core.policies.online_trainer: OnlinePolicyEnsemble
+rasa_core.policies.online_trainer: DEFAULT_FILE_EXPORT_PATH OnlinePolicyEnsemble TrainingFinishedException
 rasa_core.policies.policy: Policy
 rasa_core.processor: MessageProcessor
 rasa_core.remote: RasaCoreClient RemoteAgent
@@ -66,12 +66,12 @@ rasa_core.train: create_argument_parser train_dialogue_model
 rasa_core.training: Story StoryFileReader StoryGraph extract_story_graph load_data persist_data
 rasa_core.training.data: DialogueTrainingData
 rasa_core.training.dsl: StoryFileReader
-rasa_core.training.generator: TrainingDataGenerator
+rasa_core.training.generator: TrackerWithCachedStates TrainingDataGenerator
 rasa_core.training.structures: Checkpoint STORY_END STORY_START Story StoryGraph StoryStep
 rasa_core.training.visualization: visualize_stories
 rasa_core.utils: add_logging_option_arguments bcolors class_from_module_path configure_colored_logging
 rasa_core.utils: configure_file_logging create_dir_for_file dump_obj_as_json_to_file module_path_from_instance one_hot
-rasa_core.utils: is_int print_color read_file read_yaml_file wrap_with_color zip_folder
+rasa_core.utils: fix_yaml_loader is_int lazyproperty print_color read_file read_yaml_file wrap_with_color zip_folder
 rasa_core.visualize: create_argument_parser
 """
 """A module, and what is imported from it. What the migration page says to be left out is not here."""
@@ -101,7 +101,7 @@ processor.MessageProcessor: continue_message_handling handle_channel handle_mess
 processor.MessageProcessor: log_bot_utterances_on_tracker start_message_handling
 remote.RasaCoreClient: append_events_to_tracker clients continue_core parse status tracker tracker_json upload_model
 remote.RemoteAgent: handle_channel load process_message
-slots.Slot: as_feature feature_dimensionality has_features persistence_info reset resolve_by_type
+slots.Slot: as_feature feature_dimensionality has_features persistence_info reset resolve_by_type value_reset_delay
 tracker_store.RedisTrackerStore: keys save
 tracker_store.TrackerStore: create_tracker deserialise_tracker get_or_create_tracker init_tracker keys retrieve save
 tracker_store.TrackerStore: serialise_tracker

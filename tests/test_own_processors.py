@@ -282,6 +282,15 @@ def test_an_agent_makes_a_processor_of_its_own(agent: Agent, tmp_path: Path) -> 
     assert isinstance(site.processor, Understands)
 
 
+def test_a_processor_may_be_set_before_the_agent_is_ready(agent: Agent) -> None:
+    class Early(Agent):
+        def __init__(self) -> None:
+            self.processor = Understands(RegexInterpreter(), agent.policy_ensemble, agent.domain, agent.tracker_store)
+            super().__init__(agent.domain, agent.policy_ensemble)
+
+    assert Early().handle_message("/greet") == [{"recipient_id": "default", "text": "hi None"}]
+
+
 def test_an_agent_that_cannot_predict_says_so_to_its_own_processor() -> None:
     with pytest.raises(ModelError, match="has no policies and cannot predict"):
         Site(Domain.from_yaml(DOMAIN), name="site").handle_message("hi")

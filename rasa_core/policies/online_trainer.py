@@ -19,7 +19,13 @@ from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import about_action
 from rasa_core.trackers import DialogueStateTracker
 
-__all__ = ["OnlinePolicyEnsemble"]
+__all__ = ["DEFAULT_FILE_EXPORT_PATH", "OnlinePolicyEnsemble", "TrainingFinishedException"]
+
+DEFAULT_FILE_EXPORT_PATH = "stories.md"
+
+
+class TrainingFinishedException(Exception):
+    """What programs for 0.9 catch around their own loops; nothing raises it here."""
 
 
 class OnlinePolicyEnsemble(PolicyEnsemble):

@@ -24,7 +24,9 @@ __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"
 
 
 def extract_story_graph(
-    resource_name: str | Path | Sequence[Path], domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
+    resource_name: str | Path | Sequence[str | Path],
+    domain: Domain,
+    interpreter: NaturalLanguageInterpreter | None = None,
 ) -> StoryGraph:
     """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if that fails.
 
@@ -37,7 +39,7 @@ def extract_story_graph(
 
 
 def load_data(
-    resource_name: str | Path | Sequence[Path],
+    resource_name: str | Path | Sequence[str | Path],
     domain: Domain,
     remove_duplicates: bool = True,
     unique_last_num_states: int | None = None,

@@ -36,7 +36,9 @@ MISSING: Final = "missing-file"
 NO_YAML: Final = "stories and rules in YAML, as Rasa 2 and 3 have them, are not read; write them in Markdown"
 
 
-def read_story_files(resource: Path | Sequence[Path], problems: list[Problem]) -> Iterator[tuple[Path, str, list[str]]]:
+def read_story_files(
+    resource: Path | Sequence[str | Path], problems: list[Problem]
+) -> Iterator[tuple[Path, str, list[str]]]:
     """Yield path, label and lines of a story file, of several, or of those in a folder and below it, in their order.
 
     A label tells a file from others, and is the same on every machine. `problems` takes what cannot be read.
@@ -47,8 +49,10 @@ def read_story_files(resource: Path | Sequence[Path], problems: list[Problem]) -
         text = f"left out, as no stories: {', '.join(left_out)}."
         problems.append(Problem("warning", text, Place(str(resource)), LEFT_OUT))
     if not files:
-        text = "the folder has no story files; a story is like: ## name, * greet, - utter_greet."
+        what = "the folder has" if isinstance(resource, Path) else "the list names"
+        text = f"{what} no story files; a story is like: ## name, * greet, - utter_greet."
         problems.append(Problem("error", text, Place(str(resource))))
+        return
     # A label is relative to what the files have in common, so that no machine's folders are in it.
     top = resource if isinstance(resource, Path) else Path(os.path.commonpath([path.parent for path in files]))
     for path in files:
@@ -78,14 +82,14 @@ def _mistaken(path: Path, text: str) -> str:
     return ""
 
 
-def story_files(resource: Path | Sequence[Path], left_out: list[str] | None = None) -> list[Path]:
+def story_files(resource: Path | Sequence[str | Path], left_out: list[str] | None = None) -> list[Path]:
     """Return the files of `resource`: itself, or those of a folder and below it that may hold stories, in their order.
 
     Of a folder, hidden files are left out, and what holds something else, whatever its name; `left_out` takes these,
     with what they are.
     """
     if not isinstance(resource, Path):
-        return list(resource)
+        return [Path(path) for path in resource]  # As `glob` gives them, too.
     if not resource.is_dir():
         return [resource]
     found = []

@@ -100,7 +100,7 @@ class StoryFileReader:
 
     @staticmethod
     def read_from_file(
-        filename: str | Path | Sequence[Path],
+        filename: str | Path | Sequence[str | Path],
         domain: Domain | None,
         interpreter: NaturalLanguageInterpreter | None = None,
         template_variables: Mapping[str, Any] | None = None,
@@ -119,7 +119,7 @@ class StoryFileReader:
         """Return the steps of all story files in a folder and below it; see `read_from_file`."""
         return StoryFileReader.read_from_file(resource_name, domain, interpreter, template_variables)
 
-    def read_stories(self, resource: str | Path | Sequence[Path]) -> list[list[StoryStep]]:
+    def read_stories(self, resource: str | Path | Sequence[str | Path]) -> list[list[StoryStep]]:
         """Return the steps of each story in a file, in several, or in all story files of a folder and below it.
 
         Raises `StoryParseError`, which lists what is wrong in all files, unless problems are gathered.

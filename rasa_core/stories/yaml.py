@@ -328,7 +328,7 @@ class YamlStoryReader:
         return ActiveLoop((not part.is_null and name_in(part, "active_loop", self._error)) or None)
 
 
-def read_yaml_stories(resource: str | Path | Sequence[Path], domain: Domain) -> ReadStories:
+def read_yaml_stories(resource: str | Path | Sequence[str | Path], domain: Domain) -> ReadStories:
     """Return the stories and rules in a file, in several, or in a folder and below it.
 
     Raises
@@ -336,7 +336,7 @@ def read_yaml_stories(resource: str | Path | Sequence[Path], domain: Domain) -> 
     StoryParseError
         If something in them is wrong, or there are none.
     """
-    given = [Path(resource)] if isinstance(resource, str | Path) else list(resource)
+    given = [Path(one) for one in ([resource] if isinstance(resource, str | Path) else resource)]
     files = [file for path in given for file in (_yaml_files(path) if path.is_dir() else [path])]
     if not files:
         where = ", ".join(map(str, given))

@@ -158,6 +158,16 @@ def test_several_files_are_read_in_their_order(tmp_path, domain):
     assert _names([tmp_path / "b.md", tmp_path / "a.md"], domain) == ["b.md", "a.md"]
 
 
+def test_files_may_be_named_by_texts_and_none_is_an_error(tmp_path, domain):
+    for name in ("b.md", "a.md"):
+        (tmp_path / name).write_text(f"## {name}\n* greet\n - utter_greet\n", encoding="utf-8")
+
+    graph = extract_story_graph(sorted(map(str, tmp_path.glob("*.md"))), domain)
+    assert [step.block_name for step in graph.story_steps] == ["a.md", "b.md"]
+    with pytest.raises(StoryParseError, match="the list names no story files"):
+        load_data([], domain)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 def test_a_file_in_utf_16_is_an_error_that_says_so(tmp_path, domain, encoding):
     path = tmp_path / "stories.md"
