@@ -297,13 +297,16 @@ class TrackerStore:
     def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
         # By class, not by object: two stores of one class may well be two views of the same storage.
-        return self._open_whole(sender_id, _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT))
+        lock = _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT)
+        return self._open_whole(sender_id, lock, saves=False)
 
     @contextmanager
-    def _open_whole(self, sender_id: str, lock: AbstractContextManager[object]) -> Iterator[Conversation]:
+    def _open_whole(self, sender_id: str, lock: AbstractContextManager[object], saves: bool) -> Iterator[Conversation]:
         with lock:
             starts = self._overrides("create_tracker", "get_or_create_tracker")
             tracker = self.get_or_create_tracker(sender_id) if starts else self.peek(sender_id)
+            if saves and 0 < len(tracker.pending_events) == len(tracker.events):
+                self.save(tracker)  # Which may begin the conversation with what it knows of the user, as in 0.9.
             conversation = _SavedConversation(self, tracker)
             try:
                 yield conversation

@@ -210,7 +210,8 @@ class EventLogStore(TrackerStore, ABC):
     def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
         if self._overrides(*OVERRIDDEN):
-            return self._open_whole(sender_id, self.lock(conversation_id(sender_id)))
+            lock = self.lock(conversation_id(sender_id))
+            return self._open_whole(sender_id, lock, self._overrides("save"))
         return _LoggedConversation(self, conversation_id(sender_id))
 
     # -- between trackers and rows

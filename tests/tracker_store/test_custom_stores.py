@@ -167,6 +167,25 @@ class NamesUsers(InMemoryTrackerStore):
         return tracker
 
 
+class AsksForNames(InMemoryTrackerStore):
+    """Fills what it can look up about a user, whenever a conversation is stored."""
+
+    def save(self, tracker: DialogueStateTracker) -> None:
+        if tracker.get_slot("name") is None:
+            tracker.update(SlotSet("name", tracker.sender_id.title()))
+        super().save(tracker)
+
+
+def test_a_derived_store_stores_a_new_conversation_before_its_first_message(domain: Domain) -> None:
+    store = AsksForNames(domain)
+    for _ in range(2):
+        with store.conversation("ada") as conversation:
+            assert conversation.tracker.get_slot("name") == "Ada"
+            conversation.tracker.update(HI)
+            conversation.commit()
+    assert list(store.peek("ada").events) == [LISTEN, SlotSet("name", "Ada"), HI, HI]
+
+
 @pytest.fixture(params=["memory", "file"])
 def derived(request: pytest.FixtureRequest, domain: Domain, tmp_path: Path) -> Iterator[Any]:
     store = WatchedMemory(domain) if request.param == "memory" else WatchedFile(domain, path=tmp_path / "store.db")
@@ -182,7 +201,7 @@ def test_what_a_derived_store_overrides_is_called_for_each_turn(derived: Any) ->
             conversation.tracker.update(SlotSet("name", "Ada"))
             conversation.commit()
             conversation.tracker.update(HI)  # Is never committed.
-    assert derived.saved == [2, 3, 4, 5]
+    assert derived.saved == [1, 2, 3, 4, 5]
     assert derived.retrieved == ["a", "a"]
     assert list(derived.peek("a").events) == [LISTEN, HI, SlotSet("name", "Ada"), HI, SlotSet("name", "Ada")]
 
