@@ -16,6 +16,7 @@ from rasa_core.commands.serve import serve
 from rasa_core.commands.serve_options import ServerCommand, server_options
 from rasa_core.project import Project
 from rasa_core.server.launcher import LaunchError, check_port
+from rasa_core.support.forks import ends_with_this_process
 from rasa_core.support.problems import told
 
 _EXAMPLES = """\b
@@ -102,8 +103,8 @@ def _trained(
 
 
 def _run_here(command: Sequence[str]) -> int:
-    """Run a program to its end, and let SIGTERM end it too: whoever stops the server means its training as well."""
-    with subprocess.Popen(command) as process:
+    """Run a program to its end, and let it end with this one: whoever stops the server means its training as well."""
+    with subprocess.Popen(command, env=ends_with_this_process()) as process:
         before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return process.wait()

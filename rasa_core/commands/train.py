@@ -36,6 +36,7 @@ from rasa_core.rasa_project.config import read_rasa_config
 from rasa_core.rasa_project.given import action_server_in, domain_of, domain_of_rasa_1
 from rasa_core.rasa_project.signs import names_policies_of_rasa
 from rasa_core.support.folders import check_place
+from rasa_core.support.forks import end_with_parent
 from rasa_core.support.own_code import CONFIG_NAME, NO_YAML, imports_in
 from rasa_core.support.problems import told
 from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
@@ -208,6 +209,7 @@ def command(
     models only if what it depends on has changed. The settings of training (--history to --debug_plots) go with the
     second form; a project has its own.
     """
+    end_with_parent()
     start_log(verbose, debug)
     if project is not None and str(project) in _WAYS and options["domain"] and not project.exists():
         options["online"], project = options["online"] or str(project) == "interactive", None

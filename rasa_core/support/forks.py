@@ -1,4 +1,4 @@
-"""Processes that code of the user's own forks: none goes on with what its parent did, or holds what that had open."""
+"""Processes that others start or fork: none goes on with what its parent did, works for nobody, or holds its files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,38 @@ import socket
 import stat
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
 
+from rasa_core.support.threads import started
+
+_ENDS_WITH = "RASA_CORE_ENDS_WITH"
+_LOOK_EVERY = 0.2  # seconds
 _OPEN_FILES = ("/proc/self/fd", "/dev/fd")
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that `ends_with_this_process` names, however that ends.
+
+    A program calls this first that another one has started to wait for it, and that would work on for nobody.
+    """
+    parent = os.environ.pop(_ENDS_WITH, None)
+    if parent is not None:
+        started(_watch, "parent", int(parent))
+
+
+def ends_with_this_process() -> dict[str, str]:
+    """Return the environment for such a program."""
+    return {**os.environ, _ENDS_WITH: str(os.getpid())}
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY)
+    os._exit(1)
 
 
 def end_child(what: str) -> NoReturn:

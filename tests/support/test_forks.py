@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,29 @@ def test_a_pipe_with_the_number_of_one_that_was_closed_is_kept(is_other: bool) -
         if is_other:
             os.close(reading)
         os.close(writing)
+
+
+WAITS = """
+import sys
+from rasa_core.commands.serve_project import _run_here
+_run_here([sys.executable, "-c", sys.argv[1]])
+"""
+WORKS = """
+import os, time
+from rasa_core.support.forks import end_with_parent
+end_with_parent()
+print(os.getpid(), "RASA_CORE_ENDS_WITH" in os.environ, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_training_ends_with_the_server_that_waits_for_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS, WORKS], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        training, is_handed_on = server.stdout.readline().split()
+        assert (Path("/proc") / training).exists()
+        server.kill()
+        assert server.stdout.read() == ""  # Until nobody has it open.
+
+    assert is_handed_on == "False"
+    assert not (Path("/proc") / training).exists() or "Z" in Path(f"/proc/{training}/stat").read_text().split()
