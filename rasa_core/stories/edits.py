@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.support.marked_text import with_marks
 from rasa_core.support.text_edits import EditError, inserted, lines_in, replaced
 from rasa_core.trackers.event_log import story_lines
 
@@ -209,19 +210,4 @@ def annotated(text: str, entities: Iterable[Any], *, as_json: bool) -> str:
     """
     if re.search(r"\[[^\]]*\][({\[]", text):
         raise EditError(f"the message {text!r:.80} has brackets that would be read as an entity; write it by hand.")
-    parts, at = [], 0
-    for entity in sorted(
-        (one for one in entities if isinstance(one.get("start"), int) and isinstance(one.get("end"), int)),
-        key=lambda one: (one["start"], one["end"]),
-    ):
-        start, end = entity["start"], entity["end"]
-        if not at <= start < end <= len(text):
-            continue
-        words, name, value = text[start:end], entity.get("entity"), entity.get("value")
-        mark = f"({name})"
-        if value != words:
-            whole = json.dumps({"entity": name, "value": value}, ensure_ascii=False)
-            mark = whole if as_json else f"({name}:{value})"
-        parts += [text[at:start], f"[{words}]{mark}"]
-        at = end
-    return " ".join("".join([*parts, text[at:]]).split())
+    return " ".join(with_marks(text, entities, as_json=as_json)[0].split())

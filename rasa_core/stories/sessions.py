@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.domain.file import write_yaml
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.support.marked_text import has_marks
+from rasa_core.support.marked_text import has_marks, with_marks
 from rasa_core.support.strict_json import encode
 from rasa_core.trackers.rasa_log import rasa_positions
 
@@ -119,42 +118,18 @@ def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str,
 
 
 def _message(message: UserUttered) -> dict[str, Any]:
-    intent = message.intent.get("full_retrieval_intent_name") or message.intent.get("name")
-    step: dict[str, Any] = {"user": _annotated(message), "intent": intent}
-    if not message.text:
-        del step["user"]
-    text = message.text or ""
-    # Those that stand in the text are not told again.
-    is_said = text.startswith("/") or has_marks(text)
-    unsaid = [] if is_said else [entity for entity in message.entities if not _has_place(entity)]
-    if unsaid:
-        step["entities"] = [{entity["entity"]: entity.get("value"), **_marks(entity)} for entity in unsaid]
+    text, intent = message.text or "", message.intent.get("full_retrieval_intent_name") or message.intent.get("name")
+    if text.startswith("/"):  # It has its entities in it already.
+        return {"user": text, "intent": intent}
+    annotated, marked = with_marks(text, message.entities)
+    step: dict[str, Any] = {"user": annotated, "intent": intent} if text else {"intent": intent}
+    if not has_marks(text):  # Else somebody has told of them there.
+        told, every = ([_described(one) for one in entities] for entities in (marked, message.entities))
+        # All of them, since where some are listed, those are the entities, whatever is marked.
+        if any(one not in told for one in every):
+            step["entities"] = [one for number, one in enumerate(every) if one not in every[:number]]
     return step
 
 
-def _marks(entity: dict[str, Any]) -> dict[str, Any]:
-    return {key: entity[key] for key in ("role", "group") if entity.get(key)}
-
-
-def _has_place(entity: dict[str, Any]) -> bool:
-    """Tell whether it is known where in the text an entity stands."""
-    return isinstance(entity.get("start"), int) and isinstance(entity.get("end"), int)
-
-
-def _annotated(message: UserUttered) -> str:
-    """Return the text, each entity whose place in it is known as ``[word]{"entity": ...}``."""
-    text = message.text or ""
-    # A message that names its intent has its entities in it already.
-    if text.startswith("/"):
-        return text
-    placed = [one for one in message.entities if _has_place(one)]
-    # From the end, so that the places of the others still hold.
-    for entity in sorted(placed, key=lambda one: -int(one["start"])):
-        start, end = entity["start"], entity["end"]
-        word = text[start:end]
-        plain = {"entity": entity["entity"], **_marks(entity)}
-        if entity.get("value") != word:
-            plain["value"] = entity.get("value")
-        said = f"({plain['entity']})" if len(plain) == 1 else json.dumps(plain, ensure_ascii=False)
-        text = f"{text[:start]}[{word}]{said}{text[end:]}"
-    return text
+def _described(entity: Mapping[str, Any]) -> dict[str, Any]:
+    return {entity["entity"]: entity.get("value"), **{key: entity[key] for key in ("role", "group") if entity.get(key)}}

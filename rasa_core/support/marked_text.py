@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -126,3 +126,50 @@ def _read_json_mark(mark: Any, fail: Fail, tell: Tell) -> Mark:
     if value is None:
         fail(f"the value of the entity {name[:80]!r} is {json.dumps(mark['value'])[:80]}; expected a text.")
     return name.strip(), value, str(mark.get("role") or ""), str(mark.get("group") or "")
+
+
+# -- written
+
+
+def with_marks(
+    text: str, entities: Iterable[Mapping[str, Any]], *, as_json: bool = True
+) -> tuple[str, list[Mapping[str, Any]]]:
+    """Return a text with the entities marked that stand in it, and which these are.
+
+    Of entities that share letters, and are not of the very same text, the first and longest is marked. Values that are
+    not the text stand in a JSON object; without `as_json`, behind a colon, if there is nothing else to tell.
+    """
+    spans: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for entity in entities:
+        start, end = entity.get("start"), entity.get("end")
+        if isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text):
+            spans.setdefault((start, -end), []).append(entity)
+    parts: list[str] = []
+    marked: list[Mapping[str, Any]] = []
+    at = 0
+    for (start, negative), found in sorted(spans.items(), key=lambda item: item[0]):
+        if start >= at:
+            words = text[start:-negative]
+            parts += [text[at:start], f"[{words}]{_mark(found, words, as_json)}"]
+            marked += found
+            at = -negative
+    return "".join([*parts, text[at:]]), marked
+
+
+def _mark(entities: Iterable[Mapping[str, Any]], words: str, as_json: bool) -> str:
+    told: list[dict[str, Any]] = []
+    for entity in entities:
+        value = {} if entity.get("value") == words else {"value": entity.get("value")}
+        one = {
+            "entity": entity["entity"],
+            **value,
+            **{key: entity[key] for key in ("role", "group") if entity.get(key)},
+        }
+        told += [one] if one not in told else []
+    one = told[0]
+    if len(told) > 1:
+        return json.dumps(told, ensure_ascii=False)
+    if len(one) == 1:
+        return f"({one['entity']})"
+    is_short = not as_json and one.keys() == {"entity", "value"} and ")" not in str(one["value"])
+    return f"({one['entity']}:{one['value']})" if is_short else json.dumps(one, ensure_ascii=False)

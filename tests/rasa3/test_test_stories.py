@@ -10,7 +10,9 @@ from rasa3_bots import trained, write
 
 from rasa_core.agent import Agent
 from rasa_core.evaluation.stories import StoryEvaluation, evaluate_stories
+from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.stories import extract_story_graph
+from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.stories.yaml import YamlStoryReader
 from rasa_core.support.problems import Problem
 
@@ -192,3 +194,21 @@ def test_an_action_without_a_name_is_passed_over_and_told(tmp_path: Path) -> Non
     read = YamlStoryReader(None, problems).read_files([write(tmp_path, all=text) / "all.yml"])
     assert [(one.kind, one.place.line) for one in problems] == [("lost-turn", 5)]
     assert len(read.steps[0][0].events) == 2
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param([("city", "Rome", 6, 10), ("city", "Rome", 6, 10)], id="by two extractors"),
+        pytest.param([("city", "Rome", 6, 10), ("part", "om", 7, 9)], id="one inside of another"),
+        pytest.param([("city", "Roma", 6, 10), ("when", "today", None, None)], id="one that stands nowhere"),
+    ],
+)
+def test_a_conversation_that_is_written_as_a_story_has_all_entities(tmp_path: Path, found: list[Any]) -> None:
+    entities = [{"entity": name, "value": value, "start": start, "end": end} for name, value, start, end in found]
+    said = UserUttered("go to Rome", {"name": "inform", "confidence": 1.0}, entities)
+    (tmp_path / "test.yml").write_text(sessions_as_stories([said, ActionExecuted("utter_a")], "ada"))
+    ((step,),) = YamlStoryReader().read_files([tmp_path / "test.yml"]).steps
+    message = step.events[0]
+    assert isinstance(message, UserUttered)
+    assert {(one["entity"], one["value"]) for one in message.entities} == {(name, value) for name, value, *_ in found}

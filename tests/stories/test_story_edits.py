@@ -177,7 +177,7 @@ def test_what_cannot_be_written_is_told(name: str, kind: str, replace: str | Non
         ("to NYC", [("city", "New York", 3, 6)], True, 'to [NYC]{"entity": "city", "value": "New York"}'),
         ("\U0001f600 Porto", [("city", "Porto", 2, 7)], False, "\U0001f600 [Porto](city)"),
         ("a\nb", [], False, "a b"),
-        ("Porto", [("city", "Porto", 0, 5), ("place", "Por", 0, 3)], False, "[Por](place)to"),
+        ("Porto", [("city", "Porto", 0, 5), ("place", "Por", 0, 3)], False, "[Porto](city)"),
     ],
 )
 def test_entities_are_marked(text: str, entities: list, as_json: bool, expected: str) -> None:
