@@ -118,6 +118,19 @@ def test_the_fallback_looks_at_the_parse_of_each_message(
         assert decided(unsure) == [("utter_sorry", "RasaFallbackPolicy"), ("action_listen", "RasaFallbackPolicy")]
 
 
+def test_why_the_old_policies_decide_is_told(tmp_path: Path) -> None:
+    agent = bot(tmp_path, "MappingPolicy", "MemoizationPolicy", "{name: FallbackPolicy, nlu_threshold: 0.4}")
+    told = {}
+    for intent, confidence in (("hi", 0.2), ("chat", 1.0), ("inform", 0.9)):
+        heard(agent, intent, confidence)
+        at = max(place for place, one in enumerate(agent.read_tracker("ada").events, 1) if one.type_name == "user")
+        told[intent] = {one.policy: one.note for one in agent.explain("ada", at).policies}
+    assert told["hi"]["RasaFallbackPolicy"] == "the message has a confidence of 0.200, and the nlu_threshold is 0.4."
+    assert told["hi"]["RasaMappingPolicy"] == "the intent triggers nothing."
+    assert told["chat"]["RasaMappingPolicy"] == "the intent 'chat' leads to utter_chat."
+    assert told["inform"]["RasaFallbackPolicy"] == ("another policy wins if its score exceeds the core_threshold, 0.3.")
+
+
 def test_what_memory_does_not_know_is_the_core_fallback_and_stays_in_the_history(unsure: Agent) -> None:
     assert heard(unsure, "yes") == ["Sorry"]
     assert heard(unsure, "hi") == ["Sorry"]
