@@ -13,7 +13,7 @@ from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.agent import Agent
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, BotUttered, Event, SlotSet
+from rasa_core.events import ActionExecuted, BotUttered, ConversationPaused, ConversationResumed, Event, SlotSet
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import CallersActionError, DomainError
 from rasa_core.teaching import going_on
@@ -351,3 +351,46 @@ def test_an_own_action_that_extracts_slots_is_left_to_the_caller(tmp_path: Path)
     form = agent.continue_message_handling("ada", "action_extract_slots", [SlotSet("nights", "2")])
     assert (form["next_action"], form["requested_slot"]) == ("hotel_form", "room")
     assert agent.read_tracker("ada").get_slot("nights") == "2"
+
+
+@pytest.fixture
+def restarting(tmp_path: Path) -> Agent:
+    domain = """
+        version: "3.1"
+        action_factory: remote
+        intents: [chat, restart]
+        responses: {utter_chat: [{text: Yes.}]}
+        actions: [action_restart, action_session_start, action_note]
+    """
+    rules = "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_chat}]}]"
+    return trained(write(tmp_path, domain=domain, data__rules=rules, config="policies: [RulePolicy]"))
+
+
+def test_what_a_restart_of_the_callers_own_means_is_logged_though_it_does_not_say_so(restarting: Agent) -> None:
+    restarting.start_message_handling("/restart", "ada")
+    assert restarting.continue_message_handling("ada", "action_restart", [])["next_action"] == "action_session_start"
+    assert restarting.continue_message_handling("ada", "action_session_start", [])["next_action"] == "action_listen"
+    assert [(one["event"], one.get("name")) for one in map(Event.as_dict, restarting.read_tracker("ada").events)][
+        -5:
+    ] == [
+        *[("action", "action_restart"), ("restart", None)],
+        *[("action", "action_session_start"), ("session_started", None), ("action", "action_listen")],
+    ]
+
+
+def test_a_bot_that_is_paused_decides_nothing_for_the_caller(restarting: Agent) -> None:
+    restarting.start_message_handling("/chat", "ada")
+    paused = restarting.continue_message_handling("ada", "utter_chat", [ConversationPaused()])
+    assert (paused["next_action"], paused["tracker"]["paused"]) == ("action_listen", True)
+    assert restarting.start_message_handling("/chat", "ada")["next_action"] is None
+    assert restarting.continue_message_handling("ada", "action_note", [])["next_action"] == "action_listen"
+    assert restarting.continue_message_handling("ada", None, [ConversationResumed()])["next_action"] == "action_listen"
+    assert restarting.start_message_handling("/chat", "ada")["next_action"] == "utter_chat"
+
+
+def test_a_turn_that_the_caller_broke_off_ends_where_the_user_goes_on(restarting: Agent) -> None:
+    restarting.start_message_handling("/chat", "ada")
+    restarting.continue_message_handling("ada", "action_note", [])
+    assert restarting.start_message_handling("/chat", "ada")["next_action"] == "utter_chat"
+    log = [(one["event"], one.get("name")) for one in map(Event.as_dict, restarting.read_tracker("ada").events)]
+    assert log[-3:] == [("action", "action_note"), ("action", "action_listen"), ("user", None)]

@@ -15,7 +15,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, UserUtte
 from rasa_core.stories import generator
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
-from rasa_core.stories.sampling import CONTINUATIONS_PER_CHECKPOINT, sample, share_evenly
+from rasa_core.stories.sampling import CONTINUATIONS_PER_CHECKPOINT, sample, share_evenly, share_histories
 from rasa_core.stories.steps import STORY_START, StoryGraph, StoryStep
 from rasa_core.trackers import DialogueStateTracker
 
@@ -272,6 +272,18 @@ def test_a_deal_below_the_limit_is_all():
 
     assert share_evenly([arrivals] * 2, 6, random.Random(0)) == [arrivals, arrivals]
     assert share_evenly([], 6, random.Random(0)) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_that_wait_for_the_user_share_out_whole_histories_and_each_gets_every_shorter_one(seed: int) -> None:
+    arrivals = ["xa", "xb", "xc", "ya"]  # The first letter is what is seen without the oldest state.
+    *waiting, other = share_histories(
+        [arrivals] * 3, [True, True, False], whole=str, shorter=lambda one: one[0], rng=random.Random(seed)
+    )
+    assert sorted(other) == arrivals
+    assert sorted({one for share in waiting for one in share}) == arrivals
+    assert [sorted({one[0] for one in share}) for share in waiting] == [["x", "y"]] * 2
+    assert sum(map(len, waiting)) == 5
 
 
 def test_a_sample_keeps_the_order():
