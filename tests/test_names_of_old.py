@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from rasa_core import Agent, Domain, events
+from rasa_core.channels import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.events import Event
+from rasa_core.interpreter import RegexInterpreter
+from rasa_core.policies import FallbackPolicy, SimplePolicyEnsemble
+from rasa_core.processor import MessageProcessor
 
 ROOT = Path(__file__).parents[1]
 
@@ -170,6 +174,13 @@ def test_objects_have_what_is_used_of_them() -> None:
     objects = [domain, agent, tracker, Dispatcher("anna", CollectingOutputChannel(), domain)]
     found = {type(one).__name__: set(dir(one)) for one in objects}
     assert [(kind, name) for kind, name in cases(ATTRIBUTES) if name not in found[kind]] == []
+
+
+def test_names_with_an_underscore_that_programs_used_all_the_same_lead_where_they_did() -> None:
+    domain = Domain.from_yaml("intents: [greet]\nactions: [utter_a]\naction_factory: remote")
+    assert domain._factory_name == "remote"
+    processor = MessageProcessor(RegexInterpreter(), SimplePolicyEnsemble([FallbackPolicy()]), domain, None)
+    assert processor._parse_message(UserMessage("/greet"))["intent"]["name"] == "greet"
 
 
 ORDERS = {

@@ -222,8 +222,6 @@ class ManyMoments:
 
     def _places(self, probabilities: NDArray[np.float32]) -> Ints:
         """Return between which bounds the best score of each row is; `ALONE` if another rounding could count."""
-        if probabilities.shape[1] < 2:
-            return np.full(len(probabilities), ALONE)
         second, first = np.partition(probabilities, -2)[:, -2:].T
         place = np.searchsorted(self._bounds, first).clip(1, len(self._bounds) - 1)
         distance = np.minimum(np.abs(first - self._bounds[place - 1]), np.abs(first - self._bounds[place]))

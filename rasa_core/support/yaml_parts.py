@@ -6,7 +6,6 @@ Plain data only: a tag such as ``!!python/object`` is an error. Texts are read a
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +19,6 @@ from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, error_place, explained, foreign_tags
 
 _BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _FLOAT: Final = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 
@@ -169,7 +167,7 @@ def _unnamed(entry: Part) -> str:
     return f"{entry.place}: what is listed here has a name, as in - name: ...{hint}"
 
 
-def read_yaml(path: str | Path, *, variables: bool = False) -> Part | None:
+def read_yaml(path: str | Path) -> Part | None:
     """Read a file; None if there is nothing in it.
 
     Raises
@@ -181,7 +179,7 @@ def read_yaml(path: str | Path, *, variables: bool = False) -> Part | None:
         text = read_text(path)
     except TextFileError as error:
         raise YamlError(error.place, error.problem) from error
-    return yaml_part(_filled(text) if variables else text, str(path))
+    return yaml_part(text, str(path))
 
 
 def yaml_part(text: str, name: str) -> Part | None:
@@ -198,10 +196,6 @@ def yaml_part(text: str, name: str) -> Part | None:
     for node, tag in () if root is None else foreign_tags(root):
         raise YamlError(_place(node, name), f"the tag {tag} is not allowed; remove it.")
     return None if root is None else Part(root, name)
-
-
-def _filled(text: str) -> str:
-    return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
 
 def _pairs(node: yaml.Node, file: str) -> Iterator[tuple[yaml.Node, yaml.Node]]:

@@ -89,6 +89,27 @@ def test_the_gate_looks_at_stories(folder: Path) -> None:
     assert f'fails now: {stories}:3 "happy"' in told.stdout
 
 
+def test_programs_and_build_servers_hear_of_stories_both_ways(folder: Path) -> None:
+    stories = folder / "project" / "stories.md"
+    happy = f'{stories}:3 "happy"'
+    (told,) = json.loads(
+        run(compare_command, folder / "old", folder / "new", "-s", stories, "--format", "json").stdout
+    )["stories"]
+    assert (told["name"], happy in told["broken"], told["mended"]) == (str(stories), True, [])
+    (back,) = json.loads(
+        run(compare_command, folder / "new", folder / "old", "-s", stories, "--format", "json").stdout
+    )["stories"]
+    assert (back["broken"], back["mended"], back["failing"]) == ([], told["broken"], 0)
+    suite = ElementTree.fromstring(
+        run(compare_command, folder / "old", folder / "new", "-s", stories, "--format", "junit").stdout
+    )
+    passing = told["total"] - len(told["broken"])
+    names = [case.attrib["name"] for case in suite.findall("testcase")]
+    assert names[0] == f"{stories}: {passing} of {told['total']} stories do not fail anew"
+    assert names[1:] == [f"{stories}: {name}" for name in told["broken"]]
+    assert suite.attrib["failures"] == str(len(told["broken"]))
+
+
 def test_the_folder_of_a_bot_stands_for_its_model(folder: Path, tmp_path: Path) -> None:
     stories = folder / "project" / "stories.md"
     (tmp_path / "domain.yml").write_text(MOOD_DOMAIN, encoding="utf-8")

@@ -44,10 +44,6 @@ class MomentFeaturizer:
     def _number_parts(self) -> None:
         self._parts = _Parts(self._event_blocks, self._column_of)
 
-    def __len__(self) -> int:
-        """Return the number of rows that can be taken."""
-        return len(self._rows)
-
     def skip(self) -> None:
         """Add a row without features, for a moment in which nobody asks for them."""
         self._rows.append([])
