@@ -143,6 +143,20 @@ def test_what_is_missing_is_named(tmp_path: Path, remove: str, message: str) -> 
         Project(folder)
 
 
+@pytest.mark.parametrize(("what", "kind"), [("domain", "domain file"), ("stories", "file or folder of stories")])
+def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path, what: str, kind: str) -> None:
+    with pytest.raises(ModelError, match=f"there is no {kind} 'gone', neither here nor in the project"):
+        Project(write(tmp_path), **{what: "gone"})
+
+
+def test_nlu_data_without_intents_makes_no_interpreter_and_that_is_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "config.yml").write_text("policies: [MemoizationPolicy]\n")
+    (tmp_path / "nlu.md").write_text("## synonym:Lisbon\n- Lisboa\n")
+    assert train(tmp_path)[-1] == "the NLU data has no examples of intents: there is no interpreter of typed text"
+    assert Project(tmp_path).interpreter is None
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="'nowhere' does not exist"):
         Project("nowhere")

@@ -50,6 +50,14 @@ def test_a_story_is_recognised_in_spite_of_slots_that_were_set_before_it(policy,
             assert recalled(policy, domain, *BEFORE, old, "utter_welcome", *story[:index]) == step
 
 
+def test_where_one_state_is_all_that_is_seen_no_slot_in_it_is_older_than_the_others(domain, trackers) -> None:
+    made = AugmentedMemoizationPolicy(max_history=1)
+    made.train(trackers, domain)
+    steps = (*BEFORE, ITALIAN)
+    assert recalled(made, domain, *steps) == "action_search"
+    assert recalled(made, domain, SlotSet("price", "high"), *steps) is None
+
+
 def test_a_slot_that_was_set_within_the_story_still_counts(policy, domain) -> None:
     steps = (*BEFORE, ITALIAN, "action_search", FOUND)
     assert recalled(policy, domain, *steps) == "utter_found"
