@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -125,12 +124,11 @@ class KerasPolicy(Policy):
         Parameters
         ----------
         input_shape
-            ``(time, features)`` with a classic featurizer, ``(features,)`` with a `HistoryFeaturizer`, and
-            with the network that this method returns by default.
+            ``(time, features)`` with a classic featurizer, ``(features,)`` with a `HistoryFeaturizer`.
         output_shape
             ``(actions,)``, or ``(time, actions)`` with a `FullDialogueTrackerFeaturizer`.
         """
-        return keras_training.perceptron(math.prod(input_shape), output_shape[-1])
+        return keras_training.perceptron(tuple(input_shape), tuple(output_shape))
 
     # -- training
 

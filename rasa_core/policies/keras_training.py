@@ -105,13 +105,17 @@ def distributed() -> Iterator[int]:
         distribution.set_distribution(None)
 
 
-def perceptron(num_features: int, num_actions: int, hidden: tuple[int, ...] = (128, 64)) -> Any:
-    """Return a Keras perceptron with ReLU layers, dropout between them, and a softmax."""
+def perceptron(input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Any:
+    """Return a Keras perceptron with ReLU layers, dropout between them, and a softmax.
+
+    States in a row, ``(time, features)``, are one input, unless each has an output, ``(time, actions)``.
+    """
     keras = import_keras()
-    layers = [keras.Input((num_features,)), keras.layers.Dropout(0.1)]
-    for units in hidden:
+    layers = [keras.Input(input_shape), *([keras.layers.Flatten()] if len(input_shape) > len(output_shape) else [])]
+    layers.append(keras.layers.Dropout(0.1))
+    for units in (128, 64):
         layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(0.3)]
-    return keras.Sequential([*layers, keras.layers.Dense(num_actions, activation="softmax")])
+    return keras.Sequential([*layers, keras.layers.Dense(output_shape[-1], activation="softmax")])
 
 
 def architecture_of(model: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,11 @@ from rasa_core.policies.features.single_states import (
 from rasa_core.policies.keras_training import import_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
+
+
+class AsAbove(KerasPolicy):
+    def model_architecture(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Any:
+        return super().model_architecture(input_shape, output_shape)
 
 
 class TestAnArchitectureOfYourOwn:
@@ -69,6 +74,21 @@ class TestAnArchitectureOfYourOwn:
         steps = max(len(story) for story in STORIES)
         assert fitted[0]["x"].shape[1] == steps
         assert fitted[0]["model"].output_shape == (None, None, domain.num_actions)
+
+    @pytest.mark.parametrize(
+        ("featurizer", "shape"),
+        [
+            (MaxHistoryTrackerFeaturizer(BinarySingleStateFeaturizer(), 3), (None, 3)),
+            (FullDialogueTrackerFeaturizer(BinarySingleStateFeaturizer()), (None, 8)),
+            (HistoryFeaturizer(), (None,)),
+        ],
+        ids=["states in a row", "whole dialogues", "history"],
+    )
+    def test_may_begin_with_the_one_of_the_class_above(self, domain, trackers, featurizer, shape) -> None:
+        policy = AsAbove(featurizer)
+        policy.train(trackers, domain, epochs=1)
+        assert policy.model.input_shape[: len(shape)] == shape
+        assert len(policy.predict_action_probabilities(conversation(domain, "/greet"), domain)) == domain.num_actions
 
     def test_can_learn_from_history_features_and_need_not_be_compiled(self, domain, trackers) -> None:
         policy = LinearPolicy(HistoryFeaturizer(2))
