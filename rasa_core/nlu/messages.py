@@ -8,18 +8,19 @@ from unicodedata import category
 
 from rasa_core.nlu.courtesies import around, thanks
 from rasa_core.nlu.spelling import with_common_signs
-from rasa_core.nlu.tokens import Span
+from rasa_core.nlu.tokens import Span, is_sign
 
 _PAIRS: Final = (("(", ")"), ("[", "]"), ("{", "}"))
 _PAIRED: Final = frozenset('()[]{}"')
-MAX_THANKS: Final = 200
-"""How many ways to say thanks are kept with what a model makes of them."""
-_ENOUGH: Final = 0.3
+MAX_APART: Final = 200
+"""How many ways to say thanks and the like are kept with what a model makes of them."""
+_ENOUGH: Final = 0.6
 """How sure the rest of a message has to be, of how sure the whole is, where the whole is but taken for thanks."""
+_ENOUGH_OF_LONG: Final = 0.3
 _SIGNS: Final = frozenset("PS")
 """Categories of Unicode, punctuation and symbols, by their first letter."""
 _LONG: Final = 4
-"""Tokens of a rest that may mean something else than thanks, though it has no entity; "great, thanks" is thanks."""
+"""Tokens of a long rest; one that has an entity is as good as long. ``great, thanks`` is thanks more often."""
 
 
 class Read(NamedTuple):
@@ -50,27 +51,35 @@ class Read(NamedTuple):
             for each in entities
         )
 
-    def thanks(self) -> Read | None:
-        """Return what is read of the thanks at the end; None if there are none."""
-        said = list(thanks(self.keys))
-        return self._replace(spans=self.spans[len(self.keys) - len(said) :], keys=said) if said else None
+    def said_apart(self) -> Read | None:
+        """Return what is read of the thanks at the end, or else of what stands before a sign at the beginning.
+
+        None if there is neither.
+        """
+        if count := len(thanks(self.keys)):
+            return self._replace(spans=self.spans[-count:], keys=self.keys[-count:])
+        begin, _ = around(self.keys)
+        if begin and is_sign(self.keys[begin - 1]):
+            return self._replace(spans=self.spans[:begin], keys=self.keys[:begin])
+        return None
 
 
 def clearer(
-    whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None, *, is_cut: bool = False
+    whole: dict[str, Any], rest: dict[str, Any], tokens: int, apart: str | None, *, is_cut: bool = False
 ) -> dict[str, Any]:
     """Return the surer of two answers, to a message and to the rest of it without courtesies, which has some tokens.
 
-    Where the thanks in it alone mean the same intent, `thanks`, as the whole, the whole says nothing of the rest.
-    Entities are those of the rest, since hardly an example has courtesies beside them; but not where the whole may be
-    thanks, ``perfect, thank you``, or `is_cut`: where one of its entities seems to have them, ``Hello Kitty``.
+    Where what is said apart in it, such as thanks, alone means the same intent, `apart`, as the whole, the whole says
+    less of the rest, and hardly anything of a long one. Entities are those of the rest, since hardly an example has
+    courtesies beside them; but not where the whole may be thanks, ``perfect, thank you``, or `is_cut`: where one of
+    its entities seems to have them, ``Hello Kitty``.
     """
     sure, own = whole["intent"]["confidence"], rest["intent"]["confidence"]
+    is_apart = apart is not None and whole["intent"]["name"] == apart
     is_long = bool(rest["entities"]) or tokens >= _LONG
-    least = _ENOUGH * sure if thanks is not None and whole["intent"]["name"] == thanks and is_long else sure
-    if own > least:
+    if own > (sure * (_ENOUGH_OF_LONG if is_long else _ENOUGH) if is_apart else sure):
         return rest
-    return {**whole, "entities": rest["entities"]} if thanks is None and not is_cut else whole
+    return whole if is_apart or is_cut else {**whole, "entities": rest["entities"]}
 
 
 def with_whole_brackets(text: str, start: int, end: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
-from rasa_core.nlu.messages import MAX_THANKS, Read, clearer, nothing, with_whole_brackets
+from rasa_core.nlu.messages import MAX_APART, Read, clearer, nothing, with_whole_brackets
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -104,7 +104,7 @@ class NLUModel:
         self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
         self._known: dict[str, Floats] = {}
-        self._thanked: dict[str, str | None] = {}
+        self._apart: dict[str, str | None] = {}
         self._names: dict[str, list[int]] = {}
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
@@ -131,19 +131,17 @@ class NLUModel:
     def _understood(self, read: Read) -> dict[str, Any]:
         # Without a greeting and thanks, the rest is understood by itself too: few examples have them.
         answer, rest = self._one_answer(read), self._rest(read)
-        return answer if rest is None else self._clearer(rest, answer, self._one_answer(rest), read.thanks())
+        return answer if rest is None else self._clearer(rest, answer, self._one_answer(rest), read.said_apart())
 
-    def _clearer(
-        self, rest: Read, whole: dict[str, Any], answer: dict[str, Any], thanks: Read | None
-    ) -> dict[str, Any]:
+    def _clearer(self, rest: Read, whole: dict[str, Any], answer: dict[str, Any], apart: Read | None) -> dict[str, Any]:
         """Return the answer to a message, or that to the rest of it without courtesies."""
         meant = None
-        if thanks is not None and whole["intent"]["name"] != answer["intent"]["name"]:
-            said = phrase_of(thanks.keys)
-            if (meant := self._thanked.get(said)) is None:
-                if len(self._thanked) >= MAX_THANKS:
-                    self._thanked.clear()
-                meant = self._thanked[said] = self._one_answer(thanks)["intent"]["name"]
+        if apart is not None and whole["intent"]["name"] != answer["intent"]["name"]:
+            said = phrase_of(apart.keys)
+            if (meant := self._apart.get(said)) is None:
+                if len(self._apart) >= MAX_APART:
+                    self._apart.clear()
+                meant = self._apart[said] = self._one_answer(apart)["intent"]["name"]
         return clearer(whole, answer, len(rest.keys), meant, is_cut=rest.cuts(whole["entities"]))
 
     def _one_answer(self, read: Read) -> dict[str, Any]:
@@ -160,7 +158,7 @@ class NLUModel:
         rests = {at: rest for at, rest in enumerate(map(self._rest, found)) if rest is not None}
         answers = self._answers([*found, *rests.values()])
         for (at, rest), answer in zip(rests.items(), answers[len(found) :], strict=True):
-            answers[at] = self._clearer(rest, answers[at], answer, found[at].thanks())
+            answers[at] = self._clearer(rest, answers[at], answer, found[at].said_apart())
         del answers[len(found) :]
         return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
 

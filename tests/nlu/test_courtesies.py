@@ -86,6 +86,27 @@ def test_thanks_are_told_from_words_that_mean_nothing_by_themselves(text: str, s
     assert list(thanks(keys_of(text, tokenize(text)))) == said
 
 
+def read(text: str) -> Read:
+    spans = tokenize(text)
+    return Read(text, text, range(len(text) + 1), spans, keys_of(text, spans), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("thanks. book it", "thanks."),
+        ("hello, so, book it", "hello, so,"),
+        ("hello, book it, thanks!", "thanks!"),
+        ("so book it", None),
+        ("book it please", None),
+        ("book it", None),
+    ],
+)
+def test_thanks_at_the_end_and_words_before_a_sign_are_said_apart(text: str, apart: str | None) -> None:
+    found = read(text).said_apart()
+    assert (None if found is None else text[found.spans[0][0] : found.spans[-1][1]]) == apart
+
+
 def answer(intent: str, confidence: float, *entities: str) -> dict[str, Any]:
     return {"intent": {"name": intent, "confidence": confidence}, "entities": list(entities)}
 
@@ -96,13 +117,14 @@ def answer(intent: str, confidence: float, *entities: str) -> dict[str, Any]:
         (answer("thank", 0.9), answer("inform", 0.4, "Porto"), 1, "thank", "inform"),
         (answer("thank", 0.9), answer("ask", 0.4), 4, "thank", "ask"),
         (answer("thank", 0.9), answer("ask", 0.2), 4, "thank", "thank"),
-        (answer("thank", 0.9), answer("bye", 0.8), 1, "thank", "thank"),
+        (answer("thank", 0.9), answer("bye", 0.6), 1, "thank", "bye"),
+        (answer("thank", 0.9), answer("bye", 0.5), 1, "thank", "thank"),
         (answer("thank", 0.9), answer("ask", 0.8), 4, "greet", "thank"),
         (answer("thank", 0.9), answer("ask", 0.8), 4, None, "thank"),
         (answer("ask", 0.5), answer("ask", 0.8), 4, None, "ask"),
     ],
 )
-def test_a_message_that_is_taken_for_the_thanks_at_its_end_means_what_is_before_them(
+def test_a_message_that_is_taken_for_the_thanks_in_it_means_what_is_beside_them(
     whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None, intent: str
 ) -> None:
     assert clearer(whole, rest, tokens, thanks)["intent"]["name"] == intent
@@ -110,7 +132,7 @@ def test_a_message_that_is_taken_for_the_thanks_at_its_end_means_what_is_before_
 
 @pytest.mark.parametrize(
     ("thanks", "is_cut", "entities"),
-    [(None, False, ["Porto"]), (None, True, ["hi Porto"]), ("thank", False, ["hi Porto"])],
+    [(None, False, ["Porto"]), ("greet", False, ["Porto"]), (None, True, ["hi Porto"]), ("ask", False, ["hi Porto"])],
 )
 def test_entities_are_those_of_the_rest_also_where_the_whole_is_surer(
     thanks: str | None, is_cut: bool, entities: list[str]
@@ -135,7 +157,6 @@ def test_entities_are_those_of_the_rest_also_where_the_whole_is_surer(
 def test_an_entity_goes_on_into_courtesies_unless_a_sign_is_between(
     text: str, start: int, end: int, is_cut: bool
 ) -> None:
-    spans = tokenize(text)
-    rest = Read(text, text, range(len(text) + 1), spans, keys_of(text, spans), False).without_courtesies()
+    rest = read(text).without_courtesies()
     assert rest is not None
     assert rest.cuts([{"start": start, "end": end}]) is is_cut
