@@ -228,7 +228,9 @@ def test_what_to_do_without_a_name() -> None:
 NAMES: Final = """
 rasa_core.actions.action: ACTION_DEFAULT_FALLBACK_NAME
 rasa_core.channels.channel: CollectingOutputChannel
-rasa_core.constants: DEFAULT_REQUEST_TIMEOUT DEFAULT_SERVER_PORT REQUESTED_SLOT
+rasa_core.constants: DEFAULT_CORE_FALLBACK_THRESHOLD DEFAULT_FALLBACK_ACTION DEFAULT_NLU_FALLBACK_THRESHOLD
+rasa_core.constants: DEFAULT_REQUEST_TIMEOUT DEFAULT_SERVER_FORMAT DEFAULT_SERVER_PORT DEFAULT_SERVER_URL
+rasa_core.constants: INTENT_MESSAGE_PREFIX REQUESTED_SLOT USER_INTENT_RESTART
 rasa_core.domain: InvalidDomain
 rasa_core.policies: EmbeddingPolicy FormPolicy MappingPolicy TwoStageFallbackPolicy
 rasa_core.training.generator: TrackerWithCachedStates
