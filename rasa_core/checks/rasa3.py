@@ -15,7 +15,8 @@ Kind                       Severity   Meaning
 ``unread-import``          warning    ``imports:`` names a project or module that is not there
 ``unknown-key``            warning    a file has a key that nothing reads
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
-``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
+``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have; an
+                                      error where a rule does, and training ends with it
 ``form-asks-nothing``      warning    there is neither response nor action that asks for a slot of a form
 ``doubtful-line``          warning    a value of a domain is of another kind than it should be
 ``said-twice``             warning    a ``bot:`` step of a story repeats what the action before it says
@@ -28,6 +29,7 @@ Kind                       Severity   Meaning
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +62,7 @@ Contradictions = Callable[[RasaFiles, ReadStories, bool, bool], None]
 """Raises `ModelError` with a line for each rule that contradicts another, or a story, or that has more than one message
 of the user where that is an error."""
 
+_NO_NAME: Final = "the domain has no "
 _SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
 
 
@@ -93,9 +96,7 @@ def check_rasa(
     problems: list[Problem] = []
     read = files.read_stories(problems)
     found += map(_of_problem, problems)
-    unknown = {str(one.places[0]) for one in found if one.kind == UNKNOWN_NAME}  # They are told of once.
-    of_rules = _of_rules(files, read, config, contradictions)
-    found += [one for one in of_rules if "the domain has no " not in one.message or str(one.places[0]) not in unknown]
+    found = _told_once(found, _of_rules(files, read, config, contradictions))
     found += _stories(read, domain, max_history, problems)
     found += _tests(files)
     data, wrong = check_data_files(list(dict.fromkeys([*files.nlu_files, *nlu_files])))
@@ -140,6 +141,13 @@ def _of_rules(
             for line in str(error).splitlines():
                 found.setdefault(line, finding_in(line, "contradiction", str(files.folder), severity))
     return list(found.values())
+
+
+def _told_once(found: Sequence[Finding], of_rules: Sequence[Finding]) -> list[Finding]:
+    """Return all findings; a name in a rule that there is not is told of once, as what ends training."""
+    ends = [replace(one, kind=UNKNOWN_NAME) if one.message.startswith(_NO_NAME) else one for one in of_rules]
+    told = {(*one.places[0].order[:2], one.message) for one in ends}
+    return [*(one for one in found if (*one.places[0].order[:2], one.message) not in told), *ends]
 
 
 def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Finding], RasaConfig | None]:

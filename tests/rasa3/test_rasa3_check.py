@@ -535,18 +535,40 @@ def test_what_training_is_told_to_let_pass_is_no_error(option: str, rules: str, 
 
 
 @pytest.mark.parametrize(
-    "rule",
+    ("rule", "kind"),
     [
-        pytest.param("[{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]", id="several messages"),
-        pytest.param("[{intent: a}, {slot_was_set: [{nothing: 1}]}, {action: utter_a}]", id="an unknown slot"),
+        pytest.param(
+            "[{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]", "contradiction", id="several messages"
+        ),
+        pytest.param(
+            "[{intent: a}, {slot_was_set: [{nothing: 1}]}, {action: utter_a}]", "unknown-name", id="an unknown slot"
+        ),
     ],
 )
-def test_rules_that_cannot_be_are_refused_also_where_nothing_is_compared(rule: str, tmp_path: Path) -> None:
+def test_rules_that_cannot_be_are_refused_also_where_nothing_is_compared(rule: str, kind: str, tmp_path: Path) -> None:
     config = "policies: [{name: RulePolicy, check_for_contradictions: false}]"
     folder = write(tmp_path, domain=DOMAIN, data__all=f"rules: [{{rule: one, steps: {rule}}}]", config=config)
     code, output = told(folder)
-    assert (code, "error: in " in output, "[contradiction]" in output) == (1, True, True)
+    assert (code, "error: in " in output, f"[{kind}]" in output) == (1, True, True)
     with pytest.raises(ModelError, match=r"all\.yml:1"):
+        Project(folder).train_if_changed()
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("condition: [{active_loop: none}], steps: [{intent: a}, {action: utter_a}]", "no form 'none'."),
+        ("condition: [{slot_was_set: [{none: 1}]}], steps: [{intent: a}, {action: utter_a}]", "no slot 'none'."),
+        ("steps: [{intent: a}, {action: utter_a}, {active_loop: none}]", "no form 'none'."),
+        ("steps: [{intent: a}, {action: nothing}]", "no action 'nothing'."),
+    ],
+)
+def test_a_name_in_a_rule_that_ends_training_is_told_of_once(rule: str, problem: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, domain=DOMAIN, data__all=f"rules: [{{rule: one, {rule}}}]")
+    code, output = told(folder)
+    lines = [line.partition(": ")[2] for line in output.splitlines() if line.startswith(str(folder / "data"))]
+    assert (code, lines) == (1, [f'error: in "one": the domain has {problem} [unknown-name]'])
+    with pytest.raises(ModelError, match=problem[:-1]):
         Project(folder).train_if_changed()
 
 
