@@ -84,9 +84,11 @@ class FallbackPolicy(Policy):
         In an ensemble of one's own, which may choose by scores alone, it is 1.1, more than memory has. Once the action
         has run, listening has as much: it does not run again, nor does anything that follows it by chance.
         """
+        score = self._certain if self._knows_better(tracker) else self.core_threshold
+        if not self._has_run(tracker):
+            return self.fallback_scores(domain, score)
         result = [0.0] * domain.num_actions
-        chosen = domain.index_for_action(ACTION_LISTEN_NAME if self._has_run(tracker) else self.fallback_action_name)
-        result[chosen] = self._certain if self._knows_better(tracker) else self.core_threshold
+        result[domain.index_for_action(ACTION_LISTEN_NAME)] = score
         return result
 
     def outdo(self) -> None:  # noqa: D102
@@ -102,7 +104,10 @@ class FallbackPolicy(Policy):
         return self._out_of_scope is not None and tracker.latest_message.intent.get("name") == self._out_of_scope
 
     def should_fallback(self, nlu_confidence: float, last_action_name: str | None) -> bool:
-        """Tell whether a message of this confidence is not understood, and the action has not just run."""
+        """Tell whether a message of this confidence is not understood, and the action has not just run.
+
+        A subclass may decide otherwise.
+        """
         return nlu_confidence < self.nlu_threshold and last_action_name != self.fallback_action_name
 
     def fallback_scores(self, domain: Domain, fallback_score: float = 1.0) -> list[float]:
@@ -120,7 +125,11 @@ class FallbackPolicy(Policy):
         """Return the confidence of the intent if that is too low, else None."""
         # None where nothing says how sure the intent is: then nobody doubts it.
         confidence: float | None = tracker.latest_message.intent.get("confidence")
-        return confidence if confidence is not None and confidence < self.nlu_threshold else None
+        if confidence is None:
+            return None
+        # Whether the action has just run is told apart, since listening has always just run.
+        latest = tracker.latest_action_name if tracker.latest_action_name != self.fallback_action_name else None
+        return confidence if self.should_fallback(confidence, latest) else None
 
     def reason(self, tracker: DialogueStateTracker) -> str | None:  # noqa: D102
         confidence = self._confidence_if_low(tracker)

@@ -5,6 +5,7 @@ import json
 import pytest
 from policy_bot import conversation
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.exceptions import ModelError, UnknownActionError
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy, PolicyEnsemble
@@ -59,6 +60,20 @@ def test_a_program_can_ask_whether_it_would_fall_back(policy, confidence, latest
 def test_a_policy_of_ones_own_scores_the_fallback_as_it_likes(policy, domain) -> None:
     found = dict(zip(domain.action_names, policy.fallback_scores(domain, 0.7), strict=True))
     assert {name: score for name, score in found.items() if score} == {"utter_bye": 0.7}
+
+
+def test_a_subclass_decides_when_a_message_is_not_understood_and_how_the_fallback_is_scored(domain) -> None:
+    class Careful(FallbackPolicy):
+        def should_fallback(self, nlu_confidence: float, last_action_name: str | None) -> bool:
+            return nlu_confidence < 0.9 and last_action_name == ACTION_LISTEN_NAME
+
+        def fallback_scores(self, domain: Domain, fallback_score: float = 1.0) -> list[float]:
+            return [score / 2 for score in super().fallback_scores(domain, fallback_score)]
+
+    policy = Careful(fallback_action_name="utter_bye")
+    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.8)) == {"utter_bye": 0.5}
+    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.95)) == {"utter_bye": 0.15}
+    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.1), "utter_greet") == {"utter_bye": 0.15}
 
 
 def test_listening_is_the_fallback_unless_another_action_is_given(domain) -> None:
