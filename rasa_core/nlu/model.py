@@ -131,12 +131,12 @@ class NLUModel:
     def _understood(self, read: Read) -> dict[str, Any]:
         # Without a greeting and thanks, the rest is understood by itself too: few examples have them.
         answer, rest = self._one_answer(read), self._rest(read)
-        return answer if rest is None else self._clearer(rest, answer, self._one_answer(rest), read.said_apart())
+        return answer if rest is None else self._clearer(read, answer, rest, self._one_answer(rest))
 
-    def _clearer(self, rest: Read, whole: dict[str, Any], answer: dict[str, Any], apart: Read | None) -> dict[str, Any]:
+    def _clearer(self, read: Read, whole: dict[str, Any], rest: Read, answer: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a message, or that to the rest of it without courtesies."""
         meant = None
-        if apart is not None and whole["intent"]["name"] != answer["intent"]["name"]:
+        if whole["intent"]["name"] != answer["intent"]["name"] and (apart := read.said_apart()) is not None:
             said = phrase_of(apart.keys)
             if (meant := self._apart.get(said)) is None:
                 if len(self._apart) >= MAX_APART:
@@ -158,7 +158,7 @@ class NLUModel:
         rests = {at: rest for at, rest in enumerate(map(self._rest, found)) if rest is not None}
         answers = self._answers([*found, *rests.values()])
         for (at, rest), answer in zip(rests.items(), answers[len(found) :], strict=True):
-            answers[at] = self._clearer(rest, answers[at], answer, found[at].said_apart())
+            answers[at] = self._clearer(found[at], answers[at], rest, answer)
         del answers[len(found) :]
         return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
 
