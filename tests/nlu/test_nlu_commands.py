@@ -335,6 +335,17 @@ def test_check_tells_of_all_files_and_so_does_train(tmp_path: Path) -> None:
     assert {"a.yml", "b.md"} == {name for name in ("a.yml", "b.md", "c.md") if f"{name}:" in trained.stderr}
 
 
+def test_evaluate_tells_what_another_model_understands_better_and_worse(folder: Path, tmp_path: Path) -> None:
+    small_model().persist(tmp_path / "other")  # Which has learnt other intents.
+    data, own, other = folder / "nlu.md", folder / "model", tmp_path / "other"
+    told = called("evaluate", "-d", data, "-m", own, "--compare", other, "--failed", tmp_path / "failed.txt").stdout
+    assert f"{other}, against {own}: 0 better, " in " ".join(told.split())
+    assert f"worse: {data}:9: I want soup" in told
+    flags = ("--failed", tmp_path / "failed.txt", "--format", "json")
+    back = json.loads(called("evaluate", "-d", data, "-m", other, "--compare", own, *flags).stdout)["compared"]
+    assert (len(back["better"]), back["worse"]) == (told.count("worse: "), [])
+
+
 def test_evaluate_measures_untidy_messages_and_texts_that_mean_nothing(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("xqzt wvvk\n\nplgh\n", encoding="utf-8")
     more = ("--untidy", "--out-of-scope", tmp_path / "other.txt")
