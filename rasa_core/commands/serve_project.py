@@ -15,7 +15,7 @@ from rasa_core.commands.common import CONTEXT, ignore_option
 from rasa_core.commands.serve import serve
 from rasa_core.commands.serve_options import ServerCommand, server_options
 from rasa_core.project import Project
-from rasa_core.server.launcher import LaunchError, check_port
+from rasa_core.server.ports import LaunchError, check_port
 from rasa_core.support.forks import ends_with_this_process
 from rasa_core.support.problems import told
 

@@ -28,7 +28,6 @@ of files is raised as far as the system allows. A connection on which nothing co
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import gc
 import importlib
@@ -53,6 +52,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import MPServer, mp
 
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.server.ports import BACKLOG, ORPHAN_SECONDS, LaunchError, listen
 from rasa_core.server.waiting import PATIENCE, SEATS, WaitingRoom
 from rasa_core.support.forks import end_as_main_thread, let_go_of_server, pipes
 
@@ -61,7 +61,6 @@ APP = "rasa_core.server.app:create_app_from_settings"
 DEFAULT_THREADS = 1
 SPARE_THREADS = 15
 WAITING_THREADS = 16
-BACKLOG = 1024
 MOST_FILES = 65536
 OWN_FILES = 256
 """What a worker may have open besides its connections: stores, models, logs, and what actions open."""
@@ -69,14 +68,8 @@ OWN_FILES = 256
 LEAST_FILES = 64
 """With fewer, a server could not start, or serve nobody else while it serves one."""
 
-ORPHAN_SECONDS = 1.5
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_OTHER_HOST = "Give an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
-_REMEDIES = {
-    errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
-    errno.EACCES: "Choose a port above 1023 with --port.",
-}
 _NO_THREADS = (
     "The system lets this process start no thread. Raise the limit of processes, as with `ulimit -u 4096` in the shell "
     "that starts it, or TasksMax= for systemd."
@@ -97,10 +90,6 @@ _GRANIAN_LOGGING: dict[str, Any] = {
 }
 
 WSGIApplication = Callable[..., Any]
-
-
-class LaunchError(RasaCoreError, RuntimeError):
-    """The server could not start, or its workers kept dying."""
 
 
 def launch(
@@ -150,7 +139,7 @@ def launch(
     for name, (number, lowest) in (least | {"stop_timeout": (stop_timeout, 1)}).items():
         if number < lowest:
             raise LaunchError(f"{name} is {number}, but must be {lowest} or more.")
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         reports, reporting = multiprocessing.Pipe(duplex=False)
         room = functools.partial(WaitingRoom, threads, spare_threads, body_timeout)
         loader = functools.partial(_load_app, target, dict(settings), reporting, room, listener.getsockname()[1])
@@ -215,28 +204,6 @@ def _stop_when_told(signals: set[signal.Signals], stop: Callable[..., None]) -> 
     stop(signal.sigwait(signals), None)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the port, for this process and its workers alone."""
-    if not 1 <= port <= 65535:
-        raise LaunchError(f"Port {port} cannot be served: choose one from 1 to 65535 with --port.")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = _opened(host, port, family)
-    except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
-        # What Python adds names the address once more.
-        problem = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise LaunchError(f"Cannot listen on port {port} of {host}: {problem}. {remedy}") from error
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
-    listener.setblocking(False)
-    return listener
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise `LaunchError` if nothing can listen there, so that nobody waits for a training to be told so."""
-    _listen(host, port).close()
-
-
 def _most_connections() -> int:
     """Raise the limit of open files as far as this process may, and return how many connections that leaves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -249,18 +216,6 @@ def _most_connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return max(most - OWN_FILES, most // 2)
-
-
-def _opened(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
-    """Open the port; wait for it as long as the workers of a server that was killed may still have it."""
-    patience = time.monotonic() + ORPHAN_SECONDS + 0.5
-    while True:
-        try:  # Like this, a server that just stopped does not count as one that uses the port.
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
-                raise
-        time.sleep(0.05)
 
 
 class _Server(MPServer):

@@ -404,6 +404,26 @@ def test_a_host_that_is_not_this_machine_is_refused() -> None:
         launch({}, host="203.0.113.9", port=free_port())
 
 
+@pytest.mark.parametrize("host", ["", " ", "[]"])
+def test_an_empty_host_is_refused_and_opens_nothing(host: str) -> None:
+    with pytest.raises(LaunchError, match=r"address to listen on is empty.*--host"):
+        launch({}, host=host, port=free_port())
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "reached"), [("::", ["127.0.0.1", "::1"]), ("[::1]", ["::1"]), ("0.0.0.0", ["127.0.0.1"])]
+)
+def test_a_host_is_reached_by_all_that_it_means(serve: Callable[..., Server], host: str, reached: list[str]) -> None:
+    server = serve(host=host).wait_until_listening()
+    found = []
+    for address in ("127.0.0.1", "::1"):
+        with suppress(ConnectionRefusedError):
+            socket.create_connection((address, server.port), timeout=PATIENCE).close()
+            found.append(address)
+    assert found == reached
+
+
 @pytest.mark.parametrize(("name", "least"), [("workers", 1), ("threads", 1), ("spare_threads", 0), ("stop_timeout", 1)])
 def test_numbers_that_are_too_low_are_refused(name: str, least: int) -> None:
     options: dict[str, Any] = {name: least - 1}
