@@ -24,9 +24,9 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.guards import Guard
-from rasa_core.server.launcher import APP, DEFAULT_THREADS, SPARE_THREADS, WAITING_THREADS, LaunchError, launch
+from rasa_core.server.launcher import APP, DEFAULT_THREADS, SPARE_THREADS, WAITING_THREADS, launch
 from rasa_core.server.log_lines import LogStyle
-from rasa_core.server.ports import address_of
+from rasa_core.server.ports import LaunchError, address_of
 from rasa_core.server.settings import ServerSettings, default_store_path
 from rasa_core.support.folders import clear_left, make_private, workplace_in
 from rasa_core.support.http import without_secrets

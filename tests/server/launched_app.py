@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.server.launcher import LaunchError, launch
+from rasa_core.server.launcher import launch
+from rasa_core.server.ports import LaunchError
 
 
 def make(settings: dict[str, Any]) -> Callable[..., list[bytes]]:

@@ -22,7 +22,8 @@ import pytest
 from launched_command import until
 from programs import free_port
 
-from rasa_core.server.launcher import LaunchError, launch
+from rasa_core.server.launcher import launch
+from rasa_core.server.ports import LaunchError
 
 APP = Path(__file__).with_name("launched_app.py")
 PATIENCE = 20.0
