@@ -138,6 +138,7 @@ def serve(
                 log_level=settings.log_level,
                 log_format=settings.log_format,
                 on_listening=lambda: _announce(settings, host, port, workers),
+                is_last=True,
             )
     except LaunchError as error:
         raise click.ClickException(str(error)) from error

@@ -106,6 +106,7 @@ def launch(
     body_timeout: float = PATIENCE,
     target: str = APP,
     on_listening: Callable[[], None] | None = None,
+    is_last: bool = False,
 ) -> None:
     """Serve until the process is told to stop.
 
@@ -129,6 +130,9 @@ def launch(
         Where the workers find the function that makes the application: ``module:function``.
     on_listening
         Called once in this process, from another thread, when the first worker is ready to answer.
+    is_last
+        Whether this process ends when the server has. Then it stays deaf to the signals that stop a server, of which
+        one that is sent again in the last moment would end it as if it had failed.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def launch(
             workers_kill_timeout=stop_timeout,
         )
         signals = _signals()
-        with _signals_held():
+        with _signals_held(to_the_end=is_last):
             _start_thread(_stop_when_told, signals, server.signal_handler_interrupt)
             _start_thread(server.follow, reports, on_listening)
             try:
@@ -177,7 +181,7 @@ def _signals() -> set[signal.Signals]:
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
+def _signals_held(*, to_the_end: bool) -> Iterator[None]:
     """Keep signals pending, here and in every worker from its first moment, until a thread that waits takes them.
 
     Python loses a signal that comes just after a fork, or just before its main thread waits for a lock; and a terminal
@@ -189,7 +193,8 @@ def _signals_held() -> Iterator[None]:
     finally:
         while told_again := signal.sigpending() & _SIGNALS:  # It has stopped, and would now be killed by this.
             signal.sigwait(told_again)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if not to_the_end:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_thread(work: Callable[..., None], *arguments: Any) -> None:

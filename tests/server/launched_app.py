@@ -70,6 +70,9 @@ def main(options: dict[str, Any]) -> None:
         launch(**options, target="launched_app:make", on_listening=lambda: print("listening", flush=True))
     except LaunchError as error:
         sys.exit(f"error: {error}")
+    if options.get("is_last"):
+        print("ended", flush=True)
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from programs import free_port
 from rasa_core.commands import serve as command
 from rasa_core.commands.main import main as commands
 from rasa_core.server import create_app_from_settings
-from rasa_core.server.launcher import LaunchError
+from rasa_core.server.ports import LaunchError
 
 
 class Launched(dict[str, Any]):
@@ -80,6 +80,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "threads": 1,
         "spare_threads": 15,
         "body_timeout": 10.0,
+        "is_last": True,
     }
 
 
@@ -228,7 +229,7 @@ def test_help_teaches_by_example() -> None:
 
 def test_settings_of_the_command_make_an_application(launched: Launched) -> None:
     run("-d", "m", "-o", "x.log")
-    names = ("host", "port", "workers", "threads", "spare_threads", "body_timeout", "imports", "target")
+    names = ("host", "port", "workers", "threads", "spare_threads", "body_timeout", "is_last", "imports", "target")
 
     app = create_app_from_settings({key: value for key, value in launched.items() if key not in names})
 

@@ -204,6 +204,17 @@ def test_who_tells_it_twice_lets_it_stop_as_who_tells_it_once(
     assert server.outcome() == (0, "")
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_who_tells_it_again_in_the_last_moment_does_not_fail_it(
+    serve: Callable[..., Server], sent: signal.Signals
+) -> None:
+    server = serve(is_last=True).wait_until_listening()
+    server.process.send_signal(sent)
+    assert server.process.stdout is not None
+    assert server.process.stdout.readline() == "ended\n"
+    assert server.stop(sent) == 0
+
+
 def test_a_request_without_end_is_killed_after_the_timeout(serve: Callable[..., Server]) -> None:
     server = serve(stop_timeout=1).wait_until_listening()
     with socket.create_connection(("127.0.0.1", server.port)) as endless:
