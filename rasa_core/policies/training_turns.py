@@ -321,16 +321,19 @@ def _starts_of(lengths: Iterable[int]) -> NDArray[np.int64]:
 
 
 def _portable(places: Iterable[Place]) -> dict[Place, Place]:
-    """Return each place as a model may tell it: absolute paths are cut to the part below their common folder.
+    """Return each place as a model may tell it: paths are cut to the part below their common folder.
 
-    So the same files give the same model wherever they are, and it does not tell where that was.
+    So the same files give the same model wherever they are, and from whatever folder they are named, and it does not
+    tell where that was.
     """
     found = {place: place for place in places}
-    absolute = [place for place in found if place.file is not None and os.path.isabs(place.file)]
-    try:
-        common = os.path.commonpath({os.path.dirname(place.file or "") for place in absolute})
-    except ValueError:  # There are none, or they are on different drives.
-        return found
-    for place in absolute:
-        found[place] = replace(place, file=Path(place.file or "").relative_to(common).as_posix())
+    named = {place: os.path.normpath(place.file) for place in found if place.file is not None}
+    for group in (True, False):  # Absolute paths, and others.
+        paths = {place: path for place, path in named.items() if os.path.isabs(path) is group}
+        try:
+            common = os.path.commonpath({os.path.dirname(path) for path in paths.values()})
+        except ValueError:  # There are none, or they are on different drives.
+            continue
+        for place, path in paths.items():
+            found[place] = replace(place, file=Path(path).relative_to(common).as_posix())
     return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import policy_bot
 import pytest
 from policy_bot import needs_keras
 
+from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.policies import KerasPolicy
+from rasa_core.policies import KerasPolicy, MemoizationPolicy
 from rasa_core.stories import load_data
 
 STORIES = """
@@ -103,3 +105,27 @@ def test_a_network_is_the_same_on_one_processor_and_on_more(run_python, sample_d
     assert done.returncode == 0, done.stderr
     train_with_concerts(str(data), str(more))
     assert (one / "weights.npz").read_bytes() == (more / "weights.npz").read_bytes()
+
+
+@pytest.mark.parametrize("names", [["a.md"], ["a.md", "more/b.md"]], ids=["one file", "several"])
+def test_a_model_does_not_tell_from_which_folder_its_stories_were_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    (tmp_path / "bot" / "data" / "more").mkdir(parents=True)
+    for number, name in enumerate(names):
+        text = STORIES.replace("## ", f"## {number} ").replace("greeted", f"greeted{number}")
+        (tmp_path / "bot" / "data" / name).write_text(text, encoding="utf-8")
+    written = []
+    for folder, named in (
+        (".", "bot/data"),
+        ("bot", "data"),
+        ("bot/data/more", ".."),
+        (".", str(tmp_path / "bot/data")),
+    ):
+        monkeypatch.chdir(tmp_path / folder)
+        agent = Agent(policy_bot.local_domain(), [MemoizationPolicy()])
+        agent.train(agent.load_data(named))
+        agent.persist(tmp_path / "model")
+        files = sorted(path for path in (tmp_path / "model").rglob("*") if path.is_file())
+        written.append([(path.name, path.read_bytes()) for path in files])
+    assert all(files == written[0] for files in written[1:])
