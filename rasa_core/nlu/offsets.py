@@ -47,14 +47,16 @@ def _vote(text: Any, start: Any, end: Any, value: Any) -> int:
     if all(ord(character) <= _LAST_OF_ONE_UNIT for character in text):
         return 0
     plain, units = (start, end), (characters(text, start), characters(text, end))
+    if min(units) < 0:  # A character has no half.
+        return -(0 <= start < end <= len(text))
     return _fits(text, *units, value) - _fits(text, *plain, value) or _fits(text, *units) - _fits(text, *plain)
 
 
 def _fits(text: str, start: int, end: int, value: Any = None) -> bool:
-    """Whether an entity may stand somewhere: where its value does, if it has any, or else on whole words."""
+    """Whether an entity may stand somewhere: where its value does, if it has any, or else on whole words, not signs."""
     if not 0 <= start < end <= len(text):
         return False
     if isinstance(value, str):
         return text[start:end] == value
-    spans = tokenize(text)
+    spans = tokenize(text) if any(map(str.isalnum, text[start:end])) else []
     return any(begin == start for begin, _ in spans) and any(last == end for _, last in spans)

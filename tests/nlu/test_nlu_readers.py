@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rasa_core.nlu.offsets import count_utf16
 from rasa_core.nlu.reading import list_data_files, read_training_data, read_training_text
 from rasa_core.nlu.training_data import Lookup, NLUDataError, NLUExample, Regex, Synonym, TrainingData
 from rasa_core.support.marked_text import EntitySpan
@@ -543,6 +544,16 @@ def test_offsets_that_count_the_units_of_utf_16_are_recognised(tmp_path: Path) -
         assert not found.synonyms
 
 
+def test_offsets_of_which_one_ends_inside_of_a_character_count_characters(tmp_path: Path) -> None:
+    spans = [
+        {"start": 1, "end": 2, "entity": "sign", "value": "v"},
+        {"start": 4, "end": 5, "entity": "x", "value": "A"},
+    ]
+    example = {"text": "x\U00010000.A\u00b2.", "intent": "a", "entities": spans}
+    data = read_file(tmp_path, "a.json", json.dumps({"rasa_nlu_data": {"common_examples": [example]}}))
+    assert [(one.start, one.end) for one in data.examples[0].entities] == [(1, 2), (4, 5)]
+
+
 def test_a_lookup_table_may_be_named_from_the_folder_of_the_project(tmp_path: Path) -> None:
     (tmp_path / "data" / "nlu").mkdir(parents=True)
     (tmp_path / "data" / "cities.txt").write_text("Rome\n", encoding="utf-8")
@@ -668,7 +679,10 @@ def test_whatever_is_written_is_read_again_in_every_format(examples: list[NLUExa
         if span.value != one.text[span.start : span.end]
     ]
     expected = TrainingData.build(examples, definitions)
+    places = [(one.text, span.start, span.end, span.value) for one in examples for span in one.entities]
     for write in (as_markdown, as_json, as_yaml_blocks, as_yaml_list):
+        if write is as_json and count_utf16(places):  # By chance, one fits the words of its text as units alone.
+            continue
         assert read_training_text(write(examples)) == expected, write.__name__
 
 
