@@ -14,6 +14,7 @@ Kind                       Severity   Meaning
 ``unread-option``          warning    an option of a component that is nearly one which it has
 ``unread-import``          warning    ``imports:`` names a project or module that is not there
 ``unknown-key``            warning    a file has a key that nothing reads
+``no-stories``             error      there are neither stories nor rules, and no examples to understand
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have; an
                                       error where a rule does, and training ends with it
@@ -45,12 +46,13 @@ from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import DomainError, ModelError, RasaCoreError, did_you_mean
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.rasa2 import is_triggered
 from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts
 from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa3.mappings import SlotMapping, options_in
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
-from rasa_core.rasa_project.files import UNREAD_DOMAIN, RasaFiles, keys_of
+from rasa_core.rasa_project.files import NO_STORIES, UNREAD_DOMAIN, RasaFiles, keys_of
 from rasa_core.rasa_project.imports import notes_of_imports
 from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
@@ -101,6 +103,9 @@ def check_rasa(
     found += _tests(files)
     data, wrong = check_data_files(list(dict.fromkeys([*files.nlu_files, *nlu_files])))
     found += wrong
+    acts = read.steps or read.rules or (data and data.examples) or (config and is_triggered(config.policies))
+    if not (acts or problems or wrong):
+        found.append(finding("no-stories", "error", NO_STORIES, [Place(str(files.folder))]))
     parts = domain.rasa
     assert parts is not None
     unfit = [] if config is None else config.unfit(domain)

@@ -8,7 +8,7 @@ others does a form give way.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -289,3 +289,8 @@ def _confidence(intent: Mapping[str, Any]) -> float:
     """Return how sure an intent is; where nobody says it, nobody doubts it."""
     sure = intent.get("confidence")
     return 1.0 if sure is None else float(sure)
+
+
+def is_triggered(policies: Iterable[Policy]) -> bool:
+    """Tell whether a bot does something without stories and rules: what its intents trigger."""
+    return any(isinstance(policy, RasaMappingPolicy) for policy in policies)

@@ -44,6 +44,7 @@ _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
 STORY_KEYS: Final = frozenset({"stories", "rules"})
 _PARTS_OF_DOMAIN: Final = frozenset({"intents", "entities", "slots", "forms", "responses", "session_config"})
+NO_STORIES: Final = "the project has neither stories nor rules; they stand in YAML files in data/."
 UNREAD_DOMAIN: Final = "it holds a part of a domain, and only domain.yml, domain/ and data/ are read; move it there"
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 

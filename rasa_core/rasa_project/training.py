@@ -11,9 +11,9 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
-from rasa_core.policies.rasa2 import RasaMappingPolicy
+from rasa_core.policies.rasa2 import is_triggered
 from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules, unfit_policies
-from rasa_core.rasa_project.files import UNREAD_DOMAIN, RasaFiles
+from rasa_core.rasa_project.files import NO_STORIES, UNREAD_DOMAIN, RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import ReadStories
@@ -109,11 +109,6 @@ def _graph(read: ReadStories) -> StoryGraph:
     return StoryGraph(step for steps in read.steps for step in steps)
 
 
-def _is_triggered(agent: Trains) -> bool:
-    """Tell whether a bot does something without stories and rules: what its intents trigger."""
-    return any(isinstance(policy, RasaMappingPolicy) for policy in agent.policy_ensemble.policies)
-
-
 def train_rasa(
     agent: Trains,
     read: ReadStories,
@@ -129,8 +124,8 @@ def train_rasa(
     ModelError
         If they contradict one another, or there are none and the bot is to do more than understand (`needs_stories`).
     """
-    if needs_stories and not read.steps and not read.rules and not _is_triggered(agent):
-        raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
+    if needs_stories and not read.steps and not read.rules and not is_triggered(agent.policy_ensemble.policies):
+        raise ModelError(NO_STORIES)
     if unfit := unfit_policies(agent.domain, agent.policy_ensemble.policies):
         raise ModelError("\n".join(one.told() for one in unfit))
     policies = agent.policy_ensemble.policies

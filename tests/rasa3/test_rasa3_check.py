@@ -502,6 +502,17 @@ def test_an_intent_that_only_the_nlu_data_has_parts_of_is_told_of_there(tmp_path
     assert "all.yml:5: warning: no story, rule or mapping names the intent 'club'" in output
 
 
+@pytest.mark.parametrize("rules", ["rules:", "stories: []", "# nothing"])
+def test_a_bot_with_nothing_to_do_is_told_as_training_refuses_it(rules: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, domain=DOMAIN, data__all=rules)
+    code, output = told(folder)
+    assert (code, f"{folder}: error: the project has neither stories nor rules" in output) == (1, True)
+    with pytest.raises(ModelError, match="neither stories nor rules"):
+        Project(folder).train_if_changed()
+    (folder / "data" / "nlu.yml").write_text("nlu: [{intent: a, examples: '- one'}]", encoding="utf-8")
+    assert "no-stories" not in told(folder)[1]
+
+
 def test_rules_that_no_policy_follows_are_told(tmp_path: Path) -> None:
     """Nothing contradicts them, either."""
     write(tmp_path, domain=DOMAIN.replace("  x_form: {required_slots: [x]}", "  {}"), data__all=RULES)
