@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rasa_core import _later
+from rasa_core.compat import later
 
-raise _later.left_out("broker")
+raise later.left_out("broker")

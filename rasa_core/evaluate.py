@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rasa_core import _later
 from rasa_core.commands import console_module
+from rasa_core.compat import later
 
 if __name__ == "__main__":
     console_module("evaluate")
@@ -56,4 +56,4 @@ def create_argument_parser() -> argparse.ArgumentParser:
     return argument_parser(command)
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

@@ -14,12 +14,12 @@ from rasa_core.actions.runner import runner_for
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.compat.processors import StepsOfOld
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.own_processors import StepsOfOld
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Prediction
 from rasa_core.rasa_turn import RasaTurns

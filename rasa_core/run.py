@@ -11,10 +11,11 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from rasa_core import _later, _legacy
+from rasa_core import _legacy
 from rasa_core.agent import Agent
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.run import command, create_input_channel, main, talk_on
+from rasa_core.compat import later
 
 __all__ = ["create_argument_parser", "create_input_channel", "main", "serve_application"]
 
@@ -52,4 +53,4 @@ def create_argument_parser() -> argparse.ArgumentParser:
     return argument_parser(command)
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 from numpy.typing import DTypeLike, NDArray
 
-from rasa_core import _later
+from rasa_core.compat import later
 from rasa_core.slots import class_from_path, dotted_path
 from rasa_core.support.folders import make_private
 from rasa_core.support.yaml_parts import YamlError, read_yaml
@@ -336,4 +336,4 @@ def configure_file_logging(loglevel: int | str, logfile: str | Path | None) -> N
         logging.getLogger().addHandler(handler)
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

@@ -14,14 +14,14 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 # neighbours. A module may import from its own room, and from what stands on a lower line; never sideways, never up.
 # A name stands for a module, or for a room with all that is in it; the longest name that fits counts.
 STOREYS: list[list[list[str]]] = [
-    [["version", "exceptions", "_later"], ["_legacy", "support"]],
+    [["version", "exceptions", "compat"], ["_legacy", "support"]],
     [["events", "slots"], ["history"], ["rasa3"], ["domain"], ["trackers"]],
-    [["channels"], ["dispatcher", "old_messages"], ["responses"], ["actions"], ["interpreter"], ["slash_messages"]],
+    [["channels"], ["dispatcher", "compat.messages"], ["responses"], ["actions"], ["interpreter"], ["slash_messages"]],
     [["stories", "policies", "tracker_store"]],
     [["nlu"]],
     [
         ["turn"],
-        ["rasa_turn", "own_processors"],
+        ["rasa_turn", "compat.processors"],
         ["processor"],
         ["explanation", "teaching"],
         ["model_folder", "rasa_project", "agent_turns"],

@@ -17,13 +17,14 @@ from click.testing import CliRunner
 from launched_command import listens, until
 from programs import free_port
 
-from rasa_core import _later, config
+from rasa_core import config
 from rasa_core.agent import Agent
 from rasa_core.channels import CollectingOutputChannel, InputChannel, UserMessage
 from rasa_core.channels.file import FileInputChannel
 from rasa_core.commands.run import command
 from rasa_core.commands.train import command as train_command
 from rasa_core.commands.visualize import command as visualize_command
+from rasa_core.compat import later
 from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, RasaCoreError
 from rasa_core.policies.embedding_policy import EmbeddingPolicy
@@ -59,7 +60,8 @@ def bot(folder: Path, **files: str) -> Path:
 PROGRAM: Final = """
 import logging
 import rasa_core
-from rasa_core import _later, config
+from rasa_core import config
+from rasa_core.compat import later
 from rasa_core.agent import Agent
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy
@@ -217,7 +219,7 @@ def test_what_to_do_without_a_module(module: str, told: str) -> None:
 
 
 def test_what_to_do_without_a_name() -> None:
-    for path, told in _later._NAMES.items():
+    for path, told in later._NAMES.items():
         module, _, name = path.rpartition(".")
         with pytest.raises(ImportError, match=f"^{re.escape(f'rasa_core.{path} is not here: {told}')}"):
             exec(f"from rasa_core.{module} import {name}", {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rasa_core import _later
+from rasa_core.compat import later
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, Restarted
@@ -116,4 +116,4 @@ class RemoteAction(Action):
         )
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

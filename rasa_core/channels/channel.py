@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Thread
 from typing import Any, ClassVar
 
-from rasa_core import _later
+from rasa_core.compat import later
 
 MessageHandler = Callable[["UserMessage"], object]
 
@@ -248,4 +248,4 @@ def __getattr__(name: str) -> Any:
     """Return what later versions had here."""
     if name == "CollectingOutputChannel":
         return importlib.import_module("rasa_core.channels.direct").CollectingOutputChannel
-    return _later.of_module(__name__)(name)
+    return later.of_module(__name__)(name)

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from rasa_core import _later
 from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
+from rasa_core.compat import later
 from rasa_core.support.folders import make_private
 
 _STOP = "/stop"
@@ -150,4 +150,4 @@ class ConsoleInputChannel(InputChannel):
             return None
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rasa_core import _later
 from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent
+from rasa_core.compat import later
 
 __all__ = ["HttpInputChannel", "HttpInputComponent"]
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

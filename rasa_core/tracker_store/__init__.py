@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rasa_core import _later
+from rasa_core.compat import later
 from rasa_core.tracker_store.base import Conversation, NotOverriddenError, StoredAnswer, TrackerStore
 from rasa_core.tracker_store.heads import Head, SenderIdError
 from rasa_core.tracker_store.idempotency import RequestConditions
@@ -43,4 +43,4 @@ def __getattr__(name: str) -> object:
     """
     if name in NEEDING_PACKAGES:
         return imported_store(name)
-    return _later.of_module(__name__)(name)
+    return later.of_module(__name__)(name)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rasa_core import _later
+from rasa_core.compat import later
 from rasa_core.exceptions import StoryParseError
 from rasa_core.stories.markdown import StoryFileReader
 
 __all__ = ["StoryFileReader", "StoryParseError"]
 
 
-__getattr__ = _later.of_module(__name__)
+__getattr__ = later.of_module(__name__)

@@ -1,0 +1,1 @@
+"""What is here for the sake of programs that were written for other versions alone."""
