@@ -15,7 +15,7 @@ from rasa_core.history import FAILED, State
 from rasa_core.policies import training_turns
 from rasa_core.policies.doubt import Doubts
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
-from rasa_core.policies.policy import Policy, Trackers
+from rasa_core.policies.policy import Policy, Trackers, confidence_of_nlu
 from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
 from rasa_core.slots import Slot
 from rasa_core.support.stored_models import reading
@@ -68,7 +68,7 @@ class MemoizationPolicy(Policy):
     ENABLE_FEATURE_STRING_COMPRESSION: ClassVar[bool] = True
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
     HIGHEST_SCORE: ClassVar[float] = 1.0
-    USE_NLU_CONFIDENCE_AS_SCORE: ClassVar[bool] = False
+    USE_NLU_CONFIDENCE_AS_SCORE: bool = False
 
     def __init__(
         self,
@@ -248,10 +248,7 @@ class MemoizationPolicy(Policy):
         ]
 
     def _score(self, tracker: DialogueStateTracker) -> float:
-        if self.USE_NLU_CONFIDENCE_AS_SCORE:
-            confidence = tracker.latest_message.intent.get("confidence")
-            return 1.0 if confidence is None else float(confidence)
-        return 1.0
+        return confidence_of_nlu(tracker) if self.USE_NLU_CONFIDENCE_AS_SCORE else 1.0
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
         """Return where these very states stand in the stories, with the action that follows them there."""
@@ -319,6 +316,7 @@ class MemoizationPolicy(Policy):
             "augmented": glued,
             **({"unseen": sorted(self._unseen)} if self._unseen else {}),
             **({"longest": self._longest} if self.knows_whole else {}),
+            **({"nlu_confidence": True} if self.USE_NLU_CONFIDENCE_AS_SCORE else {}),
             **(self._doubts_as_json() if self._confidences else {}),
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
@@ -349,6 +347,7 @@ class MemoizationPolicy(Policy):
         policy._failing |= failing_in(chain.from_iterable(ambiguous))
         policy._unseen = frozenset(content.get("unseen", ()))
         policy.knows_whole, policy._longest = "longest" in content, int(content.get("longest", 1))
+        policy.USE_NLU_CONFIDENCE_AS_SCORE |= "nlu_confidence" in content
         policy._training_turns = StoredTurns(folder=path)
         return policy
 

@@ -365,3 +365,9 @@ def confidence_scores_for(action_name: str, value: float, domain: Domain) -> lis
     scores = [0.0] * domain.num_actions
     scores[domain.index_for_action(action_name)] = value
     return scores
+
+
+def confidence_of_nlu(tracker: DialogueStateTracker) -> float:
+    """Return how sure the interpreter was of the intent of the latest message; 1.0 where it does not say."""
+    confidence = tracker.latest_message.intent.get("confidence")
+    return 1.0 if confidence is None else float(confidence)

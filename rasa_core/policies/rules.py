@@ -13,7 +13,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event
 from rasa_core.events.rasa3 import LoopInterrupted
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.history import State
-from rasa_core.policies.policy import Opinion, Policy, Trackers
+from rasa_core.policies.policy import Opinion, Policy, Trackers, confidence_of_nlu
 from rasa_core.policies.rule_checks import check_rules, sources_in_stories
 from rasa_core.policies.rule_table import Asked, Compiler, Entry, LoopInterruptions, RuleTable, previous_of
 from rasa_core.policies.training_turns import TrainingTurn, TrainingTurns
@@ -78,6 +78,8 @@ class RulePolicy(Policy):
         Whether a rule with more than one message of the user is an error.
     check_for_contradictions
         Whether rules that contradict one another, or stories, are an error; they are left out otherwise.
+    use_nlu_confidence_as_score
+        Whether what rules and loops say is as sure as the interpreter was of the latest message, and not quite sure.
     listens_after_fallback
         Whether the bot listens once the action of the fallback has run, as with ``FallbackPolicy`` of Rasa 2; without
         it, one that takes nothing back is chosen again and again.
@@ -99,6 +101,7 @@ class RulePolicy(Policy):
         restrict_rules: bool = True,
         check_for_contradictions: bool = True,
         *,
+        use_nlu_confidence_as_score: bool = False,
         listens_after_fallback: bool = False,
         old_forms: bool = False,
         priority: int | None = None,
@@ -109,6 +112,7 @@ class RulePolicy(Policy):
         self.enable_fallback_prediction = enable_fallback_prediction
         self.restrict_rules = restrict_rules
         self.check_for_contradictions = check_for_contradictions
+        self.use_nlu_confidence_as_score = use_nlu_confidence_as_score
         self.listens_after_fallback = listens_after_fallback
         self.old_forms = old_forms
         self.table = RuleTable()
@@ -168,7 +172,8 @@ class RulePolicy(Policy):
             if self.listens_after_fallback and tracker.latest_action_name == self.core_fallback_action_name:
                 scores[domain.action_map[ACTION_LISTEN_NAME]] = _BELOW_MEMORY
         if decision.action in domain.action_map:
-            scores[domain.action_map[str(decision.action)]] = 1.0
+            sure = confidence_of_nlu(tracker) if self.use_nlu_confidence_as_score else 1.0
+            scores[domain.action_map[str(decision.action)]] = sure
         events: tuple[Event, ...] = (LoopInterrupted(True),) if decision.is_interrupted else ()
         return Opinion(scores, decision.no_user, self._is_hidden(decision, domain), events)
 
@@ -275,7 +280,8 @@ class RulePolicy(Policy):
 
     def _added_options(self) -> dict[str, bool]:
         """Return the options that models have where they are used alone, so that the others keep their bytes."""
-        return {name: True for name in ("listens_after_fallback", "old_forms") if getattr(self, name)}
+        names = ("listens_after_fallback", "old_forms", "use_nlu_confidence_as_score")
+        return {name: True for name in names if getattr(self, name)}
 
     @classmethod
     def load(cls, path: str | Path) -> RulePolicy:

@@ -55,6 +55,7 @@ RULE_OPTIONS: Final = (
     "enable_fallback_prediction",
     "restrict_rules",
     "check_for_contradictions",
+    "use_nlu_confidence_as_score",
 )
 _OF_TED: Final = (
     *("hidden_layers_sizes", "dense_dimension", "concat_dimension", "encoding_dimension", "transformer_size"),
@@ -63,8 +64,8 @@ _OF_TED: Final = (
     *("evaluate_every_number_of_epochs", "evaluate_on_number_of_examples", "constrain_similarities", "featurizer"),
 )
 _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "MemoizationPolicy": ("max_history",),
-    "AugmentedMemoizationPolicy": ("max_history",),
+    "MemoizationPolicy": ("max_history", "use_nlu_confidence_as_score"),
+    "AugmentedMemoizationPolicy": ("max_history", "use_nlu_confidence_as_score"),
     "TEDPolicy": ("max_history", "epochs", *_OF_TED),
     "RulePolicy": RULE_OPTIONS,
 }
@@ -82,10 +83,7 @@ _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
         for name in _THRESHOLDS
     },
     **{name: ("the name of an action", lambda value: isinstance(value, str)) for name in _NAMES},
-    **{
-        name: ("true or false", lambda value: isinstance(value, bool))
-        for name in ("enable_fallback_prediction", "restrict_rules", "check_for_contradictions")
-    },
+    **{name: ("true or false", lambda value: isinstance(value, bool)) for name in RULE_OPTIONS[2:]},
 }
 RECIPES: Final = ("default.v1",)
 _NETWORKS: Final = ("TEDPolicy", "KerasPolicy", "EmbeddingPolicy", "SklearnPolicy")
@@ -284,7 +282,9 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
         # Without max_history, and with 0, Rasa compares whole conversations.
         priority, most = _priority(described) or MEMOIZATION_PRIORITY, described.get("max_history")
-        config.policies.append(kind(max_history=most or None, priority=priority, knows_whole=not most))
+        policy = kind(max_history=most or None, priority=priority, knows_whole=not most)
+        policy.USE_NLU_CONFIDENCE_AS_SCORE |= described.get("use_nlu_confidence_as_score") is True
+        config.policies.append(policy)
     config.notes.append(note)
 
 

@@ -302,3 +302,29 @@ def test_a_form_that_the_fallback_beats_contradicts_no_story(tmp_path: Path) -> 
     trained(write(tmp_path / "sure", **parts, config=SURE))
     with pytest.raises(ModelError, match="the story says 'f', but the rule"):
         trained(write(tmp_path / "as_always", **parts))
+
+
+@pytest.mark.parametrize(
+    ("policy", "sure"),
+    [
+        ("RulePolicy", "/a@0.2 => ? | /a@0.4 => A"),
+        ("RulePolicy, use_nlu_confidence_as_score: false", "/a@0.2 => A | /a@0.4 => A"),
+        ("RulePolicy, use_nlu_confidence_as_score: true, core_fallback_threshold: 0.5", "/a@0.4 => ? | /a@0.6 => A"),
+    ],
+)
+def test_rules_are_as_sure_as_the_interpreter_where_that_is_wanted(policy: str, sure: str, tmp_path: Path) -> None:
+    wanted = policy if "," in policy else f"{policy}, use_nlu_confidence_as_score: true"
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    agent = trained(write(tmp_path, domain__head=HEAD, data__all=rules, config=f"policies: [{{name: {wanted}}}]"))
+    for turn in sure.split(" | "):
+        message = turn.split(" =>")[0]
+        assert f"{message} => {', '.join(say(agent, message))}" == turn
+
+
+@pytest.mark.parametrize("memory", ["MemoizationPolicy", "AugmentedMemoizationPolicy"])
+def test_a_memory_is_as_sure_as_the_interpreter_where_that_is_wanted(memory: str, tmp_path: Path) -> None:
+    stories = "stories: [{story: one, steps: [{intent: a}, {action: utter_a}]}]"
+    config = f"policies: [{{name: {memory}, use_nlu_confidence_as_score: true}}, {{name: RulePolicy}}]"
+    agent = trained(write(tmp_path, domain__head=HEAD, data__all=stories, config=config))
+    said = {message: say(agent, message, sender=message) for message in ("/a@0.2", "/a@0.4")}
+    assert said == {"/a@0.2": ["?"], "/a@0.4": ["A"]}
