@@ -113,8 +113,12 @@ class ServerApp(FlaskNames):
             model.watch_store(self.metrics.committed)
         self.housekeeper = Housekeeper(model, settings.retention, weakref.ref(self))
 
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, as PEP 3333 has it; a program may put middleware around `wsgi_app`."""
+        return self.wsgi_app(environ, start_response)
+
     def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, as PEP 3333 has it."""
+        """Answer one request, without that middleware."""
         status, headers, body = self.receive(environ).answer()
         start_response(_STATUS_LINES[status], headers)
         if not isinstance(body, bytes):

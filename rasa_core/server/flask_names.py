@@ -41,11 +41,7 @@ class FlaskNames:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request, as PEP 3333 has it; a program may put middleware around `wsgi_app`."""
-        return self.wsgi_app(environ, start_response)
-
-    def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request, without the middleware."""
+        """Answer one request, as PEP 3333 has it."""
         raise NotImplementedError
 
     def serving_on(self, host: str) -> None:

@@ -110,6 +110,15 @@ def refuses(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def undeaf(start: Callable[[], Server]) -> Server:
+    """Start a server that hears SIGHUP, which whatever started the tests may have ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        return start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
@@ -173,11 +182,7 @@ def test_no_more_requests_are_worked_on_than_there_are_threads(serve: Callable[.
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
 def test_a_signal_lets_the_request_under_way_finish(serve: Callable[..., Server], sent: signal.Signals) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Whatever started the tests may have it ignored.
-    try:
-        server = serve(workers=2).wait_until_listening()
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    server = undeaf(lambda: serve(workers=2)).wait_until_listening()
     waiting = Waiting(server).begin()
     server.process.send_signal(sent)
     until(lambda: refuses(server.port))
@@ -208,7 +213,7 @@ def test_who_tells_it_twice_lets_it_stop_as_who_tells_it_once(
 def test_who_tells_it_again_in_the_last_moment_does_not_fail_it(
     serve: Callable[..., Server], sent: signal.Signals
 ) -> None:
-    server = serve(is_last=True).wait_until_listening()
+    server = undeaf(lambda: serve(is_last=True)).wait_until_listening()
     server.process.send_signal(sent)
     assert server.process.stdout is not None
     assert server.process.stdout.readline() == "ended\n"
