@@ -190,6 +190,20 @@ def test_an_interrupted_training_ends_cleanly_and_leaves_nothing(tmp_path: Path)
     assert list(tmp_path.glob("models/.*")) == []
 
 
+@pytest.mark.parametrize(
+    "story", ["* nobody\n  - utter_greet\n", "* greet\n  \u2013 utter_greet\n", "* greet\n  - nothing\n"]
+)
+def test_a_training_whose_stories_fail_ends_with_an_error_and_no_signal(tmp_path: Path, story: str) -> None:
+    (tmp_path / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    (tmp_path / "bad.md").write_text(f"## one\n{story}", encoding="utf-8")
+    for _ in range(3):  # A thread that imports a library meanwhile would end the process at some of its moments only.
+        finished = called("train -d domain.yml -s bad.md -o model", tmp_path)
+        assert finished.returncode == 1
+        assert "bad.md:" in finished.stderr
+        assert "Traceback" not in finished.stderr
+    assert not (tmp_path / "model").exists()
+
+
 INTERRUPTED_WHILE_DELETING = """
 import signal, sys, time
 from rasa_core.commands import main, models
