@@ -24,7 +24,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor, RasaProcessor
-from rasa_core.rasa_project.given import domain_of
+from rasa_core.rasa_project.rasa1 import domain_of
 from rasa_core.stories import load_data
 from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import TrackerStore

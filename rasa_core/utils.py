@@ -22,9 +22,9 @@ import yaml
 from numpy.typing import DTypeLike, NDArray
 
 from rasa_core.compat import later
+from rasa_core.rasa_project.rasa1 import server_in
 from rasa_core.slots import class_from_path, dotted_path
 from rasa_core.support.folders import make_private
-from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 
 def one_hot(hot_idx: int, length: int, dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -275,16 +275,11 @@ def read_endpoint_config(filename: str | Path, endpoint_type: str) -> EndpointCo
 
     Raises
     ------
-    YamlError
+    ModelError
         If the file cannot be read, or says nothing of use; the message begins with file and line.
     """
-    read = read_yaml(filename) if filename else None
-    found = read.keys().get(endpoint_type) if read is not None and read.is_mapping else None
-    if found is None or found.is_null:
-        return None
-    if not found.is_mapping or "url" not in found.data:
-        raise YamlError(found.place, f"{endpoint_type}: has the url: of the server.")
-    return EndpointConfig(**found.data)
+    found = server_in(filename, endpoint_type)
+    return None if found is None else EndpointConfig(**found)
 
 
 class bcolors:  # noqa: N801

@@ -313,7 +313,7 @@ def test_run_takes_the_action_server_from_a_file(tmp_path: Path, monkeypatch: py
     assert "Good day" in told.output
     assert "gave no answer to 'action_rain'" in (tmp_path / "rasa_core.log").read_text()
     told = CliRunner().invoke(command, [*flags, "bad.yml"])
-    assert "bad.yml:1: action_endpoint: has the url: of the action server." in told.output
+    assert "bad.yml:1: action_endpoint: has the url: of the server." in told.output
     assert told.exit_code == 1
 
 

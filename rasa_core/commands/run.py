@@ -24,7 +24,7 @@ from rasa_core.commands.common import (
 )
 from rasa_core.commands.talk import Talk
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.rasa_project.given import action_server_in
+from rasa_core.rasa_project.rasa1 import server_in
 from rasa_core.slots import class_from_path
 from rasa_core.support.own_code import module_with
 from rasa_core.support.yaml_parts import read_yaml
@@ -77,7 +77,7 @@ def main(
         The bot, as it is after the conversation.
     """
     input_channel = create_input_channel(channel, port, credentials_file) if isinstance(channel, str) else channel
-    agent = Agent.load(model_directory, interpreter=nlu_model, actions=action_server_in(endpoints))
+    agent = Agent.load(model_directory, interpreter=nlu_model, actions=server_in(endpoints))
     if input_channel is not None:
         talk_on(agent, input_channel)
     return agent
@@ -231,7 +231,7 @@ def command(
     if endpoints is not None and not Path(endpoints).is_file():
         raise click.ClickException(f"there is no file of endpoints {endpoints!r}.")
     if enable_api or connector == _REST:
-        agent = Agent.load(core, interpreter=nlu, actions=action_server_in(endpoints))
+        agent = Agent.load(core, interpreter=nlu, actions=server_in(endpoints))
         click.echo(f"Serving {core} at http://localhost:{port}; Ctrl+C stops it.")
         _legacy.load("create_app")(agent, cors_origins=cors or None, auth_token=auth_token).run(port=port)
     else:

@@ -33,8 +33,7 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa_project.config import read_rasa_config
-from rasa_core.rasa_project.given import action_server_in, domain_of, domain_of_rasa_1
-from rasa_core.rasa_project.signs import names_policies_of_rasa
+from rasa_core.rasa_project.rasa1 import domain_of, domain_of_rasa_1, names_policies_of_rasa, server_in
 from rasa_core.support.folders import check_place
 from rasa_core.support.forks import end_with_parent
 from rasa_core.support.own_code import CONFIG_NAME, NO_YAML, imports_in
@@ -108,7 +107,7 @@ def train_dialogue_model(
         options["augmentation_factor"] = options.pop("augmentation")
     reading = {name: options.pop(name) for name in READING if name in options}
     understood_by = nlu_model_path if use_online_learning else None
-    agent = Agent(domain, trained, interpreter=understood_by, actions=action_server_in(endpoints))
+    agent = Agent(domain, trained, interpreter=understood_by, actions=server_in(endpoints))
     trackers = agent.load_data(stories_file, **reading)
     if use_online_learning:
         agent.train_online(trackers, **options)

@@ -28,7 +28,7 @@ from rasa_core.nlu.tokens import visible
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Note
-from rasa_core.support.yaml_parts import Part, YamlError, entries_of, read_yaml
+from rasa_core.support.yaml_parts import Part, entries_of, settings_in
 
 Step = dict[str, Any]
 
@@ -160,14 +160,7 @@ def _is_named(pipeline: Part | None) -> bool:
 
 def keys_of(path: str | Path) -> dict[str, Part]:
     """Return the keys of a config.yml, none of a file that is not there; raise `ModelError` if it cannot be read."""
-    try:
-        root = read_yaml(path) if Path(path).exists() else None
-        keys = {} if root is None else root.keys()
-    except YamlError as error:
-        raise ModelError(str(error)) from error
-    if root is not None and not root.is_mapping:
-        raise ModelError(f"{root.place}: settings are keys with values, such as pipeline: and policies:.")
-    return keys
+    return settings_in(path, "pipeline: and policies:")
 
 
 def chosen_pipeline(path: str | Path, *, is_of_rasa: bool, ignores_own: bool) -> PipelineConfig | None:

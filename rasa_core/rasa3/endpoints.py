@@ -17,10 +17,11 @@ from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.support.http import without_secrets
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, settings_in
 
 ENDPOINTS: Final = "endpoints.yml"
 CREDENTIALS: Final = "credentials.yml"
+_EXAMPLE: Final = "rest: or action_endpoint:"
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SERVER_KEYS: Final = (
     *("url", "token", "token_name", "headers", "params", "basic_auth", "timeout", "compress"),
@@ -80,7 +81,7 @@ def read_endpoints(folder: Path) -> Endpoints:
         If a file cannot be read, a variable is not set, or a store is none; the message begins with file and line.
     """
     found = Endpoints()
-    for key, part in _keys_of(folder / ENDPOINTS).items():
+    for key, part in settings_in(folder / ENDPOINTS, _EXAMPLE).items():
         if part.is_null:  # As Rasa's own template has it, with all that could stand there as comments.
             continue
         if key in ("action_endpoint", "nlg"):
@@ -92,20 +93,9 @@ def read_endpoints(folder: Path) -> Endpoints:
             text = _LEFT_OUT.get(key, f"{UNKNOWN_KEY}.{hint}".rstrip("."))
             fate: Fate = "replaced" if key in _UNNEEDED else "left out"
             found.notes.append(Note(part.place, key, fate, _UNNEEDED.get(key, text)))
-    for key, part in _keys_of(folder / CREDENTIALS).items():
+    for key, part in settings_in(folder / CREDENTIALS, _EXAMPLE).items():
         found.notes.append(_channel(key, part))
     return found
-
-
-def _keys_of(path: Path) -> dict[str, Part]:
-    try:
-        root = read_yaml(path) if path.is_file() else None
-        keys = {} if root is None else root.keys()
-    except YamlError as error:
-        raise ModelError(str(error)) from error
-    if root is not None and not root.is_mapping and not root.is_null:
-        raise ModelError(f"{root.place}: this is keys with values, such as rest: or action_endpoint:.")
-    return keys
 
 
 def _channel(name: str, part: Part) -> Note:

@@ -23,7 +23,7 @@ from rasa_core.rasa3.domain_parts import (
 from rasa_core.rasa3.retrieval import asked_in_parts, holds_responses, responses_in
 from rasa_core.rasa_project.imports import SETTINGS as _SETTINGS
 from rasa_core.rasa_project.imports import imported_files
-from rasa_core.rasa_project.signs import (
+from rasa_core.rasa_project.rasa1 import (
     has_classes,
     has_parts_of_rasa_1,
     is_run_by_server,
@@ -37,7 +37,7 @@ from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.support.folders import files_below
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, YamlError, keys_in, read_yaml
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
@@ -298,11 +298,8 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 def _keys_of(path: Path) -> frozenset[str]:
     """Return the top keys of a file; of one that is no YAML, those of stories, so that its reader tells of it."""
-    if not path.is_file():
-        return frozenset()
     try:
-        root = read_yaml(path)
-        return frozenset() if root is None else frozenset(root.keys())
+        return frozenset(keys_in(path))
     except YamlError:
         return STORY_KEYS
 
@@ -313,8 +310,7 @@ def _texts_said(files: Iterable[Path]) -> Iterator[str]:
         if b"bot:" not in path.read_bytes():  # Most files have none, and need not be parsed for that.
             continue
         try:
-            root = read_yaml(path)
-            keys = {} if root is None else root.keys()
+            keys = keys_in(path)
             # In the order of the file: it decides on the order of the actions, and so on the bytes of a model.
             told = [part.keys() for key, value in keys.items() if key in STORY_KEYS for part in value.entries()]
             steps = [step.keys() for one in told if "steps" in one for step in one["steps"].entries()]
@@ -325,7 +321,7 @@ def _texts_said(files: Iterable[Path]) -> Iterator[str]:
 
 def _is_of_rasa_2(path: Path) -> bool:
     try:
-        keys = {} if not path.is_file() or (root := read_yaml(path)) is None else root.keys()
+        keys = keys_in(path)
         return "version" in keys and keys["version"].written.startswith("2")
     except YamlError:
         return False
@@ -333,8 +329,7 @@ def _is_of_rasa_2(path: Path) -> bool:
 
 def _has_rasa_domain(path: Path) -> bool:
     try:
-        root = read_yaml(path) if path.is_file() else None
-        return root is not None and bool({"version", "responses", "session_config", "forms"} & set(root.keys()))
+        return bool({"version", "responses", "session_config", "forms"} & keys_in(path).keys())
     except YamlError:
         return False
 

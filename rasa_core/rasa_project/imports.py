@@ -13,7 +13,7 @@ from typing import Final
 from rasa_core.exceptions import did_you_mean
 from rasa_core.support.own_code import is_module
 from rasa_core.support.problems import Note
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, YamlError, keys_in
 
 IMPORTER: Final = "MultiProjectImporter"
 SETTINGS: Final = "config.yml"
@@ -92,11 +92,9 @@ def _imports_projects(config: Path) -> bool:
 
 def _entries(config: Path, key: str) -> list[Part]:
     try:  # Whoever reads the settings tells what is wrong with them.
-        root = read_yaml(config) if config.is_file() else None
-        keys = {} if root is None else root.keys()
+        found = keys_in(config).get(key)
     except YamlError:
         return []
-    found = keys.get(key)
     if found is None or found.is_null:
         return []
     return list(found.entries()) if found.is_list else [found]  # One that is no list is an only entry.

@@ -39,7 +39,7 @@ from rasa_core.stories.yaml_messages import message_in, name_in
 from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, YamlError, keys_in, read_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -362,7 +362,6 @@ def rules_as_steps(rules: Iterable[Rule]) -> list[StoryStep]:
 def holds_stories(path: Path) -> bool:
     """Tell whether a YAML file has stories or rules."""
     try:
-        root = read_yaml(path)
-        return root is not None and bool({"stories", "rules"} & set(root.keys()))
+        return bool({"stories", "rules"} & keys_in(path).keys())
     except YamlError:
         return True  # So that it is read as stories, and what is wrong with it is told with all the rest.

@@ -145,6 +145,30 @@ class Part:
         return None if found is None or found.is_null else found
 
 
+def keys_in(path: str | Path) -> dict[str, Part]:
+    """Return what the keys of a file have; nothing of a file that is not there, or that has no keys.
+
+    Raises
+    ------
+    YamlError
+        If it cannot be read, or is no YAML of plain data.
+    """
+    root = read_yaml(path) if Path(path).is_file() else None
+    return {} if root is None else root.keys()
+
+
+def settings_in(path: str | Path, example: str) -> dict[str, Part]:
+    """Return what `keys_in` does of a file that may have nothing but keys, such as the `example`; else `ModelError`."""
+    try:
+        root = read_yaml(path) if Path(path).exists() else None
+        keys = {} if root is None else root.keys()
+    except YamlError as error:
+        raise ModelError(str(error)) from error
+    if root is not None and not root.is_mapping and not root.is_null:
+        raise ModelError(f"{root.place}: settings are keys with values, such as {example}.")
+    return keys
+
+
 def entries_of(keys: Mapping[str, Part], key: str) -> list[Part]:
     """Return what stands below a key of config.yml, one a dash; `ModelError` if there is something else."""
     part = keys.get(key)

@@ -369,7 +369,7 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
             "version: '3.1'\nforms:\n  f: {required_slots: city}",
             "domain.yml:3: error: required_slots: of the form 'f' is a list of slots, not 'city'.",
         ),
-        ("endpoints", "- action_endpoint", "endpoints.yml:1: error: this is keys with values"),
+        ("endpoints", "- action_endpoint", "endpoints.yml:1: error: settings are keys with values"),
         ("domain", "intents: [a, {}]", "domain.yml:1: error: an entry of intents: is a name"),
         ("domain", "intents:\n- a\n- b:\n  use_entities: []", "domain.yml:3: error: an entry of intents: is a name"),
         ("domain", "version: 3\nactions:\n- a\n-", "domain.yml:4: error: an entry of actions: is a name"),

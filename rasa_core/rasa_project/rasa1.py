@@ -1,15 +1,23 @@
-"""By what a bot of Rasa 1, or of Rasa Core 0.10 and later, is known: its domain, its settings, and what is beside."""
+"""Bots of Rasa 1, and of Rasa Core 0.10 and later: by what they are known, and how their domain is read.
+
+Their files name no version, so that the domain, the settings and what stands beside them have to tell.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from rasa_core.domain import Domain
+from rasa_core.exceptions import DomainError, ModelError
+from rasa_core.rasa3.domain_parts import read_rasa_domain
 from rasa_core.rasa3.mappings import options_in
-from rasa_core.support.text_files import TextFileError
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, YamlError, keys_in, read_yaml
+
+logger = logging.getLogger(__name__)
 
 _ACTION_FACTORY: Final = "action_factory"
 _ONLY_OF_RASA: Final = frozenset(["FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "RulePolicy"])
@@ -54,11 +62,10 @@ def unversioned(file: Path) -> dict[str, object] | None:
     if _holds(file, _OF_OTHERS):
         return None
     try:
-        root = read_yaml(file) if file.is_file() else None
-        keys = {} if root is None or not root.is_mapping else root.keys()
+        keys = keys_in(file)
         is_other = "intents" not in keys or not keys.keys().isdisjoint(("version", _ACTION_FACTORY))
         return None if is_other else {key: part.data for key, part in keys.items()}
-    except (YamlError, TextFileError):  # Whoever reads the domain tells of it.
+    except YamlError:  # Whoever reads the domain tells of it.
         return None
 
 
@@ -78,9 +85,8 @@ def has_classes(content: Mapping[str, object]) -> bool:
 
 def _has_action_server(file: Path) -> bool:
     try:
-        root = read_yaml(file) if file.is_file() else None
-        return root is not None and root.is_mapping and "action_endpoint" in root.keys()  # noqa: SIM118
-    except (YamlError, TextFileError):
+        return "action_endpoint" in keys_in(file)
+    except YamlError:
         return False
 
 
@@ -93,8 +99,60 @@ def _uses_sdk(folder: Path) -> bool:
 def policies_in(path: Path) -> Part | None:
     """Return the ``policies:`` of a file such as config.yml; None if there are none, or the file cannot be read."""
     try:
-        root = read_yaml(path) if path.is_file() else None
-        found = None if root is None or not root.is_mapping else root.keys().get("policies")
+        found = keys_in(path).get("policies")
     except YamlError:  # Whoever reads the settings tells of it.
         return None
     return found if found is not None and found.is_list else None
+
+
+def domain_of_rasa_1(file: str | Path) -> Domain:
+    """Return the domain in a file that is known to be of Rasa 1; raise `DomainError` if something is wrong in it."""
+    return Domain.from_rasa(read_rasa_domain([file], of_rasa_1={}))
+
+
+def domain_of(domain: str | Path | Domain, action_factory: str | None) -> Domain:
+    """Return the domain that a program gives, or the one in the file that it names.
+
+    A file that has what 0.9 did not, such as a list of forms, is one of Rasa 1. Actions that are named without a
+    class run in the action server where ``endpoints.yml`` beside it has one, or code there is written for one.
+
+    Raises
+    ------
+    DomainError
+        If something is wrong in the file.
+    ValueError
+        If `domain` is nothing of these.
+    """
+    if isinstance(domain, Domain):
+        return domain
+    if not isinstance(domain, str | Path):
+        raise ValueError(f"domain is a Domain or the path of a domain file, not {type(domain).__name__}.")
+    if has_parts_of_rasa_1(Path(domain)):
+        return domain_of_rasa_1(domain)
+    try:
+        return Domain.load(domain, action_factory)
+    except DomainError:
+        if action_factory is not None or not is_run_by_server(Path(domain)):
+            raise
+        logger.info("%s: its actions run in the action server, which action_endpoint= or endpoints.yml names.", domain)
+        return Domain.load(domain, "remote")
+
+
+def server_in(endpoints: str | Path | None, kind: str = "action_endpoint") -> dict[str, Any] | None:
+    """Return what a file such as endpoints.yml says of the action server, or of another one; None if nothing.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or says nothing of use; the message begins with file and line.
+    """
+    try:
+        read = read_yaml(endpoints) if endpoints else None
+        found = None if read is None else read.get(kind)
+    except YamlError as error:
+        raise ModelError(str(error)) from error
+    if found is None:
+        return None
+    if not found.is_mapping or "url" not in found.data:
+        raise ModelError(f"{found.place}: {kind}: has the url: of the server.")
+    return dict(found.data)
