@@ -243,7 +243,7 @@ class Policy(KnownByName, ABC):
                 options = dict(decode(file.read_text(encoding="utf-8")).items())
         try:
             policy = cls(**options)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             how = f"with the options {', '.join(sorted(options))}" if options else "without arguments"
             remedy = "give it a class method load(path), and persist(path) to write what that needs."
             raise ModelError(f"{cls.__name__} cannot be made {how} ({error}): {remedy}") from error

@@ -7,10 +7,8 @@ others does a form give way.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, ActionExecuted
 from rasa_core.exceptions import ModelError, did_you_mean
@@ -19,7 +17,6 @@ from rasa_core.policies.rules import DEFAULT_ACTION_OF
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.rasa3.history import RasaHistory
 from rasa_core.rasa3.mappings import options_in
-from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -31,7 +28,6 @@ FORM_PRIORITY: Final = 5
 RULE_PRIORITY: Final = 6
 """Of `RulePolicy`, beside policies of Rasa 2."""
 
-FILE_NAME: Final = "policy.json"
 AMBIGUOUS: Final = 0.1
 FALLBACK_ACTION: Final = "action_default_fallback"
 DENIAL: Final = "out_of_scope"
@@ -111,14 +107,6 @@ class RasaMappingPolicy(Policy):
         return TrainingTurns(
             note=f"the intent {intent!r} leads to {action}." if action else "the intent triggers nothing."
         )
-
-    def persist(self, path: str | Path) -> None:  # noqa: D102
-        Path(path, FILE_NAME).write_text(json.dumps({"triggers": self.triggers}), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:  # noqa: D102
-        with reading("what intents trigger", file := Path(path, FILE_NAME)):
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
 
 
 class RasaFallbackPolicy(Policy):
@@ -206,18 +194,6 @@ class RasaFallbackPolicy(Policy):
             note = f"the message has a confidence of {sure:.3f}, and the nlu_threshold is {self.nlu_threshold}."
         return TrainingTurns(note=note)
 
-    def persist(self, path: str | Path) -> None:  # noqa: D102
-        Path(path, FILE_NAME).write_text(json.dumps(self._options()), encoding="utf-8")
-
-    def _options(self) -> dict[str, Any]:
-        names = "nlu_threshold", "ambiguity_threshold", "core_threshold", "fallback_action_name"
-        return {name: getattr(self, name) for name in names}
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:  # noqa: D102
-        with reading("the fallback policy", file := Path(path, FILE_NAME)):
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
-
 
 class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
     """Asks what a message meant that was not understood; ``TwoStageFallbackPolicy`` of Rasa 2.
@@ -279,10 +255,6 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
         if last == _ASKS:
             return self.fallback_nlu_action_name if is_unsure else _TAKES_BACK
         return _ASKS if is_unsure else None
-
-    def _options(self) -> dict[str, Any]:
-        names = "fallback_nlu_action_name", "deny_suggestion_intent_name"
-        return super()._options() | {name: getattr(self, name) for name in names}
 
 
 def _confidence(intent: Mapping[str, Any]) -> float:

@@ -48,10 +48,10 @@ are 3 to 10 times as large."""
 LEAST_TEXT: Final = 4 * 1024 * 1024
 LEAST_ARRAYS: Final = 64 * 1024 * 1024
 MAX_HISTORY: Final = 10_000
+"""States that each conversation keeps for its next turn."""
 MAX_POLICIES: Final = 100
 MAX_REMEMBERED: Final = 20_000_000
 """States in all endings of the histories that a memory knows, at most: one of 5 has endings of 10 in all."""
-"""States that each conversation keeps for its next turn."""
 
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds until another thread of this process may go on, while a model is read."""
@@ -61,7 +61,7 @@ _OF_A_MODEL: Final = (DOMAIN_NAME, STORIES_NAME, METADATA_NAME)
 _OF_A_POLICY: Final = frozenset(
     {
         *("memorized_turns.json", "ngrams.json", "keras_policy.json", "fallback_policy.json", "featurizer.json"),
-        *("rules.json", "policy.json", "weights.npz", "training_turns.npz"),
+        *("rules.json", "options.json", "weights.npz", "training_turns.npz"),
     }
 )
 """What the policies of this package write."""
