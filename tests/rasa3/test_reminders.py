@@ -233,7 +233,7 @@ def test_what_stood_before_a_late_start_of_the_model_and_its_store_acts(
     process().append_events("ada", [reminder("chat")])
     agent, done = process(), threading.Event()
     agent.processor.on_commit = lambda tracker: done.set()
-    missing: list[Exception] = [HttpError(503, "no model"), StoreError("the database is away")]
+    missing: list[Exception] = [HttpError(503, "no model"), StoreError("the database is away"), IndexError("x")]
 
     def served() -> Agent:
         if missing:
@@ -244,7 +244,10 @@ def test_what_stood_before_a_late_start_of_the_model_and_its_store_acts(
 
     assert done.wait(30)
     assert said(agent) == ["Yes."]
-    assert [record.getMessage() for record in caplog.records] == ["reminders wait: the database is away"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "reminders wait: the database is away",
+        "reminders wait, because of an unexpected error:",
+    ]
 
 
 def test_a_reminder_for_a_time_that_had_passed_does_nothing(process: Make) -> None:
@@ -262,22 +265,30 @@ def test_a_reminder_that_is_gone_does_nothing(process: Make) -> None:
     assert said(agent) == []
 
 
-def test_a_reminder_that_meets_an_unexpected_error_is_tried_again(
-    process: Make, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(StoreError("the store is away"), " the store is away"), (HttpError(503, "none"), " none"), (IndexError(), "")],
+    ids=["the store", "no model", "unexpected"],
+)
+def test_a_reminder_that_meets_an_error_is_tried_again(
+    error: Exception, told: str, process: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    agent = process()
-    served = [agent]
-    clock = ReminderClock(lambda: served[0])
+    agent, errors = process(), [error]
+
+    def served() -> Agent:
+        if errors:
+            raise errors.pop()
+        return agent
+
+    clock = ReminderClock(served)
     agent.on_commit = agent.processor.on_commit = clock.note
     agent.append_events("ada", [water(kill_on_user_message=False)])
 
-    served.clear()
     clock.act(NOW.timestamp())
-    served.append(agent)
     agent.append_events("ada", [SlotSet("plant", "palm")])
 
     assert clock.act(NOW.timestamp()) == pytest.approx(10)
     assert said(agent) == []
     clock.act(NOW.timestamp() + 11)
     assert said(agent) == ["Water the fern."]
-    assert caplog.messages == ["the reminder 'water' of conversation 'ada' waits:"]
+    assert caplog.messages == [f"the reminder 'water' of conversation 'ada' waits:{told}"]

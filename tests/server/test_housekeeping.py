@@ -17,7 +17,7 @@ from server_bot import make_agent
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
-from rasa_core.exceptions import StoreUnavailableError
+from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.server import create_app, served_model
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
@@ -124,6 +124,13 @@ def test_a_store_that_knows_no_times_is_named(caplog) -> None:
 def test_without_a_model_nothing_is_done(tmp_path: Path, caplog) -> None:
     Housekeeper(ServedModel(tmp_path / "none")).clean()
     assert "No agent loaded" in caplog.text
+
+
+def test_a_file_of_conversations_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model.conversations.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreError, match=r"model\.conversations\.db.* Or name another store with --store"):
+        ServedModel(tmp_path / "model")
 
 
 def test_it_starts_with_the_first_request_of_a_process_and_once(agent: Agent, store: Aged) -> None:

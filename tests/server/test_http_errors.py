@@ -14,6 +14,7 @@ from server_bot import make_agent
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
+from rasa_core.events import Event
 from rasa_core.exceptions import InterpreterError, StoreUnavailableError, VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import create_app
@@ -251,6 +252,24 @@ def test_remote_action_reached_by_respond_tells_the_way(client: Client) -> None:
     assert "'action_search'" in error_of(response)
     assert "parse" in error_of(response)
     assert "continue" in error_of(response)
+
+
+def test_what_an_event_class_of_ones_own_does_not_check_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Event, "_subclasses", dict(Event._subclasses))
+
+    class Rated(Event):
+        type_name = "rated"
+
+        @classmethod
+        def _from_parameters(cls, parameters: Any) -> Event:
+            return cls(1 / parameters["stars"])
+
+    response = client.post(EVENTS, json={"event": "rated", "stars": 0})
+
+    assert response.status_code == 400
+    assert error_of(response) == 'event 0: ZeroDivisionError in "rated": division by zero'
 
 
 def test_id_that_is_not_utf_8_is_refused(client: Client) -> None:

@@ -9,7 +9,9 @@ import pytest
 from inspector_bot import FORM_RULES, NLU, STORIES, agent_of, app_of, rasa_app_of, write_project
 from werkzeug.test import Client
 
+from rasa_core.checks import Finding
 from rasa_core.server import create_app, told_events
+from rasa_core.server.inspector import correcting
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer
 from rasa_core.teaching.session import TeachingSession
@@ -210,6 +212,33 @@ class TestSaving:
         assert "look at the change once more" in answer.json["error"]
         assert "newer" in answer.json["edits"][0]["diff"]
         assert (folder / "stories.md").read_text() == STORIES + "\n<!-- newer -->\n"
+
+    def test_an_edit_that_comes_while_the_change_is_checked_is_not_written_over(
+        self, client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def edit_meanwhile(project: Path) -> list[Finding]:
+            (folder / "stories.md").write_text(STORIES + "\n<!-- newer -->\n")
+            return findings(project)
+
+        findings = correcting.findings
+        monkeypatch.setattr(correcting, "findings", edit_meanwhile)
+        say(client, "/bye")
+        saved = {"save": [{"as": "story", "title": "new"}], "write": True}
+
+        answer = client.post(at("ada", "save"), json=saved)
+
+        assert answer.status_code == 409
+        assert answer.json["error"].startswith("stories.md was changed by somebody else meanwhile")
+        assert not answer.json["written"]
+        assert (folder / "stories.md").read_text() == STORIES + "\n<!-- newer -->\n"
+
+    def test_a_project_that_is_gone_is_told(self, client: Client, folder: Path) -> None:
+        say(client, "/bye")
+        folder.rename(folder.with_name("moved"))
+        answer = client.get(at("ada", "save"))
+        assert answer.status_code == 409
+        assert "the project cannot be read now: the project folder" in answer.json["error"]
+        assert str(folder.parent) not in answer.text
 
     @pytest.mark.parametrize(
         ("wanted", "problem"),
