@@ -34,7 +34,7 @@ INFO_REPEATED = (
 
 NOT_UNDERSTOOD: Final = {"intent": {"name": None, "confidence": 0.0}, "entities": []}
 _MOST_TOLD: Final = 10
-_MESSAGE: Final = re.compile(r"/(?P<name>[^@{]*)(?:@(?P<confidence>[0-9.]+))?[^{]*(?P<content>\{.*\})?", re.DOTALL)
+_MESSAGE: Final = re.compile(r"/(?P<name>[^@{]+)(?:@(?P<confidence>[0-9.]+))?(?P<content>\{.+\})?", re.DOTALL)
 
 
 def parse_slash_message(text: str, intents: Collection[str], entities: Collection[str]) -> Parse:
@@ -109,8 +109,8 @@ def joined(*infos: str | None) -> str | None:
 def _confidence(written: str | None) -> float:
     try:
         return 1.0 if written is None else min(1.0, float(written))
-    except ValueError:  # Such as "0.7.3", which the expression lets through.
-        return 1.0
+    except ValueError:  # Such as "0.7.3", which the expression lets through; Rasa is as unsure of it.
+        return 0.0
 
 
 def _entities(content: str) -> list[tuple[str, Any]]:

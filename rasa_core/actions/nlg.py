@@ -20,6 +20,14 @@ from rasa_core.trackers import DialogueStateTracker
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds; somebody waits for the words."""
 
+_NOTHING: Final = type(None)
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    **{"text": (str,), "custom": (dict,), "id": (str, _NOTHING), "image": (str, _NOTHING)},
+    **{"attachment": (dict, _NOTHING), "buttons": (list, _NOTHING), "elements": (list, _NOTHING)},
+}
+"""Of what type the parts of a response are, as Rasa takes them."""
+_SHAPES: Final[Mapping[type, str]] = {str: "a text", dict: "an object", list: "a list of objects"}
+
 
 class NlgServer:
     """Where an NLG server is. Safe to share between threads.
@@ -73,7 +81,19 @@ class NlgServer:
         except (NoAnswerError, ValueError) as error:
             raise RemoteActionError(f"the NLG server {place} does not word {response!r}: {error}") from error
         if isinstance(found, dict):
+            self._check(found, response)
             return found
         if found in (None, ""):
             return None
         raise RemoteActionError(f"the NLG server {place} answered {response!r} with {found!r:.80}, and no response.")
+
+    def _check(self, found: Mapping[str, Any], response: str) -> None:
+        """Raise `RemoteActionError` for a response with a part that no channel could send."""
+        for key, kinds in _KINDS.items():
+            value = found.get(key)
+            are_objects = all(isinstance(item, dict) for item in value) if isinstance(value, list) else True
+            if key in found and not (isinstance(value, kinds) and are_objects):
+                raise RemoteActionError(
+                    f"the NLG server {self._endpoint.place} answered {response!r} with {key}: {value!r:.80}; "
+                    f"that is {_SHAPES[kinds[0]]}."
+                )

@@ -149,8 +149,8 @@ def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
     except ValueError:
         content = None
     # The only 400 that rasa-sdk gives for a reason of the conversation; any other is a mistake in the request.
-    if answer.status == 400 and isinstance(content, dict) and {"action_name", "error"} <= content.keys():
-        raise ActionRejectedError(name, str(content["error"]))
+    if answer.status == 400 and isinstance(content, dict) and "action_name" in content:
+        raise ActionRejectedError(name, str(content.get("error", "it says no reason")))
     if not 200 <= answer.status < 300:
         told = content.get("error") if isinstance(content, dict) else None
         reason = f": {str(told).rstrip('.')}" if told else ""
@@ -248,34 +248,32 @@ def _event(item: _Json, action_name: str) -> Event:
 def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
     """Say one response: a text as it is, or one of the domain's by its name."""
     name = response.get("response")
-    if name and not response.get("text"):
-        _say_response(str(name), response, dispatcher, tracker)
-        return
     said = {key: value for key, value in response.items() if value is not None and (value or key != "text")}
     if not isinstance(said.get("text"), str | None):
         raise RemoteActionError(f'"text" in a message of the action server is {said["text"]!r:.80}, which is no text.')
+    if name:
+        _say_response(str(name), response, dispatcher, tracker)
+        return
     for key in ("buttons", "elements", "quick_replies"):
-        _objects(said, key, str(name or "an action"))
-    if name:  # With a text of its own, the response only names where it comes from.
-        said["utter_action"] = said.pop("response")
+        _objects(said, key, "an action")
     dispatcher.utter_response(said)
 
 
 def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
-    """Say a response of the domain, with the buttons, image and so on that stand beside its name."""
+    """Say a response of the domain, with the text, buttons, image and so on that stand beside its name."""
     values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
     parts = {key: response[key] for key in (*_PARTS_BESIDE_A_NAME, "template") if response.get(key)}
     for key in ("buttons", "elements", "quick_replies"):
         _objects(parts, key, name)
     message = dispatcher.retrieve_template(name, tracker, **values)
-    if message is not None:
+    if message:  # An NLG server says by an empty one that there is nothing to say.
         if "buttons" in parts:  # Those of the domain come first.
             parts["buttons"] = [*(message.get("buttons") or []), *parts["buttons"]]
         dispatcher.utter_response({**message, **values, **parts, "utter_action": name})
 
 
-_PARTS_BESIDE_A_NAME = ("buttons", "quick_replies", "elements", "image", "attachment", "custom")
-_PARTS_OF_A_RESPONSE = frozenset({*_PARTS_BESIDE_A_NAME, "text", "response", "template"})
+_PARTS_BESIDE_A_NAME = ("text", "buttons", "quick_replies", "elements", "image", "attachment", "custom")
+_PARTS_OF_A_RESPONSE = frozenset({*_PARTS_BESIDE_A_NAME, "response", "template"})
 _OUR_NAMES = frozenset(
     {"self", "filled_slots", "template_name", "tracker"}
 )  # Parameters beside which values are given.

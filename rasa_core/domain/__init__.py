@@ -167,21 +167,24 @@ class Domain(DomainFeatures):
     @classmethod
     def from_rasa(cls, parts: RasaParts, action_factory: str | None = None) -> Self:
         """Build the domain of a Rasa 2 or 3 bot; `action_factory`, where given, wins over the files."""
-        domain = cls(
-            parts.intents,
-            parts.entities,
-            _rasa_slots(parts),
-            parts.content["responses"],
-            parts.own_actions(),
-            # For now, since "local" would look for classes, which the actions of a Rasa 3 domain do not name.
-            action_factory="remote",
-            store_entities_as_slots=False,
-            rasa=parts,
-        )
+        slots = _rasa_slots(parts)
         try:
+            domain = cls(
+                parts.intents,
+                parts.entities,
+                slots,
+                parts.content["responses"],
+                parts.own_actions(),
+                # For now, since "local" would look for classes, which the actions of a Rasa 3 domain do not name.
+                action_factory="remote",
+                store_entities_as_slots=False,
+                rasa=parts,
+            )
             domain.action_factory = checked_factory(action_factory or parts.content.get(ACTION_FACTORY))
         except DomainError as error:
-            raise DomainError(f"{parts.lines.get((ACTION_FACTORY, ACTION_FACTORY), 'domain')}: {error}") from error
+            wrong = ACTION_FACTORY if error.item is None else error.item[1]
+            place = next((place for (_, name), place in parts.lines.items() if name == wrong), "domain")
+            raise DomainError(f"{place}: {error}", error.item) from error
         return domain
 
     @classmethod

@@ -134,7 +134,7 @@ def check_action_names(names: Iterable[str]) -> None:
     seen = set()
     for name in names:
         if name in DEFAULT_ACTION_NAMES:
-            problem = f"every bot has the action {name!r}; remove it from the domain's actions."
+            problem = f"every bot has the action {name!r}; remove it from the domain, or give it another name."
             raise DomainError(problem, ("actions", name))
         if name in seen:
             raise DomainError(f"the action {name!r} stands twice in the domain; remove one.", ("actions", name))

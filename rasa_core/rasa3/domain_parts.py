@@ -197,8 +197,8 @@ def _data_of_entry(key: str, part: Part) -> Any:
 def _slot_data(part: Part) -> dict[str, Any]:
     keys = part.keys()
     holds_texts = "type" in keys and keys["type"].written in TEXT_TYPES
-    texts = (*_OF_MAPPINGS, *(("initial_value", "value") if holds_texts else ()))
-    data: dict[str, Any] = part.told(texts, ("mappings", "conditions", "intent", "not_intent"))
+    meant = ("initial_value", "value") if holds_texts else ()  # As in Rasa, 5 is a number there, too, and no text.
+    data: dict[str, Any] = part.told(_OF_MAPPINGS, ("mappings", "conditions", "intent", "not_intent", "values"), meant)
     if "values" in keys and keys["values"].is_list:
         values = keys["values"].entries()
         data["values"] = [one.data if one.is_list or one.is_mapping else one.written for one in values]

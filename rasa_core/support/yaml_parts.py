@@ -6,6 +6,7 @@ Plain data only: a tag such as ``!!python/object`` is an error. Texts are read a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -99,24 +100,33 @@ class Part:
         """The plain data; a number that is not written as numbers are, such as ``010``, is a text, also as a value."""
         if self.is_mapping:
             return {key: part.meant for key, part in self.keys().items()}
-        is_number = isinstance(self.data, int | float) and not isinstance(self.data, bool)
-        return self.written if is_number and str(self.data) != self.written else self.data
+        is_number = self._node.tag in (f"{TAG}int", f"{TAG}float")
+        return self.written if is_number and not self._is_written_as_number() else self.data
 
-    def told(self, texts: Collection[str], inside: Collection[str] = ()) -> Any:
+    def _is_written_as_number(self) -> bool:
+        try:
+            return str(self.data) == self.written
+        except YamlError:  # Such as .inf, which is no number in JSON.
+            return False
+
+    def told(self, texts: Collection[str], inside: Collection[str] = (), meant: Collection[str] = ()) -> Any:
         """Return the plain data with texts as they are written, ``010`` and ``1.50`` included.
 
-        Texts are the values of the keys `texts` and what lists have, here and below the keys `inside`.
+        Texts are the values of the keys `texts` and what lists have, here and below the keys `inside`. Of the keys
+        `meant`, the value is what `meant` returns.
         """
         if self.is_list:
-            return [entry.told(texts, inside) for entry in self.entries()]
+            return [entry.told(texts, inside, meant) for entry in self.entries()]
         if self.is_mapping:
-            return {key: part._told_of(key, texts, inside) for key, part in self.keys().items()}
+            return {key: part._told_of(key, texts, inside, meant) for key, part in self.keys().items()}
         return None if self.is_null else self.written
 
-    def _told_of(self, key: str, texts: Collection[str], inside: Collection[str]) -> Any:
+    def _told_of(self, key: str, texts: Collection[str], inside: Collection[str], meant: Collection[str]) -> Any:
+        if key in meant:
+            return self.meant
         is_text = key in texts and not self.is_mapping and not self.is_list
         is_around = key in inside and (self.is_mapping or self.is_list)
-        return self.told(texts, inside) if is_text or is_around else self.data
+        return self.told(texts, inside, meant) if is_text or is_around else self.data
 
     def entries(self) -> list[Part]:
         """Return the items of a list; none of anything else."""
@@ -275,5 +285,8 @@ def _scalar(node: yaml.Node) -> Any:
     if kind == "int":
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float":
-        return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+        number = float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+        if not math.isfinite(number):  # It could be neither stored nor sent.
+            raise ValueError
+        return number
     return text

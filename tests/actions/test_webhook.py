@@ -18,10 +18,14 @@ from sdk_server import sdk_server
 
 from rasa_core import Agent, Domain
 from rasa_core.actions.webhook import ActionServer
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.dispatcher import Dispatcher
 from rasa_core.events import ActionExecuted, FollowupAction, SlotSet
+from rasa_core.exceptions import ActionRejectedError
 from rasa_core.policies import MemoizationPolicy
 from rasa_core.support.endpoint import LONGEST_ANSWER
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
+from rasa_core.trackers import DialogueStateTracker
 
 DOMAIN = """
 intents: [look, say, reject, fail, odd, hello]
@@ -30,7 +34,8 @@ slots:
 templates:
   utter_city: ["{city} is {mood}"]
   utter_hello: ["hello"]
-actions: [utter_city, utter_hello, action_look, action_say_all, action_reject, action_fail, action_odd]
+  utter_pick: [{text: pick, buttons: [{title: first, payload: /a}]}]
+actions: [utter_city, utter_hello, utter_pick, action_look, action_say_all, action_reject, action_fail, action_odd]
 action_factory: remote
 """
 STORIES = """
@@ -297,3 +302,23 @@ def test_values_of_any_name_can_come_with_a_response(tmp_path: Path, bare: _Serv
     answer = {"responses": [{"response": "utter_city", "mood": "wet", "self": 1, "filled_slots": 2, "tracker": 3}]}
     bare.answer = 200, json.dumps(answer).encode()
     assert texts(agent.handle_message("/odd")) == ["None is wet"]
+
+
+def test_a_text_beside_a_response_replaces_its_text_alone(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url)
+    response = {"response": "utter_pick", "text": "own", "buttons": [{"title": "second", "payload": "/b"}]}
+    bare.answer = 200, json.dumps({"responses": [response]}).encode()
+    (message,) = agent.handle_message("/odd") or []
+    assert message["text"] == "own"
+    assert [button["title"] for button in message["data"]] == ["first", "second"]
+
+
+def test_a_server_may_reject_an_action_without_a_reason(tmp_path: Path, bare: _Server) -> None:
+    bare.answer = 400, b'{"action_name": "action_odd"}'
+    with pytest.raises(ActionRejectedError, match="'action_odd' does not run now: it says no reason"):
+        ActionServer(bare.url).run(
+            "action_odd",
+            Dispatcher("a", RestOutputChannel(), Domain.from_yaml(DOMAIN)),
+            DialogueStateTracker("a", []),
+            None,
+        )

@@ -299,7 +299,30 @@ def test_an_nlg_server_words_responses(talk: Path, server: Server) -> None:
     assert said[0].as_dict()["metadata"] == {"utter_action": "utter_a"}
 
 
-@pytest.mark.parametrize("answer", [(500, {}, {"error": "no"}), (200, {}, b"<html>"), (200, {}, [1]), None])
+NO_RESPONSES: list[dict[str, Any]] = [
+    {"text": None},
+    {"text": 5},
+    {"text": "a", "buttons": ["b"]},
+    {"text": "a", "elements": {"title": "b"}},
+    {"text": "a", "image": 5},
+    {"text": "a", "attachment": "a.png"},
+    {"custom": None},
+    {"custom": [1]},
+    {"text": "a", "id": 5},
+]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (500, {}, {"error": "no"}),
+        (200, {}, b"<html>"),
+        (200, {}, [1]),
+        None,
+        *((200, {}, answer) for answer in NO_RESPONSES),
+    ],
+    ids=str,
+)
 def test_where_it_fails_the_action_fails(
     talk: Path, server: Server, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
@@ -323,6 +346,15 @@ def test_an_nlg_server_may_have_nothing_to_say(talk: Path, server: Server) -> No
 
     assert say(agent, '/a{"x": "1"}') == []
     assert not [event for event in agent.read_tracker("ada").events if getattr(event, "error", None)]
+
+
+def test_of_an_empty_response_an_action_server_says_nothing(talk: Path, server: Server) -> None:
+    server.answers["POST", "/nlg"] = 200, {}, {}
+    server.answers["POST", "/webhook"] = 200, {}, {"responses": [{"response": "utter_a", "text": "own"}]}
+    agent = Agent.load(talk, nlg=f"{server.url}/nlg", actions=f"{server.url}/webhook")
+
+    assert say(agent, "/b") == []
+    assert not [event for event in agent.read_tracker("ada").events if event.type_name == "bot"]
 
 
 def test_what_an_action_server_names_is_worded_too_and_the_domain_is_sent_where_it_is_wanted(

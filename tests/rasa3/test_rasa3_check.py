@@ -408,6 +408,10 @@ def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, pro
         ("slots: {a: {type: text, mappings: [{type: from_intent}]}}", "of type from_intent needs value:"),
         ("slots: {a: {type: float, max_value: -1, mappings: []}}", "min_value (0.0) must be less than max_value (-1)"),
         ("slots: {a: {type: categorical, values: x, mappings: []}}", "values is a list such as [low, high], not 'x'"),
+        ("slots: {a: {type: bool, initial_value: .inf, mappings: []}}", "'.inf' cannot be read as float; quote it"),
+        ("forms: {action_listen: {required_slots: []}}", "every bot has the action 'action_listen'; remove it"),
+        ("responses: {action_restart: [{text: a}]}", "every bot has the action 'action_restart'; remove it"),
+        ("e2e_actions: [action_listen]", "every bot has the action 'action_listen'; remove it"),
         ("slots: {a: {type: rasa.core.slots.Txet, mappings: []}}", "unknown type 'rasa.core.slots.Txet'"),
     ],
 )

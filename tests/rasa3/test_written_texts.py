@@ -28,11 +28,27 @@ slots:
 """
     )
     slots = {slot.name: slot for slot in domain.slots}
-    assert slots["named"].value == text
+    assert slots["named"].value == (True if text == "true" else text)
     assert slots["chosen"].values[0] == text.lower()  # type: ignore[attr-defined]
     assert domain.rasa is not None
     (from_intent,), (from_entity,) = domain.rasa.mappings["named"], domain.rasa.mappings["chosen"]
-    assert (from_intent.value, from_intent.intents, from_entity.entity) == (text, {text}, text)
+    assert from_intent.value == slots["named"].value
+    assert (from_intent.intents, from_entity.entity) == ({text}, text)
+
+
+@pytest.mark.parametrize("kind", ["text", "categorical, values: [5, 1.5, 'true', other]"])
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("5", 5), ("'5'", "5"), ("1.5", 1.5), ("-3", -3), ("true", True), ("'true'", "true"), ("[5, a]", [5, "a"])],
+)
+def test_a_slot_of_texts_is_given_the_number_that_stands_there(kind: str, written: str, value: object) -> None:
+    slot = f"type: {kind}, initial_value: {written}, mappings: [{{type: from_intent, intent: a, value: {written}}}]"
+    domain = domain_of(f"slots: {{s: {{{slot}}}}}")
+    assert domain.rasa is not None
+    for given in (domain.slots[0].value, domain.rasa.mappings["s"][0].value):
+        assert (given, type(given)) == (value, type(value))
+    again = Domain.from_yaml(domain.as_yaml())
+    assert (again.slots[0].value, again.fingerprint()) == (value, domain.fingerprint())
 
 
 @pytest.mark.parametrize("text", WRITTEN)

@@ -16,7 +16,7 @@ def read(text: str) -> tuple[object, object]:
 @pytest.mark.parametrize(
     ("text", "data"),
     [
-        ("[.INF, -.inf, 12e03, 0o17, 0x1F]", [float("inf"), float("-inf"), 12_000.0, 15, 31]),
+        ("[12e03, 0o17, 0x1F]", [12_000.0, 15, 31]),
         ("[no, on, 12:30, 2024-01-01, 0o9]", ["no", "on", "12:30", "2024-01-01", "0o9"]),
         ("[&a {k: 1, z: 3}, &b {k: 2}, {<<: [*a, *b]}]", [{"k": 1, "z": 3}, {"k": 2}, {"k": 1, "z": 3}]),
         ("[&a {k: 1}, {<<: *a, k: 2}, {k: 3, <<: *a}]", [{"k": 1}, {"k": 2}, {"k": 3}]),
@@ -37,6 +37,10 @@ def test_data_is_what_yaml_says(text: str, data: object) -> None:
     ("text", "problem"),
     [
         ("a: 1\nb: " + "9" * 5000, "'9{40}' cannot be read as int; quote it"),
+        ("a: 1\nb: .INF", "'.INF' cannot be read as float; quote it"),
+        ("a: 1\nb: [-.inf]", "'-.inf' cannot be read as float"),
+        ("a: 1\nb: .nan", "'.nan' cannot be read as float"),
+        ("a: 1\nb: 1e400", "'1e400' cannot be read as float"),
         ("a: 1\nb: !!int abc", "'abc' cannot be read as int"),
         ("a: 1\nb: !!bool abc", "'abc' cannot be read as bool"),
         ("a: 1\n<<: text", "<< takes over the keys of a mapping, such as .name, and this is none"),
