@@ -42,9 +42,9 @@ from rasa_core.events import (
     StoryExported,
     UserUttered,
 )
-from rasa_core.policies.many import ALONE, ManyMoments
-from rasa_core.policies.many_rasa import RasaMomentReader
-from rasa_core.policies.many_reading import MomentReader, Moments
+from rasa_core.policies.batch_moments import MomentReader, RasaMomentReader
+from rasa_core.policies.batch_prediction import ALONE, BatchPredictor
+from rasa_core.policies.features.moments import Moments
 from rasa_core.rasa3.history import history_for
 from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.base import TrackerStore
@@ -219,7 +219,7 @@ class _Pair:
         slots = [domain.as_dict().get("slots") for domain in (one, other)]
         # Then one reading does for both, which is most of the work.
         self._see_the_same = one.vocabulary == other.vocabulary and slots[0] == slots[1]
-        many = [ManyMoments.of(bot.policy_ensemble, bot.domain) for bot in self._bots]
+        many = [BatchPredictor.of(bot.policy_ensemble, bot.domain) for bot in self._bots]
         self._many = [one for one in many if one is not None]
         self._readers: list[MomentReader | RasaMomentReader] = []
         # Two bots of which one only is of Rasa 3 have nothing in common that could be read for both.

@@ -28,9 +28,9 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.policies import FallbackPolicy, KerasPolicy, PolicyEnsemble
+from rasa_core.policies.batch_moments import MomentReader
+from rasa_core.policies.batch_prediction import ALONE, BatchPredictor
 from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.many import ALONE, ManyMoments
-from rasa_core.policies.many_reading import MomentReader
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader
@@ -254,8 +254,8 @@ def random_conversations(bot: Agent, count: int) -> list[tuple[str, list[Event]]
 def test_many_at_once_are_decided_as_one_by_one(with_networks: list[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
     many = random_conversations(with_networks[0], 150)
     found = compare(*with_networks, many)
-    assert all(ManyMoments.of(bot.policy_ensemble, bot.domain) is not None for bot in with_networks)
-    monkeypatch.setattr(ManyMoments, "of", lambda ensemble, domain: None)
+    assert all(BatchPredictor.of(bot.policy_ensemble, bot.domain) is not None for bot in with_networks)
+    monkeypatch.setattr(BatchPredictor, "of", lambda ensemble, domain: None)
     assert found.as_dict() == compare(*with_networks, many).as_dict()
     policies = {one.policy for bot in with_networks for name, events in many for one in decisions(bot, name, events)}
     assert {"KerasPolicy", "MemoizationPolicy", "FallbackPolicy"} <= policies
@@ -265,7 +265,7 @@ def test_many_at_once_are_decided_as_one_by_one(with_networks: list[Agent], monk
 @pytest.mark.parametrize("number", [0, 1])
 def test_each_decision_at_once_is_that_of_the_policies(with_networks: list[Agent], number: int) -> None:
     bot = with_networks[number]
-    quick = ManyMoments.of(bot.policy_ensemble, bot.domain)
+    quick = BatchPredictor.of(bot.policy_ensemble, bot.domain)
     assert quick is not None
     reader = MomentReader(bot.domain, [quick])
     talked = [events for _, events in random_conversations(bot, 80)]

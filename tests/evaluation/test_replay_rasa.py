@@ -28,8 +28,8 @@ from rasa_core.events import (
 )
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop, LoopInterrupted
 from rasa_core.policies import AugmentedMemoizationPolicy, KerasPolicy, MemoizationPolicy, PolicyEnsemble
+from rasa_core.policies.batch_prediction import BatchPredictor
 from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.many import ManyMoments
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
@@ -173,9 +173,9 @@ def test_many_at_once_are_decided_as_one_by_one(
 ) -> None:
     domain = DOMAIN if is_same else DOMAIN.replace("sure: {type: bool", "sure: {type: text")
     bots, talked = pair_of(tmp_path, kind, domain)
-    assert all(ManyMoments.of(bot.policy_ensemble, bot.domain) is not None for bot in bots)
+    assert all(BatchPredictor.of(bot.policy_ensemble, bot.domain) is not None for bot in bots)
     found = compare(*bots, talked)
-    monkeypatch.setattr(ManyMoments, "of", lambda ensemble, domain: None)
+    monkeypatch.setattr(BatchPredictor, "of", lambda ensemble, domain: None)
     assert found.as_dict() == compare(*bots, talked).as_dict()
     policies = {one.policy for bot in bots for name, events in talked for one in decisions(bot, name, events)}
     assert {type(policy).__name__ for policy in bots[0].policy_ensemble.policies} <= policies

@@ -14,8 +14,8 @@ from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, ActionReverted, AllSlotsReset, Event, Restarted, SlotSet
 from rasa_core.history import State
 from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, PolicyEnsemble, augmented_memoization
-from rasa_core.policies.many import ALONE, ManyMoments
-from rasa_core.policies.many_reading import MomentReader
+from rasa_core.policies.batch_moments import MomentReader
+from rasa_core.policies.batch_prediction import ALONE, BatchPredictor
 from rasa_core.policies.memoization import key_of
 from rasa_core.trackers import DialogueStateTracker
 
@@ -140,7 +140,7 @@ def test_what_is_forgotten_is_as_if_it_had_never_been(domain, trackers, max_hist
 
 def test_many_moments_are_recalled_as_one_by_one(domain, policy) -> None:
     ensemble = PolicyEnsemble([policy])
-    quick = ManyMoments.of(ensemble, domain)
+    quick = BatchPredictor.of(ensemble, domain)
     chance = random.Random(3)
     talked = [as_events(domain, random_steps(domain, chance)) for _ in range(100)]
     reader = MomentReader(domain, [quick])

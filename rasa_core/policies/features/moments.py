@@ -1,4 +1,4 @@
-"""The history features of single moments of conversations of Rasa 3, of which policies do not see all that happened.
+"""Moments of many conversations, and their history features where policies do not see all that happened, as of Rasa 3.
 
 They are those of `rasa_core.policies.features.history`. A conversation is followed by its tracker, and each moment is
 put together from *parts*, features that come and go together, which are looked up by what they tell of and made once.
@@ -7,11 +7,12 @@ put together from *parts*, features that come and go together, which are looked 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rasa_core.history import History, State
 from rasa_core.policies.features import history as features
@@ -22,7 +23,33 @@ from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
+Names = Sequence[tuple[str, str]]
+
 _KINDS: Final = ("intent", "entity", "action")
+
+
+class Moments(NamedTuple):
+    """The moments before the actions of some conversations, a row each.
+
+    Attributes
+    ----------
+    rows : list of list of int, or None
+        For each conversation, the row of each position that has an action; None if it has to be replayed.
+    matrix : FeatureMatrix
+        What networks see.
+    kinds : NDArray of int64
+        ``(rows,)``: equal where all policies but networks see the same.
+    names : list of bytes
+        What each kind is known by, in other batches too.
+    example : callable
+        Returns one moment of a kind, given its number.
+    """
+
+    rows: list[dict[int, int] | None]
+    matrix: FeatureMatrix
+    kinds: NDArray[np.int64]
+    names: list[bytes]
+    example: Callable[[int], Any]
 
 
 class MomentFeaturizer:

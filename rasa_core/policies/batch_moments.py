@@ -1,9 +1,15 @@
-"""Reads the moments of many finished conversations, for `rasa_core.policies.many`; but for those of Rasa 3."""
+"""Reads the moments of many finished conversations, for `rasa_core.policies.batch_prediction`.
+
+Of each moment, what memory, rules and fallbacks look at is numbered, so that they are asked once for all moments in
+which that is the same; and features are put together for many moments at once. Loops and hidden turns of Rasa 3 change
+what policies see of the past, so that there each conversation is followed by its own tracker.
+"""
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -12,24 +18,29 @@ from numpy.typing import NDArray
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.history import History, State
 from rasa_core.policies.fallback import OUT_OF_SCOPE
-from rasa_core.policies.features.conversations import ConversationFeaturizer, FeatureMatrix
+from rasa_core.policies.features.conversations import ConversationFeaturizer
+from rasa_core.policies.features.moments import MomentFeaturizer, Moments, Names
 from rasa_core.policies.features.parts import Memo
+from rasa_core.rasa3.history import RasaHistory
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
 
 Ints = NDArray[np.int64]
-Names = Sequence[tuple[str, str]]
 
 _NONE: Final = -1
 _PARTS_OF_STATE: Final = 3
 """The first numbers of a state; if there is another, it tells what was set before."""
 _SIMPLE: Final = frozenset({"user", "action", "slot", "reset_slots", "bot", "agent", "followup", "pause", "resume"})
 """Types of events after which a conversation has all that was in it before."""
+MOST_KINDS: Final = 50_000
+"""So many kinds of moments of Rasa 3 are known at a time."""
+_OBJECTS: Final = 1000
 
 
 class Sees(Protocol):
-    """What of a moment an ensemble looks at: a `rasa_core.policies.many.ManyMoments`."""
+    """What of a moment an ensemble looks at: a `rasa_core.policies.batch_prediction.BatchPredictor`."""
 
     window: int
     max_history: int
@@ -73,37 +84,6 @@ class _Moment(NamedTuple):
 
     def last_states(self, count: int | None) -> list[State]:
         return self.states if count is None else self.states[-count:]
-
-
-class Moments(NamedTuple):
-    """The moments before the actions of some conversations, a row each.
-
-    Attributes
-    ----------
-    rows : list of list of int, or None
-        For each conversation, the row of each position that has an action; None if it has to be replayed.
-    matrix : FeatureMatrix
-        What networks see.
-    kinds : NDArray of int64
-        ``(rows,)``: equal where all policies but networks see the same.
-    names : list of bytes
-        What each kind is known by, in other batches too.
-    example : callable
-        Returns one moment of a kind, given its number.
-    """
-
-    rows: list[dict[int, int] | None]
-    matrix: FeatureMatrix
-    kinds: Ints
-    names: list[bytes]
-    example: Callable[[int], Any]
-
-
-class Columns(Protocol):
-    """What has put features into columns: a `MomentReader`, or that of Rasa 3."""
-
-    @property
-    def columns(self) -> Mapping[tuple[str, str], int]: ...  # noqa: D102
 
 
 class MomentReader:
@@ -210,3 +190,131 @@ def _before_actions(events: Sequence[Event]) -> Iterator[tuple[int, UserUttered]
             yield place, message
         elif isinstance(event, UserUttered):
             message = event
+
+
+# -- of Rasa 3
+
+
+class RasaMoment(NamedTuple):
+    """All that an ensemble of Rasa 3 asks a tracker.
+
+    Attributes
+    ----------
+    by_rules, by_memory : int
+        Equal where rules, and where memory, see the same.
+    history : Rejected
+        What says which action refused to run just now.
+    tracker : DialogueStateTracker or None
+        The conversation; None once what rules and memory say of it is known.
+    """
+
+    by_rules: int
+    by_memory: int
+    history: Rejected
+    tracker: DialogueStateTracker | None
+
+
+class Rejected(NamedTuple):
+    """The part of a history that the ensemble itself looks at."""
+
+    rejected: str | None
+
+
+class RasaMomentReader:
+    """Notes moments as bots see them whose domains have the same vocabulary and slots.
+
+    Attributes
+    ----------
+    columns : dict
+        The column of each feature, by block and name.
+    """
+
+    def __init__(self, domain: Domain, bots: Sequence[Sees]) -> None:
+        self._bots = bots
+        names = dict.fromkeys(name for bot in bots for name in bot.feature_names)
+        self.columns = {name: column for column, name in enumerate(names)}
+        self._features = MomentFeaturizer(max(bot.max_history for bot in bots), self.columns.get)
+        self._rules = max(bot.rule_window for bot in bots)
+        self._window = max(bot.window for bot in bots)
+        self._seen = max(self._window, *(bot.max_history for bot in bots))
+        self._asks_what_is_fresh = any(bot.asks_what_is_fresh for bot in bots)
+        self._kind_of_row: list[int] = []
+        self._generation = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._names: list[bytes] = []
+        self._examples: list[RasaMoment] = []
+        self._is_asked: list[bool] = []
+        self._kinds: dict[tuple[int, int, str | None], int] = {}
+        self._by_rules, self._by_memory, self._states = (Memo(_counted()) for _ in range(3))
+        self._number_of: dict[int, tuple[State, int]] = {}
+        for bot in self._bots:
+            bot.forget()
+
+    def note(self, tracker: DialogueStateTracker) -> int:
+        """Take note of the present moment of a conversation, and return the number of its row."""
+        history, states = cast(RasaHistory, tracker.history), tracker.last_states(self._seen)
+        key = self._seen_by_rules(tracker, history), self._seen_by_memory(history, states), history.rejected
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._new_kind(key, tracker)
+        row = len(self._kind_of_row)
+        self._kind_of_row.append(kind)
+        if self._is_asked[kind]:
+            self._features.add(tracker, states)
+        else:
+            self._features.skip()
+        return row
+
+    def _seen_by_rules(self, tracker: DialogueStateTracker, history: RasaHistory) -> int:
+        loop, intent = history.loop, tracker.latest_message.intent.get("name")
+        states = history.states_for_rules(tracker.active_state())
+        count = len(states)
+        numbers = tuple([self._numbered(state) for state in states[-self._rules :]])
+        whole = count if count <= self._rules and history.is_whole(count) else None
+        going_on = None if loop is None else (loop.name, loop.rejected)
+        return self._by_rules[numbers, whole, going_on, history.heard, tracker.latest_action_name, intent]
+
+    def _seen_by_memory(self, history: RasaHistory, states: Sequence[State]) -> int:
+        numbers = tuple([self._numbered(state) for state in states[-self._window :]])
+        if not self._asks_what_is_fresh:
+            return self._by_memory[numbers]
+        return self._by_memory[numbers, tuple([tuple(one.items()) for one in history.slots_set_before(len(states))])]
+
+    def _numbered(self, state: State) -> int:
+        known = self._number_of.get(id(state))
+        if known is None:
+            if len(self._number_of) > _OBJECTS:
+                self._number_of.clear()
+            # With the state itself, so that no other one gets its id.
+            known = self._number_of[id(state)] = state, self._states[tuple(state.items())]
+        return known[1]
+
+    def _new_kind(self, key: tuple[int, int, str | None], tracker: DialogueStateTracker) -> int:
+        kind = self._kinds[key] = len(self._kinds)
+        self._names.append(b"%d %d" % (self._generation, kind))
+        by_rules, by_memory, rejected = key
+        moment = RasaMoment(by_rules, by_memory, Rejected(rejected), tracker)
+        asked = [bot.asks_network(self._names[kind], moment) for bot in self._bots]  # Each of them, now.
+        self._is_asked.append(any(asked))
+        self._examples.append(moment._replace(tracker=None))
+        return kind
+
+    def take(self) -> Moments:
+        """Return the moments that were noted since the last time."""
+        kinds = np.array(self._kind_of_row, np.int64)
+        self._kind_of_row = []
+        return Moments([], self._features.take(), kinds, self._names, self._examples.__getitem__)
+
+    def forget_many(self) -> None:
+        """Forget the kinds of moments if there are too many; what was taken must be decided by then."""
+        if len(self._kinds) > MOST_KINDS:
+            self._forget()
+
+
+def _counted() -> Callable[[object], int]:
+    """Return a function that counts how often it is called, from 0."""
+    numbers = itertools.count()
+    return lambda key: next(numbers)

@@ -9,8 +9,8 @@ are almost equally probable, or one almost as probable as a threshold, the momen
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.fallback import NOT_UNDERSTOOD_PRIORITY, FallbackPolicy
 from rasa_core.policies.features.conversations import FeatureMatrix
-from rasa_core.policies.many_reading import Columns, Moments, Names
+from rasa_core.policies.features.moments import Moments, Names
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.policy import Opinion, Policy
@@ -46,7 +46,14 @@ class _NetworkAskedError(Exception):
     """The network is asked, and what it says is not known yet."""
 
 
-class ManyMoments:
+class Columns(Protocol):
+    """What has put features into columns: a `MomentReader` or `RasaMomentReader`."""
+
+    @property
+    def columns(self) -> Mapping[tuple[str, str], int]: ...  # noqa: D102
+
+
+class BatchPredictor:
     """What an ensemble decides at many moments. Not to be shared between threads.
 
     Attributes
