@@ -69,7 +69,7 @@ def test_half_a_character_does_not_stop_the_naming_of_a_story() -> None:
 
 def test_a_dialogue_is_a_name_and_events() -> None:
     assert Dialogue("default", TALK) == Dialogue("default", list(TALK))
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="name"):
         Dialogue("default", TALK).name = "other"  # type: ignore[misc]
 
 

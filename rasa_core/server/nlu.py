@@ -10,7 +10,7 @@ Processes. A server never loads what training needs, so each training is a proce
 priority. One thread of the server waits for it, and the others go on serving. There is one training at a time over all
 workers of all servers that share the directory: whoever trains holds a lock on a file in it, which the kernel frees
 when both the worker and the process that trains are gone. That process ends with its worker, when it takes more time or
-memory than `NLUModels` allows, and, on Linux, when the client hangs up (`hung_up`).
+memory than `NLUModels` allows, and, on Linux, when the client hangs up (`NLUModels.hung_up`).
 """
 
 from __future__ import annotations
@@ -163,8 +163,16 @@ class NLUModels:
 
     @staticmethod
     def hung_up(environ: Mapping[str, Any]) -> Callable[[], bool]:
-        """Return what tells whether the client of a request has gone, for `train`."""
-        return hung_up(environ)
+        """Return what tells whether the client of a request has hung up; call it when its body has been read.
+
+        WSGI does not say which connection a request came over, but the kernel knows on which of this process bytes have
+        come last. If several clients have just sent something, all of them have to be gone.
+        """
+        address, port = str(environ.get("REMOTE_ADDR")), str(environ.get("SERVER_PORT"))
+        silences = _connections(address, port)
+        shortest = min(silences.values(), default=0)
+        watched = {number for number, silence in silences.items() if silence <= shortest + _JUST_NOW}
+        return lambda: bool(watched) and watched.isdisjoint(_connections(address, port))
 
     def _unknown(self, name: str) -> HttpError:
         known = self.names()
@@ -220,19 +228,6 @@ def _locked(directory: Path, name: str) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
-
-
-def hung_up(environ: Mapping[str, Any]) -> Callable[[], bool]:
-    """Return what tells whether the client of a request has hung up; call it when its body has been read.
-
-    WSGI does not say which connection a request came over, but the kernel knows on which of this process bytes have
-    come last. If several clients have just sent something, all of them have to be gone.
-    """
-    address, port = str(environ.get("REMOTE_ADDR")), str(environ.get("SERVER_PORT"))
-    silences = _connections(address, port)
-    shortest = min(silences.values(), default=0)
-    watched = {number for number, silence in silences.items() if silence <= shortest + _JUST_NOW}
-    return lambda: bool(watched) and watched.isdisjoint(_connections(address, port))
 
 
 def _connections(address: str, port: str) -> dict[int, int]:
