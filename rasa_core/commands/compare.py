@@ -30,6 +30,7 @@ from rasa_core.evaluation.replay import compare_stories, replay_of, without_corr
 from rasa_core.evaluation.stories import evaluate_stories
 from rasa_core.evaluation.tables import one_line
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.server.settings import STORE_VARIABLE
 from rasa_core.stories import extract_story_graph
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
@@ -37,7 +38,6 @@ from rasa_core.tracker_store.reviews import newest
 
 logger = logging.getLogger(__name__)
 
-STORE_VARIABLE: Final = "RASA_CORE_STORE"
 _TOLD_EVERY: Final = 50
 
 _EXAMPLES = """\b

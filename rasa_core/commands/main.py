@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import get_completion_class
 
-from rasa_core.commands.common import Group
+from rasa_core.commands.common import CONTEXT, Group
 from rasa_core.exceptions import did_you_mean
 from rasa_core.version import __version__
 
@@ -155,7 +155,7 @@ def _let_read(begins: Path, file: Path, shell: str) -> str:
     return f"{begins} reads it when it starts: a line was added at its end."
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Commands, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="rasa-core")
 @click.option(
     "--install-completion",

@@ -96,8 +96,8 @@ def _mark(
 
 
 def _line(one: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(one["updated"], UTC).strftime("%Y-%m-%d %H:%M")
+    updated = datetime.fromtimestamp(one["updated"], UTC).strftime("%Y-%m-%d %H:%M")
     problems = ", ".join(f"{name} at {at}" for name, at in one["problems"].items()) or "-"
-    text, name = one_line(one["first"]), one_line(one["sender_id"])
+    text, sender_id = one_line(one["first"]), one_line(one["sender_id"])
     tags = f" [{', '.join(one['tags'])}]" if one["tags"] else ""
-    return f"{name}  {at}  {one['confidence']:.2f}  {problems}{tags}  {text}"
+    return f"{sender_id}  {updated}  {one['confidence']:.2f}  {problems}{tags}  {text}"

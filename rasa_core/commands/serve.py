@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from rasa_core.commands.common import argument_parser, load_modules, model_at
+from rasa_core.commands.common import CONTEXT, argument_parser, load_modules, model_at
 from rasa_core.commands.serve_options import LOG_KEY_VARIABLE, TOKEN_VARIABLE, ServerCommand, server_options
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -267,7 +267,7 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     _tell(settings, f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
 
 
-@click.command(cls=ServerCommand, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=ServerCommand, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
 @server_options
 def main(core: str, **flags: Any) -> None:

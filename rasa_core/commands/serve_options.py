@@ -12,14 +12,13 @@ import click
 from rasa_core.commands.common import Command, import_option
 from rasa_core.server.launcher import DEFAULT_THREADS, SPARE_THREADS, WAITING_THREADS
 from rasa_core.server.log_lines import FORMATS
-from rasa_core.server.settings import DEFAULT_JWT_METHOD
+from rasa_core.server.settings import DEFAULT_JWT_METHOD, STORE_VARIABLE
 from rasa_core.server.waiting import PATIENCE
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 TOKEN_VARIABLE = "RASA_CORE_TOKEN"
-STORE_VARIABLE = "RASA_CORE_STORE"
 ACTIONS_VARIABLE = "RASA_CORE_ACTIONS"
 JWT_VARIABLE = "RASA_CORE_JWT_SECRET"
 LOG_FORMAT_VARIABLE = "RASA_CORE_LOG_FORMAT"

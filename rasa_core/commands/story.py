@@ -11,7 +11,7 @@ from rasa_core.commands.common import CONTEXT, Command, import_option, load_modu
 from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.server.settings import default_store_url
+from rasa_core.server.settings import STORE_VARIABLE, default_store_url
 from rasa_core.stories.edits import with_story
 from rasa_core.teaching.corrections import story_of
 
@@ -37,8 +37,8 @@ Examples:
 @click.option(
     "--store",
     metavar="URL",
-    default=lambda: os.environ.get("RASA_CORE_STORE"),
-    help="The store.  [default: RASA_CORE_STORE, or the SQLite file beside the model of the project]",
+    default=lambda: os.environ.get(STORE_VARIABLE),
+    help=f"The store.  [default: {STORE_VARIABLE}, or the SQLite file beside the model of the project]",
 )
 @click.option("--title", metavar="NAME", help="Name of the story.  [default: ID]")
 @click.option(

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 DEFAULT_MAX_BODY: Final = 1024 * 1024
 DEFAULT_JWT_METHOD: Final = "HS256"
+STORE_VARIABLE: Final = "RASA_CORE_STORE"
+"""Of the environment: the URL of the store, for all commands that take ``--store``."""
 MAX_TRAINING_SECONDS: Final = 3600
 MAX_TRAINING_MEMORY: Final = 4 * 1024**3
 """Bytes that a training over HTTP may hold."""

@@ -111,7 +111,7 @@ def mark_from_json(content: object) -> Mark:
     return Mark.from_json(given, version, float(at))
 
 
-def mark_from(text: str | bytes) -> Mark:
+def stored_mark(text: str | bytes) -> Mark:
     """Return the mark that an engine has stored."""
     given = json.loads(text)
     return Mark(given["reviewed"], given["note"], tuple(given["tags"]), given["version"], given["at"])
@@ -125,7 +125,7 @@ def _text_for(store: EventLogStore, sender_id: str, mark: Mark) -> str:
 def _mark_if_same(store: EventLogStore, sender_id: str, text: str | bytes) -> Mark:
     """Return a mark, an empty one if its conversation was deleted, and another of that name has begun."""
     is_same = json.loads(text)["begun"] == _beginning(store, sender_id)
-    return mark_from(text) if is_same else Mark()
+    return stored_mark(text) if is_same else Mark()
 
 
 def _beginning(store: EventLogStore, sender_id: str) -> str:
@@ -229,7 +229,7 @@ class _OfSqlite(Reviews):
     def read(self, sender_id: str) -> Mark:
         with self._connections.reading() as connection:
             found = connection.execute("SELECT mark FROM reviews WHERE sender_id = ?", (sender_id,)).fetchone()
-        return Mark() if found is None else mark_from(found[0])
+        return Mark() if found is None else stored_mark(found[0])
 
     def write(self, sender_id: str, mark: Mark) -> None:
         with self._connections.writing() as connection:
@@ -239,7 +239,7 @@ class _OfSqlite(Reviews):
     def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
         with self._connections.reading() as connection:
             rows = connection.execute("SELECT sender_id, mark FROM reviews WHERE at >= ?", (moment,)).fetchall()
-        return [(sender_id, mark_from(text)) for sender_id, text in rows]
+        return [(sender_id, stored_mark(text)) for sender_id, text in rows]
 
     def changed_since(self, moment: float) -> list[Changed]:
         select = "SELECT sender_id, version, updated FROM heads WHERE updated >= ? ORDER BY updated"

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.server import create_app
+from rasa_core.server import create_app, ports
 from rasa_core.server.logs import access_logger
 
 DOMAIN = """
@@ -38,6 +38,12 @@ def _package_logging_as_before() -> Iterator[None]:
         handler.close()
     logger.setLevel(level)
     logger.propagate = propagate
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a port that a server which was killed might still have."""
+    monkeypatch.setattr(ports, "ORPHAN_SECONDS", -0.5)
 
 
 @pytest.fixture

@@ -279,6 +279,7 @@ def bot_in(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_port_in_use_is_told_before_anything_is_trained(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -373,6 +373,7 @@ def test_workers_that_die_before_they_serve_end_the_server(serve: Callable[..., 
     assert "died before they could serve" in errors
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_port_in_use_names_the_port_and_the_remedy() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -382,6 +383,7 @@ def test_a_port_in_use_names_the_port_and_the_remedy() -> None:
             launch({}, port=port)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_second_server_cannot_share_the_port_of_the_first(serve: Callable[..., Server]) -> None:
     server = serve().wait_until_listening()
     with pytest.raises(LaunchError, match="already in use"):
