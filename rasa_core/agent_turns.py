@@ -56,9 +56,7 @@ class AgentTurns(Generic[Processor]):
             self._made = (value, self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
 
     def _new_processor(
-        self,
-        message_preprocessor: Preprocessor | None = None,
-        interpreter: NaturalLanguageInterpreter | None = None,
+        self, message_preprocessor: Preprocessor | None = None, interpreter: NaturalLanguageInterpreter | None = None
     ) -> Processor:
         kept = self._made
         processor: Any = self._create_processor(message_preprocessor)
@@ -80,9 +78,7 @@ class AgentTurns(Generic[Processor]):
             )
 
     def turns(
-        self,
-        message_preprocessor: Preprocessor | None = None,
-        interpreter: NaturalLanguageInterpreter | None = None,
+        self, message_preprocessor: Preprocessor | None = None, interpreter: NaturalLanguageInterpreter | None = None
     ) -> Processor:
         """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict.
 

@@ -145,12 +145,7 @@ class Dispatcher:
             if message.get(key):
                 self.utter_attachment(message[key])
 
-    def utter_template(
-        self,
-        template: str,
-        filled_slots: Values = None,
-        **kwargs: Any,
-    ) -> None:
+    def utter_template(self, template: str, filled_slots: Values = None, **kwargs: Any) -> None:
         """Say one of the texts of a template.
 
         Parameters
@@ -167,22 +162,13 @@ class Dispatcher:
             self.utter_response(message)
 
     def utter_button_template(
-        self,
-        template: str,
-        buttons: Iterable[Content] | None,
-        filled_slots: Values = None,
-        **kwargs: Any,
+        self, template: str, buttons: Iterable[Content] | None, filled_slots: Values = None, **kwargs: Any
     ) -> None:
         """Say one of the texts of a template with its own buttons and then `buttons`."""
         message = self.retrieve_template(template, filled_slots, **kwargs) or {}
         self.utter_response({**message, "buttons": [*(message.get("buttons") or []), *(buttons or ())]})
 
-    def retrieve_template(
-        self,
-        template_name: str,
-        filled_slots: Values = None,
-        **kwargs: Any,
-    ) -> Content | None:
+    def retrieve_template(self, template_name: str, filled_slots: Values = None, **kwargs: Any) -> Content | None:
         """Return one of the variants of a template, filled; if there is no such template, a text that says so."""
         chosen = self.domain.random_template_for(template_name)
         if chosen is None:

@@ -274,6 +274,5 @@ def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: D
 
 _PARTS_BESIDE_A_NAME = ("text", "buttons", "quick_replies", "elements", "image", "attachment", "custom")
 _PARTS_OF_A_RESPONSE = frozenset({*_PARTS_BESIDE_A_NAME, "response", "template"})
-_OUR_NAMES = frozenset(
-    {"self", "filled_slots", "template_name", "tracker"}
-)  # Parameters beside which values are given.
+_OUR_NAMES = frozenset({"self", "filled_slots", "template_name", "tracker"})
+"""Parameters beside which values are given."""

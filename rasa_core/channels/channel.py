@@ -152,11 +152,7 @@ class HttpInputChannel(InputChannel):
     """
 
     def __init__(
-        self,
-        http_port: int,
-        url_prefix: str | None,
-        *http_components: HttpInputComponent,
-        host: str = "127.0.0.1",
+        self, http_port: int, url_prefix: str | None, *http_components: HttpInputComponent, host: str = "127.0.0.1"
     ) -> None:
         self.http_port = http_port
         self.url_prefix = url_prefix

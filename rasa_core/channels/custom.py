@@ -19,13 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from rasa_core.channels.channel import (
-    HttpInputComponent,
-    MessageHandler,
-    OutputChannel,
-    UserMessage,
-    import_flask,
-)
+from rasa_core.channels.channel import HttpInputComponent, MessageHandler, OutputChannel, UserMessage, import_flask
 from rasa_core.exceptions import ClientError
 from rasa_core.support.http import HttpTransport, NoAnswerError, without_secrets
 

@@ -291,9 +291,8 @@ def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]
     for name in parts.content["responses"]:
         if is_asked and name.startswith("utter_ask_"):
             continue
-        if (
-            not {name, name.partition("/")[0]} & used
-        ):  # The responses of a retrieval intent are said by the action before "/".
+        # The responses of a retrieval intent are said by the action before "/".
+        if not {name, name.partition("/")[0]} & used:
             text = f"no story or rule says {name!r}; remove it, unless an action of your own does."
             yield finding("unused-response", "warning", text, [parts.lines.get(("responses", name))])
     for name in parts.forms:

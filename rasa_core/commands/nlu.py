@@ -23,21 +23,8 @@ from rasa_core.evaluation.cross_validation import (
     train_and_evaluate_messages,
 )
 from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, nlu_report, not_learnt
-from rasa_core.evaluation.tables import (
-    LONGEST_NAME,
-    Report,
-    better_and_worse,
-    fitted,
-    in_blocks,
-    width_of_terminal,
-)
-from rasa_core.evaluation.untidy import (
-    out_of_scope_figures,
-    out_of_scope_table,
-    texts_in,
-    untidy_figures,
-    untidy_table,
-)
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, better_and_worse, fitted, in_blocks, width_of_terminal
+from rasa_core.evaluation.untidy import out_of_scope_figures, out_of_scope_table, texts_in, untidy_figures, untidy_table
 from rasa_core.nlu.model import FILE_NAME, NLU_MODEL, NLUModel
 from rasa_core.nlu.reading import data_files, read_training_data
 from rasa_core.nlu.settings import NLUSettings
@@ -260,9 +247,7 @@ Examples:
 @form_option
 @click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")
 @click.option(
-    "--out-of-scope",
-    metavar="FILE",
-    help="With -m: texts of nothing known: lines, a JSON list, or NLU data.",
+    "--out-of-scope", metavar="FILE", help="With -m: texts of nothing known: lines, a JSON list, or NLU data."
 )
 @click.option("--compare", metavar="DIR", help="With -m: what another model understands better, and worse.")
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")

@@ -49,12 +49,7 @@ Then:
 @ignore_option
 @server_options
 def command(
-    project_dir: str | None,
-    core: str | None,
-    stories: str | None,
-    lenient: bool,
-    ignore_components: bool,
-    **flags: Any,
+    project_dir: str | None, core: str | None, stories: str | None, lenient: bool, ignore_components: bool, **flags: Any
 ) -> None:
     """Serve the bot in PROJECT_DIR over HTTP, after training it if its files have changed.
 

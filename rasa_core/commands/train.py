@@ -139,10 +139,7 @@ def _policies_in(file: str | Path, domain: Domain) -> tuple[Sequence[Policy] | P
 
 def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationPolicy | KerasPolicy]:
     """Return the policies that the commands train."""
-    return [
-        MemoizationPolicy(max_history=max_history),
-        KerasPolicy(),
-    ]
+    return [MemoizationPolicy(max_history=max_history), KerasPolicy()]
 
 
 _WAYS = ("default", "interactive")  # As Rasa Core 0.13 called the two ways of training.

@@ -50,11 +50,7 @@ def _steps_of(bot: Project, domain: Domain) -> list[StoryStep]:
 @click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories, if not those of PROJECT.")
 @click.option("-d", "--domain", metavar="FILE", help="Domain file, if not that of PROJECT.")
 @click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="FILE",
-    help="Picture to write: .html, .svg, .png, .dot or .mmd (Mermaid).",
+    "-o", "--output", required=True, metavar="FILE", help="Picture to write: .html, .svg, .png, .dot or .mmd (Mermaid)."
 )
 @click.option(
     "-m",

@@ -16,13 +16,7 @@ from typing import Final
 from rasa_core.drawing.diagrams import Diagram, Edge, Kind, Node
 from rasa_core.drawing.svg import DrawingError
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
-from rasa_core.stories.steps import (
-    GENERATED_CHECKPOINT_PREFIX,
-    STORY_START,
-    Checkpoint,
-    StoryGraph,
-    StoryStep,
-)
+from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, STORY_START, Checkpoint, StoryGraph, StoryStep
 
 SayMessage = Callable[[UserUttered], str]
 

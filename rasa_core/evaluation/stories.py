@@ -23,14 +23,7 @@ from rasa_core.evaluation.nlu import MessageResult
 from rasa_core.evaluation.predictor import Predictor, predicted
 from rasa_core.evaluation.story_messages import ParsesText, has_words, understood
 from rasa_core.evaluation.tables import in_comment
-from rasa_core.events import (
-    ActionExecuted,
-    Event,
-    Restarted,
-    SlotSet,
-    UserUtteranceReverted,
-    UserUttered,
-)
+from rasa_core.events import ActionExecuted, Event, Restarted, SlotSet, UserUtteranceReverted, UserUttered
 from rasa_core.rasa3.history import history_for
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.sessions import story_in_yaml
@@ -330,11 +323,7 @@ def _identity(events: Iterable[Event], sources: Sequence[Place | None]) -> tuple
 
 
 def evaluate_conversations(
-    bot: Predictor,
-    conversations: Sequence[TrainingTracker],
-    *,
-    silent: bool = False,
-    parser: ParsesText | None = None,
+    bot: Predictor, conversations: Sequence[TrainingTracker], *, silent: bool = False, parser: ParsesText | None = None
 ) -> tuple[StoryResult, ...]:
     """Predict each action of some conversations, and tell how far that is unless it is to be `silent`."""
     results = []

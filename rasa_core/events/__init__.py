@@ -109,11 +109,7 @@ class UserUttered(Event):
 class _Said(Event):
     """What the bot, or somebody in its place, said; by position also as in Rasa 3, metadata before the time."""
 
-    _keys: ClassVar = {
-        "text": JsonKey("text", str),
-        "data": JsonKey("data"),
-        "metadata": JsonKey("metadata", dict),
-    }
+    _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data"), "metadata": JsonKey("metadata", dict)}
     text: str | None = None
     data: Any = None
     timestamp: float = 0.0

@@ -5,12 +5,4 @@ from __future__ import annotations
 from rasa_core.explanation.decisions import Explanation, ExplanationError, PolicyOpinion, decision_position, explain
 from rasa_core.explanation.nearest_miss import Change, NearestMiss
 
-__all__ = [
-    "Change",
-    "Explanation",
-    "ExplanationError",
-    "NearestMiss",
-    "PolicyOpinion",
-    "decision_position",
-    "explain",
-]
+__all__ = ["Change", "Explanation", "ExplanationError", "NearestMiss", "PolicyOpinion", "decision_position", "explain"]

@@ -246,8 +246,7 @@ def report(progress: Progress) -> Any:
         figures = logs or {}
         told = ("loss", "accuracy", "acc", "val_loss", "val_accuracy", "val_acc")
         progress.step(
-            epoch + 1,
-            {name.replace("val_", "validation "): float(figures[name]) for name in told if name in figures},
+            epoch + 1, {name.replace("val_", "validation "): float(figures[name]) for name in told if name in figures}
         )
 
     return import_keras().callbacks.LambdaCallback(on_epoch_end=on_epoch_end)

@@ -16,11 +16,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import Event, UserUttered
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.features.classic import FILE_NAME as FEATURIZER_NAME
-from rasa_core.policies.features.classic import (
-    DialogueTrainingData,
-    MaxHistoryTrackerFeaturizer,
-    TrackerFeaturizer,
-)
+from rasa_core.policies.features.classic import DialogueTrainingData, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.progress import Progress
 from rasa_core.support.stored_models import KnownByName, reading

@@ -189,11 +189,7 @@ class Project:
 
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
-        settings: list[object] = [
-            __version__,
-            MODEL_FORMAT,
-            domain.fingerprint(),
-        ]  # Another version may learn otherwise.
+        settings: list[object] = [__version__, MODEL_FORMAT, domain.fingerprint()]  # Other versions learn otherwise.
         file = self.folder / "config.yml" if self.rasa is None else self.rasa.config_file
         settings.append(written_policies(file) or (self.rasa is None and "with a fallback"))
         return fingerprint_of_files(self.story_files, self.folder, settings)

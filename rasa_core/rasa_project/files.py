@@ -12,14 +12,7 @@ from typing import Final
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.rasa3.domain_parts import (
-    DATA_KEYS,
-    DOMAIN_KEYS,
-    KNOWN_KEYS,
-    OLD_KEYS,
-    OldResponses,
-    read_rasa_domain,
-)
+from rasa_core.rasa3.domain_parts import DATA_KEYS, DOMAIN_KEYS, KNOWN_KEYS, OLD_KEYS, OldResponses, read_rasa_domain
 from rasa_core.rasa3.retrieval import asked_in_parts, holds_responses, responses_in
 from rasa_core.rasa_project.imports import SETTINGS as _SETTINGS
 from rasa_core.rasa_project.imports import imported_files

@@ -110,12 +110,7 @@ def _graph(read: ReadStories) -> StoryGraph:
 
 
 def train_rasa(
-    agent: Trains,
-    read: ReadStories,
-    *,
-    learns: bool = False,
-    epochs: int | None = None,
-    needs_stories: bool = True,
+    agent: Trains, read: ReadStories, *, learns: bool = False, epochs: int | None = None, needs_stories: bool = True
 ) -> None:
     """Train an agent from stories and rules; of stories, more are made up if a network learns from them.
 

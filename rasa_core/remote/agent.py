@@ -53,11 +53,7 @@ class RemoteAgent:
 
     @classmethod
     def load(
-        cls,
-        path: str | Path,
-        core_host: str,
-        auth_token: str | None = None,
-        action_factory: str | None = None,
+        cls, path: str | Path, core_host: str, auth_token: str | None = None, action_factory: str | None = None
     ) -> Self:
         """Let the server at `core_host` use the model in the directory `path`, whose actions run here.
 

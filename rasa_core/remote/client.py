@@ -154,11 +154,7 @@ class RasaCoreClient(JsonCaller):
         return self.call(_change(sender_id, "tracker/events", body, idempotency_key, expected_version))
 
     def tracker_json(
-        self,
-        sender_id: str,
-        use_history: bool = True,
-        include_events: bool = True,
-        until: float | None = None,
+        self, sender_id: str, use_history: bool = True, include_events: bool = True, until: float | None = None
     ) -> Json:
         """Return the state of a conversation.
 

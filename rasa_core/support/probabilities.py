@@ -40,11 +40,7 @@ def log_loss(logits: Floats, *, labels: NDArray[Any], temperature: float, weight
 
 
 def best_temperature(
-    logits: Floats,
-    *,
-    labels: NDArray[Any],
-    weights: Floats | None = None,
-    bounds: tuple[float, float] = TEMPERATURES,
+    logits: Floats, *, labels: NDArray[Any], weights: Floats | None = None, bounds: tuple[float, float] = TEMPERATURES
 ) -> float:
     """Return the temperature, within `bounds`, at which `log_loss` is least; it has the other parameters, too."""
     low, high = map(math.log, bounds)

@@ -120,10 +120,7 @@ def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: 
 
 
 def run_here(
-    turns: MessageProcessor,
-    tracker: DialogueStateTracker,
-    prediction: Prediction,
-    channel: OutputChannel | None = None,
+    turns: MessageProcessor, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None = None
 ) -> None:
     """Run an action that runs here, and log it as predicted so, also if it is interrupted."""
     start, dispatcher = tracker.version, turns.dispatcher_for(UserMessage("", channel, tracker.sender_id))

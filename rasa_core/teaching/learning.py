@@ -76,9 +76,8 @@ class Learner:
             corrected.update(ActionExecuted(action))
             self._tell_of_contradiction(tracker, self.ensemble.predict(tracker, domain))
             memorised = [(index, _key(memory, tracker), memory.lookup) for index, memory in self._memories()]
-            before = [
-                lookup.get(key) for _, key, lookup in memorised
-            ]  # For `unlearn`, before the policy overwrites it.
+            # For `unlearn`, before the policy overwrites it.
+            before = [lookup.get(key) for _, key, lookup in memorised]
             for policy in self.ensemble.policies:
                 if policy.SUPPORTS_ONLINE_TRAINING and not _is_network(policy):
                     policy.continue_training([corrected], domain)

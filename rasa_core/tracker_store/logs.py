@@ -14,10 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def each_of(
-    store: TrackerStore,
-    names: Sequence[str],
-    longest: int | None = None,
-    read: ReadRow = event_in,
+    store: TrackerStore, names: Sequence[str], longest: int | None = None, read: ReadRow = event_in
 ) -> Iterator[tuple[str, list[Event]]]:
     """Yield conversations with their events; one that was deleted meanwhile, or is longer than that, is left out.
 

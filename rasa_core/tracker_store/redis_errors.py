@@ -31,11 +31,7 @@ _FAILURES = (
     ("MovedError|MOVED", False, "It is part of a Redis Cluster: add ?cluster=true."),
     ("MISCONF", True, "It cannot save to its disk: make room there, then look into its log."),
     ("MasterDownError|MASTERDOWN|NOREPLICAS", True, "It lost its primary or its replicas: start them."),
-    (
-        "ClusterError|TryAgainError|CLUSTERDOWN|slots are not covered",
-        True,
-        "Part of the cluster is away; try again.",
-    ),
+    ("ClusterError|TryAgainError|CLUSTERDOWN|slots are not covered", True, "Part of the cluster is away; try again."),
     ("WRONGTYPE", False, "Other software uses its keys: choose another key_prefix, or another database."),
     ("Cluster mode is not enabled", False, "It is a single server: leave out ?cluster=true."),
     ("DB index is out of range", False, "Choose a lower number for the database."),

@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
-from rasa_core.history import (
-    LAST_ACTIONS_KEPT,
-    TURN_ACTIONS_KEPT,
-    History,
-    State,
-    compute_state,
-    with_best_intent_only,
-)
+from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, State, compute_state, with_best_intent_only
 from rasa_core.policies.features import history as features
 from rasa_core.policies.features.parts import ColumnOf, Group, Memo, PartTable, Spans, ranges
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
