@@ -49,7 +49,8 @@ class HasSlots(Protocol):
 
 
 Values = Mapping[str, Any] | HasSlots | None
-FillText = Callable[[str, Content, str], str]
+FillText = Callable[[str, str], str]
+"""Fills a text that stands under a key."""
 
 
 class Button(Content):
@@ -177,7 +178,11 @@ class Dispatcher:
             # The words of 0.9: the turn goes on, and somebody notices.
             return {"text": f"Undefined utter template <{template_name}>."}
         variables = variables_of(filled_slots, kwargs)
-        return {key: filled(value, variables, key, template_name, _fill_text) for key, value in chosen.items()}
+
+        def fill(text: str, key: str) -> str:
+            return (_fill_payload if key == "payload" else _fill_text)(text, variables, template_name)
+
+        return {key: filled(value, fill, key) for key, value in chosen.items()}
 
 
 def sayable(text: object, content: T) -> T:
@@ -207,15 +212,14 @@ def variables_of(source: Values, values: Content) -> Content:
     return {**slots, **values}
 
 
-def filled(value: Any, variables: Content, key: str, template: str, fill_text: FillText) -> Any:
-    """Return what stands under `key` of a template, with all texts in it filled by `fill_text`; payloads are JSON."""
+def filled(value: Any, fill: FillText, key: str) -> Any:
+    """Return what stands under `key` of a template, with all texts in it filled."""
     if isinstance(value, str):
-        fill = _fill_payload if key == "payload" else fill_text
-        return fill(value, variables, template)
+        return fill(value, key)
     if isinstance(value, Mapping):
-        return {name: filled(inner, variables, name, template, fill_text) for name, inner in value.items()}
+        return {name: filled(inner, fill, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [filled(inner, variables, key, template, fill_text) for inner in value]
+        return [filled(inner, fill, key) for inner in value]
     return value
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rasa_core.channels.channel import OutputChannel
-from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, sayable, variables_of
+from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, filled, sayable, variables_of
 from rasa_core.exceptions import DomainError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -131,10 +131,11 @@ class ResponseDispatcher(Dispatcher):
         if chosen is None:
             logger.error("no variant of the response %r fits now, and nothing is said.", template_name)
             return None
-        return {
-            key: _filled(value, values, template_name) if key in _FILLED_KEYS else value
-            for key, value in chosen.items()
-        }
+
+        def fill(text: str, key: str) -> str:
+            return _fill_text(text, values, template_name)
+
+        return {key: filled(value, fill, key) if key in _FILLED_KEYS else value for key, value in chosen.items()}
 
 
 def _best(name: str, variants: Sequence[Content], slots: Mapping[str, Any], channel: str) -> list[Content]:
@@ -156,17 +157,6 @@ def _holds(response: str, condition: Mapping[str, Any], slots: Mapping[str, Any]
     if isinstance(found, str) and isinstance(wanted, str):
         return found.casefold() == wanted.casefold()
     return bool(found == wanted)
-
-
-def _filled(value: Any, values: Content, template: str) -> Any:
-    """Return what stands in a response with all texts in it filled, payloads as any."""
-    if isinstance(value, str):
-        return _fill_text(value, values, template)
-    if isinstance(value, Mapping):
-        return {name: _filled(inner, values, template) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_filled(inner, values, template) for inner in value]
-    return value
 
 
 def _fill_text(text: str, values: Content, template: str) -> str:
