@@ -23,9 +23,9 @@ from benchmarks.serving import ROOT
 from benchmarks.tables import print_table
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.evaluation.helpers import compare_stored
 from rasa_core.evaluation.replay import replay_of
 from rasa_core.evaluation.stories import whole_stories
+from rasa_core.evaluation.workers import compare_stored
 from rasa_core.events import Event, UserUttered
 from rasa_core.policies import FallbackPolicy, KerasPolicy, MemoizationPolicy
 from rasa_core.stories import extract_story_graph

@@ -38,7 +38,7 @@ from rasa_core.checks import Finding, finding, finding_in, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.rasa3_domain import check_domain_files
-from rasa_core.checks.said import check_said
+from rasa_core.checks.responses import check_responses
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered
@@ -112,7 +112,7 @@ def check_rasa(
     found += [finding("configuration", "error", one.message, [one.place]) for one in unfit]
     words = words_of_code(files.folder)
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
-    found += check_said(
+    found += check_responses(
         parts.content["responses"],
         parts.intents,
         parts.content["slots"],

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
-from rasa_core.checks.said import check_keys, check_said
+from rasa_core.checks.responses import check_responses, check_template_keys
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ActionReverted,
@@ -230,8 +230,10 @@ def check_names(
     yield from _unknown_values(domain, used)
     yield from _unseen_values(domain, used)
     intents = {*domain.intents, domain.restart_intent}
-    yield from check_said(domain.templates, intents, declared["slot"], lambda name: place("templates", name), words)
-    yield from check_keys(domain.templates, lambda name: place("templates", name))
+    yield from check_responses(
+        domain.templates, intents, declared["slot"], lambda name: place("templates", name), words
+    )
+    yield from check_template_keys(domain.templates, lambda name: place("templates", name))
     actions = set(domain.action_names)
     said = _said_by_themselves(domain)
     for name in domain.templates:

@@ -25,10 +25,10 @@ from rasa_core.commands.common import (
 )
 from rasa_core.commands.store import check_url, open_store
 from rasa_core.evaluation.changes import VERDICTS, Comparison
-from rasa_core.evaluation.helpers import compare_stored
 from rasa_core.evaluation.replay import compare_stories, replay_of, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
 from rasa_core.evaluation.tables import one_line
+from rasa_core.evaluation.workers import compare_stored
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.settings import STORE_VARIABLE
 from rasa_core.stories import extract_story_graph

@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
 from rasa_core.evaluation.changes import Comparison, StoriesCompared
-from rasa_core.evaluation.helpers import compare_stored
 from rasa_core.evaluation.replay import compare_stories, replay_of, without_corrected
 from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations, whole_stories
+from rasa_core.evaluation.workers import compare_stored
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.project import Project

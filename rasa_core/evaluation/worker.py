@@ -1,6 +1,6 @@
-"""What a process does that helps another one to compare two bots: ``python -m rasa_core.evaluation.helper_process FD``.
+"""What a process does that compares two bots for another one: ``python -m rasa_core.evaluation.worker FD``.
 
-`rasa_core.evaluation.helpers` starts it, and talks with it over the socket with that number.
+`rasa_core.evaluation.workers` starts it, and talks with it over the socket with that number.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation.helpers import check_same_file
 from rasa_core.evaluation.replay import replay_of
+from rasa_core.evaluation.workers import check_same_file
 from rasa_core.tracker_store.urls import store_from_url
 
 
 def main(link: Connection) -> None:
-    """Do what `rasa_core.evaluation.helpers` has another process do, until nobody tells what."""
+    """Do what `rasa_core.evaluation.workers` has another process do, until nobody tells what."""
     job: dict[str, Any] = {}
     try:
         job = json.loads(link.recv_bytes())
-        _help(link, job)
+        _work(link, job)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # Whoever has started this was killed, and has left the models behind.
         if job:
             shutil.rmtree(job["folder"], ignore_errors=True)
 
 
-def _help(link: Connection, job: dict[str, Any]) -> None:
+def _work(link: Connection, job: dict[str, Any]) -> None:
     try:
         for module in job["modules"]:
             importlib.import_module(module)

@@ -42,10 +42,10 @@ TOGETHER: Final = 100
 WORTH: Final = 2.0
 """Seconds of work left from which on other processes are started: twice what they take until they help."""
 
-_MODULE: Final = "rasa_core.evaluation.helper_process"  # What each of the others runs.
+_MODULE: Final = "rasa_core.evaluation.worker"  # What each of the others runs.
 
 
-class HelperError(RasaCoreError, RuntimeError):
+class WorkerError(RasaCoreError, RuntimeError):
     """A process that compared conversations has ended too early."""
 
 
@@ -89,7 +89,7 @@ def compare_stored(
 
     Raises
     ------
-    HelperError
+    WorkerError
         If one of them is killed.
     """
     tally, file = Tally(), _file_of(store)
@@ -103,7 +103,7 @@ def compare_stored(
             if others > 0 and work.seconds_left() > worth:
                 job = stack.enter_context(_Job(replay, store, longest, file))
                 for _ in range(min(others, work.left()) if job.content else 0):
-                    stack.enter_context(_Helper(job.content, work))
+                    stack.enter_context(_Worker(job.content, work))
                 others = 0
     for problem in work.missing_help:
         logger.warning("a process more cannot compare the models: %s", problem)
@@ -146,7 +146,7 @@ class _Work:
         self.missing_help: list[str] = []
         self._began = time.monotonic()
         self._done: dict[int, Found] = {}
-        self._problem: HelperError | None = None
+        self._problem: WorkerError | None = None
         self._news = threading.Condition()
 
     def take(self) -> int | None:
@@ -163,10 +163,10 @@ class _Work:
         """Return the names in a portion."""
         return self._portions[number]
 
-    def put(self, number: int, found: Found | HelperError) -> None:
+    def put(self, number: int, found: Found | WorkerError) -> None:
         """Tell what was found in a portion, or why nothing is."""
         with self._news:
-            if isinstance(found, HelperError):
+            if isinstance(found, WorkerError):
                 self._problem = found
             else:
                 self._done[number] = found
@@ -259,7 +259,7 @@ def _below(base: type[Any]) -> Iterator[type[Any]]:
         yield from _below(kind)
 
 
-class _Helper:
+class _Worker:
     """Another process, and the thread that gives it portions."""
 
     def __init__(self, job: bytes, work: _Work) -> None:
@@ -309,7 +309,7 @@ class _Helper:
             code = self._process.wait()
             how = f"was killed by signal {-code}" if code < 0 else f"ended with the code {code}, as told above"
             told = f"a process that compared conversations {how}. Compare again; one process alone needs less memory."
-            self._work.put(number or 0, HelperError(told))
+            self._work.put(number or 0, WorkerError(told))
 
 
 def _read(content: bytes) -> Found:

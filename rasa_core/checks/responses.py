@@ -19,7 +19,7 @@ _BUTTON: Final = re.compile(r"/([^{@\s]+)")
 _NAME: Final = re.compile(r"\{(\w[\w.-]*)\}")
 
 
-def check_said(
+def check_responses(
     responses: Mapping[str, Iterable[Mapping[str, Any]]],
     intents: Collection[str],
     slots: Collection[str],
@@ -53,7 +53,7 @@ def check_said(
                     yield finding("unknown-name", "warning", text, [place(name)])
 
 
-def check_keys(
+def check_template_keys(
     templates: Mapping[str, Iterable[Mapping[str, Any]]], place: Callable[[str], Place | None]
 ) -> Iterator[Finding]:
     """Find keys of templates of 0.9 that are nearly those which mean something; others may be for a channel."""

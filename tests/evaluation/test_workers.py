@@ -16,10 +16,10 @@ import pytest
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation import helper_process, helpers
+from rasa_core.evaluation import worker, workers
 from rasa_core.evaluation.changes import Comparison, Found
-from rasa_core.evaluation.helpers import HelperError, compare_stored
 from rasa_core.evaluation.replay import compare, replay_of
+from rasa_core.evaluation.workers import WorkerError, compare_stored
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore, store_from_url
 from rasa_core.tracker_store.logs import each_of
 
@@ -65,8 +65,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
         found.append(start(*arguments, **options))
         return found[-1]
 
-    monkeypatch.setattr(helpers, "TOGETHER", 2)
-    monkeypatch.setattr("rasa_core.evaluation.helpers.subprocess.Popen", begin)
+    monkeypatch.setattr(workers, "TOGETHER", 2)
+    monkeypatch.setattr("rasa_core.evaluation.workers.subprocess.Popen", begin)
     return found
 
 
@@ -79,13 +79,13 @@ def compared(
 def test_two_processes_find_the_same_as_one(
     bots: Bots, store: TrackerStore, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    helped, read = threading.Event(), helpers._read
+    helped, read = threading.Event(), workers._read
 
     def reading(content: bytes) -> Found:
         helped.set()
         return read(content)
 
-    monkeypatch.setattr(helpers, "_read", reading)
+    monkeypatch.setattr(workers, "_read", reading)
     # Whoever asks for it does not go on before the other process has done something.
     found = compared(bots, store, lambda done: done < 3 or helped.wait(60))
     assert helped.is_set()
@@ -103,7 +103,7 @@ def test_a_process_that_is_killed_is_an_error(
             process.kill()
             wait_for_others()
 
-    with pytest.raises(HelperError, match=r"was killed by signal 9\. Compare again"):
+    with pytest.raises(WorkerError, match=r"was killed by signal 9\. Compare again"):
         compared(bots, store, kill)
 
 
@@ -134,7 +134,7 @@ def test_a_policy_that_only_this_process_has_is_compared_here(
     bots: Bots, store: TrackerStore, caplog: pytest.LogCaptureFixture, started: list[subprocess.Popen[bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(helpers, "_own_modules", lambda: ["no_such_module_anywhere"])
+    monkeypatch.setattr(workers, "_own_modules", lambda: ["no_such_module_anywhere"])
 
     assert compared(bots, store, lambda done: wait_for_others()).conversations == len(NAMES)
     assert "a process more cannot compare the models: ModuleNotFoundError" in caplog.text
@@ -184,16 +184,16 @@ def test_what_another_process_cannot_read_is_read_here(
 def test_the_models_are_removed_by_those_who_help_where_nobody_else_is_left(
     bots: Bots, store: TrackerStore, tmp_path: Path
 ) -> None:
-    job = helpers._Job(replay_of(*bots), store, None, None)
+    job = workers._Job(replay_of(*bots), store, None, None)
     with job:
         folder = Path(json.loads(job.content)["folder"])
         ours, theirs = Pipe()
-        helper = threading.Thread(target=helper_process.main, args=[theirs])
-        helper.start()
+        thread = threading.Thread(target=worker.main, args=[theirs])
+        thread.start()
         ours.send_bytes(job.content)
         assert json.loads(ours.recv_bytes()) is None
         assert folder.exists()
         ours.close()
-        helper.join(60)
+        thread.join(60)
         theirs.close()
         assert not folder.exists()
