@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Severity
 
+MOST_PLACES: Final = 5
+"""Places of a finding that say the same, and are shown."""
 _PLACE: Final = re.compile(
     r"^(?P<file>[^\n]*?\.(?:ya?ml|json|md|markdown)):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: "
 )
@@ -43,6 +45,28 @@ class Finding:
             {"file": place.file, "line": place.line, "story": place.name, "note": place.note} for place in self.places
         ]
         return {"kind": self.kind, "severity": self.severity, "message": self.message, "places": places}
+
+    def lines(self, all_by: str | None = None) -> list[str]:
+        """Return the lines that tell it: of many places that say the same, the first `MOST_PLACES` and `all_by`.
+
+        That says by what one gets all; without it, all are listed.
+        """
+        first = self.places[0]
+        is_alone = len(self.places) == 1
+        story = f'in "{first.name}": ' if is_alone and first.name else ""
+        place = replace(first, name=None, note=None)
+        lines = [f"{place}: {self.severity}: {story}{self.message} [{self.kind}]"]
+        if is_alone:
+            return lines
+        alike: dict[str | None, int] = {}
+        for place in self.places:  # Of each thing that places say, some are shown: a contradiction has two sides.
+            alike[place.note] = alike.get(place.note, 0) + 1
+            if all_by is None or alike[place.note] <= MOST_PLACES:
+                lines.append(f"    {place}")
+        for note, count in alike.items():
+            if all_by is not None and count > MOST_PLACES:
+                lines.append(f"    and {count - MOST_PLACES} more{f': {note}' if note else ''} ({all_by})")
+        return lines
 
 
 def finding(kind: str, severity: Severity, message: str, places: Iterable[Place | None]) -> Finding:

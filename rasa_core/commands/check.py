@@ -23,7 +23,6 @@ from rasa_core.commands.common import (
     form_option,
     ignore_option,
     import_option,
-    lines_of,
     load_modules,
     log_options,
     start_log,
@@ -219,6 +218,6 @@ def _unreadable(stories: Path | Sequence[Path]) -> Iterator[Finding]:
 
 
 def _told(findings: Sequence[Finding]) -> list[str]:
-    lines = [line for found in findings for line in lines_of(found)]
+    lines = [line for found in findings for line in found.lines("--format json has all")]
     errors = sum(found.severity == "error" for found in findings)
     return [*lines, f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}."]

@@ -13,21 +13,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from rasa_core.checks import Finding
 from rasa_core.commands import INTERRUPTED
 from rasa_core.exceptions import RasaCoreError, did_you_mean
 from rasa_core.server.settings import default_store_path, default_store_url
 from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
 
-MOST_PLACES = 5
 _MOMENT = 0.05  # seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -288,6 +285,11 @@ def _import_first(ctx: click.Context, param: click.Parameter, modules: tuple[str
         load_modules(modules)
 
 
+def or_none(context: click.Context | None, option: click.Parameter | None, value: str | None) -> str | None:
+    """Read a path; ``None``, as the documents of 0.9 have it, stands for no file."""
+    return None if value is None or value.lower() in ("none", "") else value
+
+
 class ImportingCommand(Command):
     """A command that imports modules of the user's own before anything else, such as events that a store holds."""
 
@@ -375,25 +377,4 @@ def _how(option: click.Option) -> dict[str, Any]:
 
 def counted(number: int, noun: str) -> str:
     """Return a number and its noun, as in ``1 error`` and ``2 errors``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def lines_of(found: Finding) -> list[str]:
-    """Return the lines of a finding; of many places that say the same, only the first are listed."""
-    first = found.places[0]
-    is_alone = len(found.places) == 1
-    story = f'in "{first.name}": ' if is_alone and first.name else ""
-    place = replace(first, name=None, note=None)
-    head = f"{place}: {found.severity}: {story}{found.message} [{found.kind}]"
-    if is_alone:
-        return [head]
-    alike: dict[str | None, int] = {}
-    lines = [head]
-    for place in found.places:  # Of each thing that places say, some are shown: a contradiction has two sides.
-        alike[place.note] = alike.get(place.note, 0) + 1
-        if alike[place.note] <= MOST_PLACES:
-            lines.append(f"    {place}")
-    for note, count in alike.items():
-        if count > MOST_PLACES:
-            lines.append(f"    and {count - MOST_PLACES} more{f': {note}' if note else ''} (--format json has all)")
-    return lines
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -20,6 +20,7 @@ from rasa_core.commands.common import (
     load_modules,
     log_options,
     model_at,
+    or_none,
     start_log,
 )
 from rasa_core.domain import Domain
@@ -190,11 +191,6 @@ def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
 # -- the command
 
 
-def _or_none(context: click.Context | None, option: click.Parameter | None, value: str | None) -> str | None:
-    """Read a path; ``None``, as the documents of 0.9 have it, stands for no file."""
-    return None if value is None or value.lower() in ("none", "") else value
-
-
 def _read_shares(context: click.Context, option: click.Parameter, value: str | None) -> list[int] | None:
     """Read ``0,25,50``."""
     if value is None:
@@ -229,7 +225,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 @click.option(
     *("-o", "--output"),
     metavar="FILE",
-    callback=_or_none,
+    callback=or_none,
     help="Draw the confusion matrix, or the learning curve: .svg .png.",
 )
 @click.option("--calibration", metavar="FILE", help="Draw accuracy against confidence: .svg .png.")
@@ -276,7 +272,7 @@ def command(
     start_log(verbose, debug)
     flags["project"] = _take_project(flags)
     _check_flags(flags)
-    flags["failed"] = _or_none(None, None, flags["failed"] or _failed_file(flags["stories"]))
+    flags["failed"] = or_none(None, None, flags["failed"] or _failed_file(flags["stories"]))
     load_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
     if flags["core"] is not None:
         flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])

@@ -14,7 +14,16 @@ from typing import Any, Final
 import click
 
 from rasa_core.checks.nlu import check_data_files, check_training_data
-from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, form_option, lines_of, log_options, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Group,
+    ImportingCommand,
+    counted,
+    form_option,
+    log_options,
+    or_none,
+    start_log,
+)
 from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
     all_messages,
@@ -35,6 +44,7 @@ from rasa_core.support.folders import check_place
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
 MOST_NOT_LEARNT: Final = 20
+_ALL_BY: Final = "--verbose shows all"
 
 _EXAMPLES = """\b
 Examples:
@@ -57,10 +67,6 @@ def command() -> None:
 
 
 command.command_class = ImportingCommand
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _as_line(content: Any, indent: int | None = None) -> str:
@@ -115,9 +121,9 @@ def train(
     started = time.perf_counter()
     model = train_model(read, settings)
     model.persist(output)
-    learnt = f"{_count(len(read.intents), 'intent')} and {_count(len(read.entities), 'kind')} of entities"
+    learnt = f"{counted(len(read.intents), 'intent')} and {counted(len(read.entities), 'kind')} of entities"
     seconds = time.perf_counter() - started
-    click.echo(f"Learnt {learnt} from {_count(len(read.examples), 'example')} in {seconds:.1f} s.")
+    click.echo(f"Learnt {learnt} from {counted(len(read.examples), 'example')} in {seconds:.1f} s.")
     if model.threshold:
         share = "keeps at least 95 % of what it understood right, of messages that it had not learnt"
         click.echo(f"An nlu_threshold of {model.threshold:.2f} {share}.")
@@ -136,7 +142,7 @@ def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
     wrong = not_learnt(model.with_pipeline(None), data.examples)  # What tables find beside it, it has not learnt.
     if wrong:
         why = "as others say something else, or no words are marked"
-        click.echo(f"{_count(len(wrong), 'example')} could not be learnt, {why}:", err=True)
+        click.echo(f"{counted(len(wrong), 'example')} could not be learnt, {why}:", err=True)
     for one in wrong[:MOST_NOT_LEARNT]:
         click.echo(f"  {one.example.place}: {shorten(one.example.text, LONGEST_NAME)}: {one.described()}", err=True)
 
@@ -155,7 +161,7 @@ def _read(data: str, *, is_strict: bool) -> TrainingData:
     started = time.perf_counter()
     read = read_training_data(data, strict=is_strict)
     seconds = time.perf_counter() - started
-    click.echo(f"{data}: {_count(len(read.examples), 'example')}, read in {seconds:.1f} s", err=True)
+    click.echo(f"{data}: {counted(len(read.examples), 'example')}, read in {seconds:.1f} s", err=True)
     return read
 
 
@@ -165,11 +171,11 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
     for found in check_training_data(data):
         told[found.kind] += 1
         if is_verbose or told[found.kind] <= MOST_OF_A_KIND:
-            for line in lines_of(found):
+            for line in found.lines(None if is_verbose else _ALL_BY):
                 click.echo(line, err=True)
     for kind, number in told.items():
         if not is_verbose and number > MOST_OF_A_KIND:
-            click.echo(f"and {number - MOST_OF_A_KIND} more [{kind}] (--verbose shows all)", err=True)
+            click.echo(f"and {number - MOST_OF_A_KIND} more [{kind}] ({_ALL_BY})", err=True)
 
 
 # -- check
@@ -192,11 +198,11 @@ def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool
     """
     start_log(verbose, debug)
     read, findings = check_data_files(data_files(data))
-    for line in (line for one in findings for line in lines_of(one)):
+    for line in (line for one in findings for line in one.lines(None if verbose or debug else _ALL_BY)):
         click.echo(line, err=True)
     found = len(findings)
     if read is None:
-        raise click.ClickException(f"{_count(found, 'finding')}, of which some keep data from being read.")
+        raise click.ClickException(f"{counted(found, 'finding')}, of which some keep data from being read.")
     if folds is not None:
         parts = _cross_validated(read, folds, NLUSettings())
         doubtful = all_messages(parts).doubtful
@@ -205,7 +211,7 @@ def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool
             line = f"{one.example.place}: warning: {said} {one.meant!r} ({one.confidence:.2f}) [doubtful-example]"
             click.echo(line, err=True)
         found += len(doubtful)
-    click.echo(f"{_count(found, 'finding')} in {_count(len(read.examples), 'example')}.")
+    click.echo(f"{counted(found, 'finding')} in {counted(len(read.examples), 'example')}.")
     if strict and found:
         raise click.ClickException("there are findings, and --strict takes them for errors.")
 
@@ -242,7 +248,8 @@ Examples:
     metavar="FILE",
     default=DEFAULT_FAILED_FILE,
     show_default=True,
-    help="NLU data of the messages that were misunderstood: Markdown, or JSON if the name ends in .json.",
+    callback=or_none,
+    help="NLU data of the misunderstood messages: Markdown, or JSON if it ends in .json; none for no file.",
 )
 @form_option
 @click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rasa_core.commands import common
+from rasa_core.checks import MOST_PLACES
 from rasa_core.commands.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_told_with_its_column(project: Path) -> None:
 def test_of_very_many_places_the_first_of_each_action_are_shown(project: Path) -> None:
     stories = "".join(f"## s{number}\n* a\n- x\n* b\n" for number in range(50)) + "## other\n* a\n- y\n"
     output = checked(project, stories).output
-    assert output.count(": x\n") == common.MOST_PLACES
+    assert output.count(": x\n") == MOST_PLACES
     assert "    and 45 more: x (--format json has all)\n" in output
     assert '"other": y\n' in output
 

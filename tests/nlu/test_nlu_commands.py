@@ -176,6 +176,14 @@ def test_a_model_is_measured_with_a_report_pictures_and_failed_messages(folder: 
         ET.parse(elsewhere / name)
 
 
+@pytest.mark.parametrize("none", ["none", "None", ""])
+def test_no_file_is_written_where_none_is_asked_for(folder: Path, elsewhere: Path, none: str) -> None:
+    finished = called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", "--failed", none)
+    assert finished.exit_code == 0, finished.output
+    assert finished.stderr == ""
+    assert not list(elsewhere.iterdir())
+
+
 def test_the_report_as_json_is_all_of_the_output(folder: Path) -> None:
     finished = called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", "--format", "json")
     content = json.loads(finished.stdout)
@@ -321,6 +329,16 @@ class Knows:
 def test_what_is_taken_for_out_of_scope_or_for_the_fallback_is_taken_for_nothing() -> None:
     found = out_of_scope_figures(Knows(), ["greet", "out_of_scope", "nlu_fallback", ""])
     assert {(one["taken"], one["share"]) for one in found} == {(1, 0.25)}
+
+
+def test_check_shows_all_places_of_a_finding_where_it_is_asked_to(tmp_path: Path) -> None:
+    data = tmp_path / "nlu.md"
+    data.write_text("## intent:a\n" + 7 * "- hello there\n" + "## intent:b\n- bye\n- go away\n- leave me\n")
+    brief, whole = (called("check", "-d", data, *flags).stderr for flags in ((), ("--verbose",)))
+    assert brief.count("\n    ") == 6
+    assert "and 2 more (--verbose shows all)" in brief
+    assert whole.count("\n    ") == 7
+    assert f"    {data}:8\n" in whole
 
 
 def test_check_tells_of_all_files_and_so_does_train(tmp_path: Path) -> None:
