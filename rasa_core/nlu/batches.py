@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
-from rasa_core.nlu.variation import MEANINGLESS, TaggedMessage, Variation, end_signs, letters_of, misspelt, noise
+from rasa_core.nlu.variation import (
+    MEANINGLESS,
+    TaggedMessage,
+    Variation,
+    end_signs,
+    exchanged,
+    letters_of,
+    misspelt,
+    noise,
+)
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -35,6 +44,8 @@ _SPELLINGS: Final = 2
 """How many wrong spellings are made of each key."""
 _VARIED, _LOWER_CASE, _UPPER_CASE, _PLAIN, _NOISE, _LEAST_NOISE = 0.15, 0.05, 0.04, 0.1, 0.05, 24
 """Shares of messages that are varied, in other case, without accents, and without meaning; the fewest of the last."""
+_EXCHANGED: Final = 0.4
+"""Share of messages whose entities have values of other roles: a network learns by heart who flies from where."""
 _AGAIN: Final = 3
 _TYPING_ERRORS: Final = 0.01
 """Share of the tokens that are spelt wrongly."""
@@ -123,9 +134,14 @@ class MessageBatches:
             vary(message, is_opened=number < _OPENED) for message in messages for number in range(_VARIANTS)
         ]
         self.count = len(messages)
+        longest = max(len(message.keys) for message in messages)  # See `Variation`.
+        others = [
+            new if len(new.keys) <= longest else old for new, old in zip(exchanged(messages), messages, strict=True)
+        ]
+        self._is_exchanged = np.array([new is not old for new, old in zip(others, messages, strict=True)])
         self._varied = len(messages) + len(self.made)  # Where the variants begin, in the order of the messages.
         self._table = KeyTable(vocabulary)
-        self._fill([*messages, *self.made, *self.variants])
+        self._fill([*messages, *self.made, *self.variants, *(others if self._is_exchanged.any() else ())])
         self._spell(sorted(counts), random)
         self._words, self._shapes, self._pieces = self._table.arrays()
         self.grams = self._pieces.shape[1]
@@ -162,9 +178,11 @@ class MessageBatches:
         Some messages are left out, and some are seen `_AGAIN` times more.
         """
         rows = np.arange(self._varied)
-        vary = self._random.random(self.count) < _VARIED
+        draw = self._random.random(self.count)
+        vary, exchange = draw < _VARIED, self._is_exchanged & (draw >= 1.0 - _EXCHANGED)
         variant = self._varied + rows[: self.count] * _VARIANTS + self._random.integers(_VARIANTS, size=self.count)
-        rows[: self.count] = np.where(vary, variant, rows[: self.count])
+        other = np.where(exchange, rows[: self.count] + self._varied + len(self.variants), rows[: self.count])
+        rows[: self.count] = np.where(vary, variant, other)
         rows = np.concatenate([np.delete(rows, left_out), np.repeat(again, _AGAIN)])
         bucket = np.searchsorted(self._limits, self._lengths[rows])
         batches = []

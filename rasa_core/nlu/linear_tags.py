@@ -4,8 +4,8 @@ It looks at each token and at the ones before and after it: their words, n-grams
 match, and which tags follow which; see `rasa_core.nlu.crf` for the notation. n-grams weigh ``1 / sqrt(their number)``,
 and so do letters. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``, of which there is only one,
 so that few messages teach it as well as many; messages in other case, without accents and with another sign at their
-end count a little, too. It is trained in a second or two, but not on many messages, from which the network alone
-learns as much.
+end count a little, too, and so do those with the values of other roles. It is trained in a second or two, but not on
+many messages, from which the network alone learns as much.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden, spans_of, tags_of
+from rasa_core.nlu.extents import sides_of
 from rasa_core.nlu.linear import minimum, scipy
 from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
-from rasa_core.nlu.variation import TaggedMessage, with_other_end
+from rasa_core.nlu.variation import TaggedMessage, exchanged, with_other_end
 
 Floats = NDArray[np.float32]
 
@@ -29,7 +30,8 @@ SEEN: Final = 3
 """Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
 _STRENGTH: Final = 40.0  # The C above.
 _DOUBT: Final = 5  # Messages that an intent seems to have besides, with as many entities as any messages have.
-_RESPELT, _ENDED = 0.3, 0.1  # What a message counts in other case, or without accents; and with another end.
+_RESPELT, _ENDED, _EXCHANGED = 0.3, 0.1, 0.3
+"""What a message counts in other case, or without accents; with another end; and with values of other roles."""
 _TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
 
 
@@ -52,7 +54,13 @@ class LinearTagger:
 
     def fit(self, messages: Sequence[TaggedMessage], signs: Sequence[str]) -> None:
         """Learn from messages, which may end with some signs."""
-        kinds = (messages, 1.0), (respelt(messages), _RESPELT), (ended(messages, signs), _ENDED)
+        others = [new for new, old in zip(exchanged(messages), messages, strict=True) if new is not old]
+        kinds = (
+            (messages, 1.0),
+            (respelt(messages), _RESPELT),
+            (ended(messages, signs), _ENDED),
+            (others, _EXCHANGED),
+        )
         weighed = [(message, weight) for kind, weight in kinds for message in kind]
         weighed.sort(key=lambda pair: len(pair[0].keys))  # Little is lost where messages are filled up to one length.
         ordered = [message for message, _ in weighed]
@@ -63,10 +71,11 @@ class LinearTagger:
         self._chains = chains_of(weighed, self._tags)
         rows = [SEEN * self._known.shape[1], self._extras.shape[1], 1, self._tags]
         self._parts = np.cumsum(rows)[:-1]
+        self._sides = sides_of(((one.keys, one.tags, one.extras[:, 0].tolist()) for one in messages), self._tags // 2)
         self.weights = minimum(self._loss, np.zeros((sum(rows), self._tags), np.float32))
 
     def arrays(self) -> Mapping[str, Floats]:
-        """Return what was learnt: `transitions` and `tags_bias`, and the rest as `rasa_core.nlu.network` names it."""
+        """Return what was learnt: `transitions`, `tags_bias`, `sides`, the rest as `rasa_core.nlu.network` names it."""
         table, extras, bias, transitions = np.split(self.weights, self._parts)
         kinds = np.split(table.reshape(-1, SEEN * self._tags), self._cuts)
         names = ("word_tags", "piece_tags", "letter_tags", "shape_tags")
@@ -75,6 +84,7 @@ class LinearTagger:
             "extra_tags": extras,
             "tags_bias": bias[0],
             "transitions": transitions,
+            "sides": self._sides,
         }
 
     def _features(self, keys: Sequence[str]) -> Any:

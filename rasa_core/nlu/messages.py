@@ -7,11 +7,8 @@ from typing import Any, Final, NamedTuple
 from unicodedata import category
 
 from rasa_core.nlu.courtesies import around, thanks
-from rasa_core.nlu.spelling import with_common_signs
 from rasa_core.nlu.tokens import Span, is_sign
 
-_PAIRS: Final = (("(", ")"), ("[", "]"), ("{", "}"))
-_PAIRED: Final = frozenset('()[]{}"')
 MAX_APART: Final = 200
 """How many ways to say thanks and the like are kept with what a model makes of them."""
 _ENOUGH: Final = 0.6
@@ -80,36 +77,6 @@ def clearer(
     if own > (sure * (_ENOUGH_OF_LONG if is_long else _ENOUGH) if is_apart else sure):
         return rest
     return whole if is_apart or is_cut else {**whole, "entities": rest["entities"]}
-
-
-def with_whole_brackets(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where a part of a text begins and ends, so that no bracket or quotation mark in it lacks its other half.
-
-    The end takes in the closing half that stands behind it, ``hall (north`` and ``)``; a half without the other is
-    left out at either end, as of ``hall)``.
-    """
-    if end - start < 2 or _PAIRED.isdisjoint(signs := with_common_signs(text[start : end + 1])):
-        return start, end
-    inside, behind = signs[: end - start], signs[end - start :]
-    for opening, closing in _PAIRS:
-        open_ones = inside.count(opening) - inside.count(closing)
-        if open_ones > 0 and behind == closing:
-            return start, end + 1
-        if open_ones > 0 and inside[0] == opening:
-            return _without_space(text, start + 1, end)
-        if open_ones < 0 and inside[-1] == closing:
-            return _without_space(text, start, end - 1)
-    if inside.count('"') % 2:
-        if behind == '"':
-            return start, end + 1
-        if '"' in (inside[0], inside[-1]):
-            return _without_space(text, start + (inside[0] == '"'), end - (inside[0] != '"'))
-    return start, end
-
-
-def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
-    bare = text[start:end]
-    return end - len(bare.lstrip()), start + len(bare.rstrip())
 
 
 def nothing(read: Read) -> dict[str, Any]:

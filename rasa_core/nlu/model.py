@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
-from rasa_core.nlu.messages import MAX_APART, Read, clearer, nothing, with_whole_brackets
+from rasa_core.nlu.extents import Extents
+from rasa_core.nlu.messages import MAX_APART, Read, clearer, nothing
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -27,6 +29,7 @@ from rasa_core.nlu.tokens import (
     SHAPES,
     EndSigns,
     TokenVocabulary,
+    is_sign,
     keys_of,
     phrase_of,
     shape_of,
@@ -96,11 +99,12 @@ class NLUModel:
         self._labels: list[list[str]] = description["labels"]
         self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["letters"])
         self._patterns = Patterns.from_json(description)
-        self._values = KnownValues(description.get("values", {}), self._vocabulary)
+        self._values = KnownValues(description.get("values", {}), self._labels, self._vocabulary)
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
         self._by_heart = {phrase_of(said.split(" ")): number for said, number in description["by_heart"].items()}
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"], arrays.get("entity_lifts"))
+        self._extents = Extents(arrays.get("sides"))
         self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
         self._known: dict[str, Floats] = {}
@@ -238,8 +242,9 @@ class NLUModel:
         ranking = self._ranked(chances)
         entities = []
         tags = self._values.lifted(tags, read.keys)
-        for first, last, number, chance in self._tagger.entities(tags, chances) if self.entities else ():
-            start, end = with_whole_brackets(read.visible, read.spans[first][0], read.spans[last][1])
+        found = self._tagger.entities(tags, chances) if self.entities else ()
+        known = partial(self._is_known, read.keys)
+        for start, end, number, chance in self._extents.of(read.visible, read.spans, found, known):
             value = read.visible[start:end]
             name, role, group = self._labels[number]
             entity = {
@@ -258,6 +263,9 @@ class NLUModel:
         if self._faqs:
             answer["response_selector"] = self._selected(chances)
         return {**answer, "truncated": True} if read.is_truncated else answer
+
+    def _is_known(self, keys: Sequence[str], at: int) -> bool:
+        return is_sign(keys[at]) or self._vocabulary.word(keys[at]) > 0
 
     def _ranked(self, chances: Floats) -> list[dict[str, Any]]:
         """Return the best intents; one with a slash in its name is a part of what stands before the slash."""
@@ -381,6 +389,8 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         kinds = {kind: (shapes[f"{kind}_scales"][0], 3 * tags) for kind in ("word", "piece", "letter")}
         shapes |= {f"{kind}_tags": shape for kind, shape in kinds.items()}
         shapes |= {"shape_tags": (len(SHAPES), 3 * tags), "extra_tags": (1 + len(patterns), tags)}
+    if "sides" in arrays:
+        shapes["sides"] = (2, len(description["labels"]))
     if "entity_lifts" in arrays:
         shapes["entity_lifts"] = (intents, len(description["labels"]))
     for number, kind in enumerate(BLOCKS):

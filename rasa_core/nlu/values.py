@@ -3,7 +3,8 @@
 A value is known if at least two messages have it, and hardly any has it as something else, or as nothing. Where one
 stands in a message, the scores of its tags are lifted; and where a word that is not known stands behind it, going on
 with the entity there costs more: ``is there fado in Lisboa`` has the genre though no example is like it, and in
-``Lisbon, Alfama`` the city ends where it is known to end.
+``Lisbon, Alfama`` the city ends where it is known to end. Only the entity is known by a value: which role and group
+it has there, the words around it say.
 """
 
 from __future__ import annotations
@@ -66,13 +67,19 @@ class KnownValues:
     ----------
     values
         What `known_values` returns.
+    labels
+        Entity, role and group of each label.
     vocabulary
         The words that are known.
     """
 
-    def __init__(self, values: Mapping[str, int], vocabulary: TokenVocabulary) -> None:
-        self._labels = {tuple(words.split(" ")): label for words, label in values.items()}
-        self._lengths = _lengths(self._labels)
+    def __init__(self, values: Mapping[str, int], labels: Sequence[Sequence[str]], vocabulary: TokenVocabulary) -> None:
+        alike: dict[str, list[int]] = {}
+        for number, (entity, *_) in enumerate(labels):
+            alike.setdefault(entity, []).append(number)
+        firsts = {entity: 1 + 2 * np.array(numbers) for entity, numbers in alike.items()}
+        self._firsts = {tuple(words.split(" ")): firsts[labels[label][0]] for words, label in values.items()}
+        self._lengths = _lengths(self._firsts)
         self._known = vocabulary.words
 
     def lifted(self, tags: Floats, keys: Sequence[str]) -> Floats:
@@ -82,14 +89,14 @@ class KnownValues:
             return tags
         tags, done = tags.copy(), 0
         for at, size in _all_in(words, self._lengths):
-            label = self._labels.get(words[at : at + size]) if at >= done else None
-            if label is None:
+            firsts = self._firsts.get(words[at : at + size]) if at >= done else None
+            if firsts is None:
                 continue
             done = at + size
-            tags[at, 1 + 2 * label] += _LIFT
-            tags[at + 1 : done, 2 + 2 * label] += _LIFT
+            tags[at, firsts] += _LIFT
+            tags[at + 1 : done, firsts + 1] += _LIFT
             if done < len(words) and words[done] not in self._known:
-                tags[done, 2 + 2 * label] -= _ENDED
+                tags[done, firsts + 1] -= _ENDED
         return tags
 
 

@@ -8,8 +8,9 @@ must not take for anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
 from random import Random
 from typing import Final
 
@@ -37,12 +38,20 @@ _WORD_IN_NAME: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")  # Where one begins in
 
 @dataclass(frozen=True, slots=True)
 class TaggedMessage:
-    """A message as keys, one tag a key, the number of its intent (-1 if it is not known), and patterns that match."""
+    """A message as keys, one tag a key, the number of its intent (-1 if it is not known), and patterns that match.
+
+    `kinds` has for each label the number of the first one of the same entity: another role, or another group, of it.
+    """
 
     keys: tuple[str, ...]
     tags: tuple[int, ...]
     intent: int
     extras: Floats
+    kinds: tuple[int, ...] = ()
+
+    def kind(self, tag: int) -> int:
+        """Return the kind of thing that a tag, of the first token of an entity, stands for."""
+        return self.kinds[tag // 2] if self.kinds else tag // 2
 
 
 def tagged(
@@ -66,23 +75,23 @@ def tagged(
                 tags[at] = 2 + 2 * number
             tags[inside[0]] = 1 + 2 * number
     intent = -1 if example.intent is None else intents.index(example.intent)
-    return TaggedMessage(tuple(keys_of(text, spans)), tuple(tags), intent, patterns.extras(text, spans))
+    names = [entity for entity, _, _ in labels]
+    kinds = tuple(map(names.index, names))
+    return TaggedMessage(tuple(keys_of(text, spans)), tuple(tags), intent, patterns.extras(text, spans), kinds)
 
 
-Values = dict[int, list[tuple[tuple[str, ...], Floats]]]
+Value = tuple[tuple[str, ...], Floats]
+"""Keys of an entity, and their extras."""
 
 
-def _values_of(messages: Sequence[TaggedMessage]) -> Values:
-    """Return the values of each entity, by the tag with which it begins, each with its keys and extras."""
+def _values_of(messages: Sequence[TaggedMessage]) -> dict[int, list[Value]]:
+    """Return the values of each entity, in whatever role, by its kind."""
     found: dict[int, dict[tuple[str, ...], Floats]] = {}
     for message in messages:
         for start, last in spans_of(message.tags):
-            values = found.setdefault(message.tags[start], {})
+            values = found.setdefault(message.kind(message.tags[start]), {})
             values.setdefault(message.keys[start : last + 1], message.extras[start : last + 1])
-    return {tag: list(values.items()) for tag, values in found.items()}
-
-
-Part = tuple[tuple[str, ...], Floats]
+    return {kind: list(values.items()) for kind, values in found.items()}
 
 
 def end_signs(messages: Sequence[TaggedMessage]) -> EndSigns:
@@ -148,20 +157,56 @@ class Variation:
 
     def _with_other_values(self, message: TaggedMessage) -> tuple[list[str], list[int], list[Floats]]:
         """Return keys, tags and extras of a message, of which some entities are others."""
-        keys: list[str] = []
-        tags: list[int] = []
-        extras: list[Floats] = []
-        done = 0
+        values = {
+            start: self._random.choice(self._values[message.kind(message.tags[start])])
+            for start, _ in spans_of(message.tags)
+            if self._random.random() < _OTHER_VALUE
+        }
+        return _with_values(message, values)
+
+
+def exchanged(messages: Sequence[TaggedMessage]) -> list[TaggedMessage]:
+    """Return messages whose entities have the values of others, which have another role or group; or the same ones.
+
+    So which it is, as in ``from Rome to Oslo``, is learnt from what is said around a city, and not from the city.
+    """
+    values: dict[int, dict[int, dict[tuple[str, ...], Floats]]] = {}
+    for message in messages:
         for start, last in spans_of(message.tags):
-            tag, end = message.tags[start], last + 1
-            value, rows = message.keys[start:end], message.extras[start:end]
-            if self._random.random() < _OTHER_VALUE:
-                value, rows = self._random.choice(self._values[tag])
-            keys += (*message.keys[done:start], *value)
-            tags += (*message.tags[done:start], tag, *[tag + 1] * (len(value) - 1))
-            extras += (*message.extras[done:start], *rows)
-            done = end
-        return [*keys, *message.keys[done:]], [*tags, *message.tags[done:]], [*extras, *message.extras[done:]]
+            tag, inside = message.tags[start], slice(start, last + 1)
+            own = values.setdefault(message.kind(tag), {}).setdefault(tag, {})
+            own.setdefault(message.keys[inside], message.extras[inside])
+    others = {
+        tag: cycle([value for other in sorted(of_kind) if other != tag for value in of_kind[other].items()])
+        for of_kind in values.values()
+        for tag in of_kind
+        if len(of_kind) > 1
+    }
+    made = []
+    for message in messages:
+        taken = {
+            start: next(others[tag]) for start, _ in spans_of(message.tags) if (tag := message.tags[start]) in others
+        }
+        keys, tags, extras = _with_values(message, taken)
+        other = replace(message, keys=tuple(keys), tags=tuple(tags), extras=np.stack(extras)) if taken else message
+        made.append(other)
+    return made
+
+
+def _with_values(message: TaggedMessage, values: Mapping[int, Value]) -> tuple[list[str], list[int], list[Floats]]:
+    """Return keys, tags and extras of a message in which the entities that begin at some tokens have other values."""
+    keys: list[str] = []
+    tags: list[int] = []
+    extras: list[Floats] = []
+    done = 0
+    for start, last in spans_of(message.tags):
+        tag, end = message.tags[start], last + 1
+        value, rows = values.get(start, (message.keys[start:end], message.extras[start:end]))
+        keys += (*message.keys[done:start], *value)
+        tags += (*message.tags[done:start], tag, *[tag + 1] * (len(value) - 1))
+        extras += (*message.extras[done:start], *rows)
+        done = end
+    return [*keys, *message.keys[done:]], [*tags, *message.tags[done:]], [*extras, *message.extras[done:]]
 
 
 def with_other_end(message: TaggedMessage, sign: str) -> TaggedMessage:

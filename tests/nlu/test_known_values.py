@@ -40,7 +40,7 @@ def test_a_value_is_known_by_two_messages_if_it_is_nothing_else(items: tuple[str
 
 def lifted(text: str) -> list[list[float]]:
     vocabulary = TokenVocabulary(["in", "lisbon", "new", "street", "york"], [], [])
-    values = KnownValues({"lisbon": 0, "new york": 0, "new": 1}, vocabulary)
+    values = KnownValues({"lisbon": 0, "new york": 0, "new": 1}, [["city", "", ""], ["word", "", ""]], vocabulary)
     keys = keys_of(text, tokenize(text))
     tags = np.zeros((len(keys), 5), np.float32)
     found = values.lifted(tags, keys).tolist()
@@ -57,3 +57,9 @@ def test_a_word_that_is_not_known_ends_a_known_value() -> None:
     assert lifted("Lisbon zorgle") == [[0, 5, 0, 0, 0], [0, 0, -8, 0, 0]]
     assert lifted("Lisbon street") == [[0, 5, 0, 0, 0], [0, 0, 0, 0, 0]]
     assert lifted("in street") == [[0] * 5] * 2
+
+
+def test_a_value_says_nothing_of_the_role_that_it_has() -> None:
+    labels = [["city", "from", ""], ["city", "to", ""], ["land", "", ""]]
+    values = KnownValues({"rome": 1}, labels, TokenVocabulary(["rome"], [], []))
+    assert values.lifted(np.zeros((1, 7), np.float32), ["Rome"]).tolist() == [[0, 5, 0, 5, 0, 0, 0]]

@@ -22,7 +22,7 @@ from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training import NLUTraining
 from rasa_core.nlu.training_data import NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
-from rasa_core.nlu.variation import TaggedMessage, end_signs, final_signs, named, tagged
+from rasa_core.nlu.variation import TaggedMessage, end_signs, exchanged, final_signs, named, tagged
 from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.probabilities import log_loss, softmax
@@ -460,3 +460,35 @@ def test_the_tagger_sees_each_message_with_another_end() -> None:
     found = [(" ".join(one.keys), one.tags) for one in ended(messages, ("!", "?"))]
     assert found == [("in rome !", (0, 1, 0)), ("in rome", (0, 1)), ("by yahoo ! !", (0, 1, 2, 0))]
     assert [one.keys for one in ended(messages, ())] == [("in", "rome")]
+
+
+def roles() -> TrainingData:
+    return read_training_text(
+        "## intent:a\n"
+        '- from [Rome]{"entity": "city", "role": "from"} to [New York]{"entity": "city", "role": "to"}\n'
+        '- to [Oslo]{"entity": "city", "role": "to"} on [Monday](day)\n'
+        "- on [Friday](day)\n"
+    )
+
+
+def test_the_network_sees_roles_with_the_values_of_others_in_some_epochs() -> None:
+    batches = NLUTraining(roles(), Patterns(), SETTINGS).batches
+    none = np.array([], np.intp)
+    written = {"Rome": 0, "New": 0}
+    numbers = {batches._table.number(name): name for name in written}
+    for _ in range(40):
+        for tokens, rows in batches.plan(none, none):
+            for keys, tags in zip(batches._keys[rows, :tokens], batches._tags[rows, :tokens], strict=True):
+                for at, name in numbers.items():
+                    written[name] += int(((keys == at) & (tags == (3 if name == "Rome" else 1))).sum())
+    assert min(written.values()) > 5
+
+
+def test_the_tagger_sees_each_role_with_the_values_of_the_others() -> None:
+    data = roles()
+    messages = [tagged(one, data.intents, data.labels, Patterns()) for one in data.examples]
+    made = exchanged([one for one in messages if one is not None])
+    assert [" ".join(one.keys) for one in made] == ["from New York to Rome", "to Rome on Monday", "on Friday"]
+    assert [one.tags for one in made] == [(0, 1, 2, 0, 3), (0, 3, 0, 5), (0, 5)]
+    assert [one.extras.shape for one in made] == [(5, 1), (4, 1), (2, 1)]
+    assert made[2] is messages[2]
