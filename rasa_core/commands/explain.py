@@ -18,7 +18,7 @@ from rasa_core.commands.common import (
     model_at,
     start_log,
 )
-from rasa_core.commands.talk import lines_of_explanation
+from rasa_core.commands.shell import lines_of_explanation
 from rasa_core.events import ACTION_LISTEN_NAME
 
 MOST_ACTIONS = 10  # For one message; a bot whose actions do nothing may never listen.

@@ -27,7 +27,7 @@ from rasa_core.commands.common import (
     nlu_option,
     start_log,
 )
-from rasa_core.commands.talk import Talk
+from rasa_core.commands.shell import Talk
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.exceptions import EventError

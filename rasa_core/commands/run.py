@@ -22,7 +22,7 @@ from rasa_core.commands.common import (
     nlu_option,
     start_log,
 )
-from rasa_core.commands.talk import Talk
+from rasa_core.commands.shell import Talk
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.rasa_project.rasa1 import server_in
 from rasa_core.slots import class_from_path

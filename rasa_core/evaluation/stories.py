@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from rasa_core.evaluation.metrics import LISTENING, Evaluation, accuracy, ratio, weighted_f1
 from rasa_core.evaluation.nlu import MessageResult
-from rasa_core.evaluation.predictor import Predictor, predicted
-from rasa_core.evaluation.story_messages import ParsesText, has_words, understood
+from rasa_core.evaluation.predictor import ParsesText, Predictor, has_words, predicted, understood
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import ActionExecuted, Event, Restarted, SlotSet, UserUtteranceReverted, UserUttered
 from rasa_core.rasa3.history import history_for

@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from rasa_core.events.base import EVENT_DEPTH
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.expressions import Budget, Expression
+from rasa_core.nlu.patterns import Budget, Expression
 from rasa_core.nlu.spelling import alike, with_common_signs
 from rasa_core.nlu.tokens import clusters, divides
 from rasa_core.support.strict_json import decode, plain

@@ -35,9 +35,9 @@ from rasa_core.server.reminders import ReminderClock
 from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
-from rasa_core.support.clock import ClockWatch
 from rasa_core.support.folders import Stamp, is_of_this_machine, replace_directory, stamp_of
 from rasa_core.support.kept_versions import CURRENT, as_current, current_version
+from rasa_core.support.moments import ClockWatch
 from rasa_core.support.threads import started
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
 from rasa_core.tracker_store.log_store import CommitWatch, EventLogStore

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import StoreError
-from rasa_core.support.clock import ClockWatch
 from rasa_core.support.folders import make_private
+from rasa_core.support.moments import ClockWatch
 from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.digests import PROBLEMS, Digest, digest_of

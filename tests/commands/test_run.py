@@ -30,7 +30,7 @@ from rasa_core.channels.channel import (
 from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.commands import run
-from rasa_core.commands.talk import how_to_talk
+from rasa_core.commands.shell import how_to_talk
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter

@@ -17,7 +17,7 @@ from small_bots import CONCERT_DOMAIN, CONCERT_STORIES, MOOD_DOMAIN, MOOD_STORIE
 
 from rasa_core.channels.console import ConsoleInputChannel, history_file
 from rasa_core.commands import shell
-from rasa_core.commands.talk import Talk
+from rasa_core.commands.shell import Talk
 from rasa_core.stories import load_data
 
 FAILING = '\n## nothing works\n* search\n  - action_search{"failed": true}\n  - utter_sorry\n'

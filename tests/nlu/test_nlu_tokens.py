@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
-from rasa_core.nlu.expressions import Budget, Expression
-from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.patterns import Budget, Expression, Patterns
 from rasa_core.nlu.settings import NLUSettings, SettingsError
 from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.tokens import (

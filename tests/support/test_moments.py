@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rasa_core.support.clock import ClockWatch
+from rasa_core.support.moments import ClockWatch
 
 DAY = 86_400.0
 
