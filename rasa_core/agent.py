@@ -26,6 +26,7 @@ from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor, RasaProcessor
 from rasa_core.rasa_project.rasa1 import domain_of
 from rasa_core.stories import load_data
+from rasa_core.support.kept_versions import name_of_model
 from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
@@ -62,6 +63,8 @@ class Agent(AgentTurns[MessageProcessor]):
     ----------
     model_fingerprint : str or None
         A hash of the model that was loaded; None if the agent was trained here.
+    model_file : str or None
+        The name of the folder that it was loaded from; of a project, that of the version.
 
     Examples
     --------
@@ -92,6 +95,7 @@ class Agent(AgentTurns[MessageProcessor]):
         self.interpreter = NaturalLanguageInterpreter.create(interpreter)
         self.tracker_store = self.create_tracker_store(tracker_store, self.domain)
         self.model_fingerprint: str | None = None
+        self.model_file: str | None = None
         self._stories = ""
         self._bind_store()
         if type(self)._create_processor is Agent._create_processor:  # Else a subclass may not be ready yet.
@@ -234,6 +238,7 @@ class Agent(AgentTurns[MessageProcessor]):
         model = read_model(path, action_factory or (None if actions is None else "remote"))
         agent = cls(model.domain, model.ensemble, interpreter, tracker_store, actions=actions, nlg=nlg)
         agent._stories, agent.model_fingerprint = model.stories, model.fingerprint
+        agent.model_file = name_of_model(path)
         return agent
 
     # -- conversations

@@ -90,7 +90,7 @@ class RasaHistory(History):
     loop : Loop or None
         The loop that is going on.
     rejected : str or None
-        The action that refused to run just now.
+        The action that refused to run, if none has run since, messages or not.
     due : list of str
         Parts of the present action that the caller is to run first.
     validated : str or None
@@ -138,7 +138,6 @@ class RasaHistory(History):
         super().record_message(message)
         self.user = self.vocabulary.features_of(message)
         self.heard = True
-        self.rejected = None
         self._forget_parts()
         self.acting = None
         if self.reminders:

@@ -190,11 +190,13 @@ def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     if not events and agent.domain.rasa is not None:
         tracker.follow_up_action = ACTION_LISTEN_NAME  # With which every conversation of Rasa 3 begins.
-    order = agent.domain.action_map
-    return json_response(_prediction(agent, tracker, lambda name, score: order[name]))
+    order, wanted = agent.domain.action_map, takes.INCLUDE_EVENTS.of(request) or "AFTER_RESTART"
+    return json_response(_prediction(agent, tracker, lambda name, score: order[name], wanted))
 
 
-def _prediction(agent: Agent, tracker: DialogueStateTracker, order: Callable[[str, float], Any]) -> dict[str, Any]:
+def _prediction(
+    agent: Agent, tracker: DialogueStateTracker, order: Callable[[str, float], Any], wanted: str = "ALL"
+) -> dict[str, Any]:
     found = agent.predict(tracker)
     scores = sorted(found.scores.items(), key=lambda item: order(*item))
     is_rasa = agent.domain.rasa is not None
@@ -202,7 +204,7 @@ def _prediction(agent: Agent, tracker: DialogueStateTracker, order: Callable[[st
         "scores": [{"action": name, "score": score} for name, score in scores],
         "policy": found.policy,
         "confidence": found.confidence,
-        "tracker": with_events(tracker, "ALL") if is_rasa else tracker.current_state(should_include_events=True),
+        "tracker": with_events(tracker, wanted) if is_rasa else tracker.current_state(should_include_events=True),
     }
 
 

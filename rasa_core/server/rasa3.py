@@ -62,7 +62,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     text, sender, conditions = body.get("message"), body.get("sender"), request.conditions("webhook")
     if not isinstance(text, str) or (not text and agent.domain.rasa is None):
         return json_response([])
-    sender_id = UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender)
+    sender_id = UserMessage.DEFAULT_SENDER_ID if sender in (None, "") else str(sender)
     check_sender_id(sender_id)  # As in a path, or the conversation could be read and deleted at none.
     request.environ["rasa_core.work"].sender = sender_id
     if request.only_sender not in (None, sender_id):
@@ -147,7 +147,8 @@ def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
 
 def status(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell which model serves."""
-    return json_response({"model_file": None, "model_id": agent.model_fingerprint, "num_active_training_jobs": 0})
+    told = {"model_file": agent.model_file, "model_id": agent.model_fingerprint, "num_active_training_jobs": 0}
+    return json_response(told)
 
 
 def domain(request: Request, agent: Agent, sender_id: str) -> Response:

@@ -179,6 +179,7 @@ class ServedModel:
             try:
                 with self._changing, uploads.others_first():
                     replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
+                    loaded[0].model_file = path.name
                     self._agent, self._stamp = loaded[0], _stamps(path)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__

@@ -166,6 +166,12 @@ def as_current(path: Path) -> Path:
     return path if name is None or not (path.parent / name / path.name).is_dir() else path.parent / name / path.name
 
 
+def name_of_model(path: str | Path) -> str:
+    """Return the name of the version of which a folder is a part, or of the folder itself."""
+    folder = Path(path).absolute()
+    return folder.parent.name if _NAME.fullmatch(folder.parent.name) else folder.name
+
+
 def _made_link(link: Path, target: Path) -> tuple[Path, Path]:
     # A link cannot be overwritten, only replaced by another that is renamed.
     made = link.with_name(f".{link.name}-link")

@@ -53,7 +53,7 @@ def rasa_state(tracker: Any) -> dict[str, Any]:
         # In the order of the domain, since programs of action servers go through them.
         "slots": {name: values[name] for name in order if name in values},
         "latest_message": _whole_parse(said.parse_data, _id_of(said, tracker.sender_id)),
-        "followup_action": tracker.follow_up_action or (None if tracker.count() else ACTION_LISTEN_NAME),
+        "followup_action": tracker.follow_up_action or (ACTION_LISTEN_NAME if action is None else None),
         "latest_input_channel": tracker.latest_input_channel,
         "active_loop": {} if loop is None else _told_of(loop),
         "latest_action": {} if action is None else {"action_name": action},

@@ -16,6 +16,7 @@ from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.events import Event, SlotSet, UserUtteranceReverted
+from rasa_core.events.rasa3 import ActionExecutionRejected
 
 HEAD = """
 version: "3.1"
@@ -188,6 +189,15 @@ def test_what_refused_is_tried_again_after_going_back(make: MakesBots) -> None:
     say(agent, "/go", "/go", "/go")
 
     assert told(agent, "/back")[1:] == ["action_back", "rewind", "rewind", "f", "seen", "action_listen"]
+
+
+def test_what_refused_out_of_turn_is_not_chosen_by_the_next_message(make: MakesBots) -> None:
+    agent = make(SLOTS, RULES)
+    say(agent, "/go")
+    agent.turns().append_events("ada", [ActionExecutionRejected("f")])
+
+    assert say(agent, '/go{"x": "1"}') == []
+    assert told(agent, '/b{"x": "1"}')[:4] == ["s=1", "seen", "f", "requested_slot=None"]
 
 
 def test_ten_actions_may_run_beside_those_that_refuse(make: MakesBots) -> None:

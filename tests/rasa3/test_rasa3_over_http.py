@@ -120,6 +120,41 @@ def test_the_events_of_a_state_are_chosen_as_in_rasa(client: Client) -> None:
     assert ok(added)["events"][-1]["event"] == "pause"
 
 
+def test_a_parameter_without_a_value_is_one_that_is_not_sent(client: Client) -> None:
+    say(client, "/book")
+    whole = ok(client.get("/conversations/ada/tracker"))
+
+    assert ok(client.get("/conversations/ada/tracker?include_events=&until=")) == whole
+    for path, body in ("messages", {"text": "/book", "sender": "user"}), ("execute", {"name": "utter_chat"}):
+        ok(client.post(f"/conversations/ada/{path}?include_events=&output_channel=", json=body))
+
+
+def test_a_conversation_in_which_nothing_was_done_begins_with_listening(client: Client) -> None:
+    slots = [{"event": "slot", "name": "room", "value": "red"}]
+    assert ok(client.put("/conversations/ada/tracker/events", json=slots))["followup_action"] == "action_listen"
+
+    said = [*slots, {"event": "action", "name": "action_listen"}]
+    assert ok(client.put("/conversations/ada/tracker/events", json=said))["followup_action"] is None
+
+
+def test_a_prediction_for_events_has_those_that_are_asked_for(client: Client) -> None:
+    events = [{"event": "action", "name": "action_listen"}, {"event": "restart"}]
+    told = {
+        wanted: ok(client.post(f"/model/predict?include_events={wanted}", json=events))["tracker"].get("events")
+        for wanted in ("ALL", "", "NONE")
+    }
+    assert [event["event"] for event in told["ALL"]] == ["action", "restart"]
+    assert (told[""], told["NONE"]) == ([], None)
+
+
+def test_the_status_names_the_folder_of_the_model(model: Agent, tmp_path: Path) -> None:
+    version = "20261129-103508-3fa94c1e"
+    for place, name in (tmp_path / "bot", "bot"), (tmp_path / version / "dialogue", version):
+        place.parent.mkdir(exist_ok=True)
+        model.persist(place)
+        assert ok(Client(create_app(str(place))).get("/status"))["model_file"] == name
+
+
 def test_a_log_may_name_what_the_domain_does_not_have(client: Client) -> None:
     sent = [{"event": "slot", "name": "nowhere", "value": 1}, {"event": "action", "name": "action_of_old"}]
     state = ok(client.post("/conversations/ada/tracker/events?include_events=ALL", json=sent))

@@ -203,7 +203,6 @@ REFUSED: dict[str, tuple[str, str, object, int, str, dict[str, Any]]] = {
         'event 0: the event "slot" cannot be stored as JSON: it is nested too deep',
         {"index": 0},
     ),
-    "a moment that is empty": ("GET", f"{TRACKER}?until=", None, 400, "Unix time in seconds", {}),
     "uploading a model where that is off": ("POST", "/load", b"", 403, "--enable-load", {}),
 }
 

@@ -287,7 +287,10 @@ def asked() -> Callable[[str], Request]:
         (float, "n=0.5", 0.5),
         (bool, "n=TRUE", True),
         (bool, "n=yes", False),
-        (str, "n=&n=x", ""),
+        (str, "n=x&n=", "x"),
+        (str, "n=&n=x", 5),
+        (float, "n=", 5),
+        (bool, "n=", False),
     ],
 )
 def test_a_parameter_is_read(asked: Callable[[str], Request], kind: type, query: str, value: object) -> None:

@@ -30,7 +30,8 @@ def test_the_rest_channel_answers_in_its_own_shape(client: Client) -> None:
     assert client.get("/webhooks/rest/").get_json() == {"status": "ok"}
     assert say(client, sender="anna", message="/greet") == [{"recipient_id": "anna", "text": "hey", "buttons": BUTTONS}]
     assert say(client, sender=7, message="/bye") == [{"recipient_id": "7", "text": "bye"}]
-    assert say(client, sender=None, message="/bye") == [{"recipient_id": "default", "text": "bye"}]
+    for nobody in None, "":
+        assert say(client, sender=nobody, message="/bye") == [{"recipient_id": "default", "text": "bye"}]
 
 
 @pytest.mark.parametrize("body", [{}, {"sender": "anna"}, {"message": ""}, {"message": 5}])

@@ -89,7 +89,7 @@ class _Described:
 
 
 class Parameter(_Described):
-    """A parameter in the query of a URL; of several with one name, the first counts.
+    """A parameter in the query of a URL; of several with one name, the first counts, and one without a value does not.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Parameter(_Described):
             The largest number, where it is not the same for all requests; ``{most}`` in `what` stands for it.
         """
         text = request.args.get(self.name) if request.query_string else None  # Most have none, which is quick to see.
-        if text is None:
+        if not text and (text is None or self.kind is not bool):  # As in Rasa, what has no value is not sent.
             if self.is_required:
                 raise RequestError(f'"{self.name}" is missing in the URL; it is {self.what.format(most=most)}.')
             return self.default
