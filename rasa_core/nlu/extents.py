@@ -3,26 +3,29 @@
 A half of a pair of brackets or quotation marks is taken in or left out. An address in the net is one thing, where
 examples have marked whole ones: ``https://a.example/b?c=1``. Two parts of one kind with nothing but a space or a
 hyphen between them are one thing, if a word of them is not known: ``Buenos Aires``, ``Saint-Denis``, ``12.5``. Nobody
-names two things so, unless examples do.
+names two things so, unless examples do. A sign begins or ends an entity only where one does in examples.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.spelling import with_common_signs
-from rasa_core.nlu.tokens import Span
+from rasa_core.nlu.tokens import Span, is_sign
 
 Floats = NDArray[np.float32]
 Found = tuple[int, int, int, float]
 """First token, last token, label and probability of an entity; or, in place of tokens, start and end in a text."""
 
+SIDES: Final = 4
+"""What `sides_of` tells of each label."""
 _PAIRS: Final = (("(", ")"), ("[", "]"), ("{", "}"))
 _PAIRED: Final = frozenset('()[]{}"')
 _ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|www\.|[\w.+%-]+@)[^\s<>\"]*\w/?", re.IGNORECASE)
@@ -43,9 +46,7 @@ class Extents:
     """
 
     def __init__(self, sides: Floats | None) -> None:
-        self._adjoin: list[bool] | None
-        self._are_addresses: list[bool] | None
-        self._adjoin, self._are_addresses = (None, None) if sides is None else (sides > 0).tolist()
+        self._sides: list[_Sides] | None = None if sides is None else [_Sides(*map(bool, told)) for told in sides.T]
 
     def of(
         self, text: str, spans: Sequence[Span], found: Iterable[Found], is_known: Callable[[int], bool]
@@ -53,10 +54,14 @@ class Extents:
         """Return the extents of entities in a text that has tokens at some places; `is_known` tells of their words."""
         made: list[Found] = []
         for first, last, label, chance in self._whole(text, spans, found, is_known):
-            start, end = with_whole_brackets(text, spans[first][0], spans[last][1])
-            if self._are_addresses and self._are_addresses[label] and _OF_ADDRESS.search(text):
+            start, end = spans[first][0], spans[last][1]
+            sides = None if self._sides is None else self._sides[label]
+            if sides is not None:
+                start, end = _without_signs(text, start, end, sides)
+            start, end = with_whole_brackets(text, start, end)
+            if sides is not None and sides.is_address and _OF_ADDRESS.search(text):
                 start, end = _with_whole_addresses(text, start, end)
-            if not made or start >= made[-1][1]:  # Two of one address are one.
+            if start < end and (not made or start >= made[-1][1]):  # Two of one address are one.
                 made.append((start, end, label, chance))
         return made
 
@@ -69,8 +74,8 @@ class Extents:
             begin, end, before, sure = made[-1] if made else (0, 0, -1, 0.0)
             if (
                 label == before
-                and self._adjoin is not None
-                and not self._adjoin[label]
+                and self._sides is not None
+                and not self._sides[label].may_adjoin
                 and _are_one(text, spans[end][1], spans[first][0])
                 and not all(map(is_known, range(begin, last + 1)))
             ):
@@ -80,14 +85,23 @@ class Extents:
         return made
 
 
-def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[float]]], labels: int) -> Floats:
-    """Return what examples say of the extents of each label, ``(2, labels)``: 1 if so, else 0.
+class _Sides(NamedTuple):
+    """What examples say of the extents of an entity."""
 
-    Each message is told as its keys, their tags, and whether each touches the one before. The first row tells whether
-    two such entities stand side by side with nothing between them, and the second whether they are whole addresses in
-    the net.
+    may_adjoin: bool
+    is_address: bool
+    begins_with_sign: bool
+    ends_with_sign: bool
+
+
+def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[float]]], labels: int) -> Floats:
+    """Return what examples say of the extents of each label, ``(4, labels)``: 1 if so, else 0.
+
+    Each message is told as its keys, their tags, and whether each touches the one before. The rows tell whether two
+    such entities stand side by side with nothing between them, whether they are whole addresses in the net, and
+    whether any begins, and ends, with a sign.
     """
-    sides, parts = np.zeros((2, labels), np.float32), set()
+    sides, parts = np.zeros((SIDES, labels), np.float32), set()
     for keys, tags, touching in messages:
         text, places = _text_of(keys, touching)
         before, end = -1, 0
@@ -95,6 +109,7 @@ def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[flo
             label, extent = tags[first] // 2, (places[first][0], places[last][1])
             if label == before and _are_one(text, end, extent[0]):
                 sides[0, label] = 1.0
+            sides[2:, label] = np.maximum(sides[2:, label], [is_sign(keys[first]), is_sign(keys[last])])
             before, end = label, extent[1]
             if _OF_ADDRESS.search(text) and _with_whole_addresses(text, *extent) != extent:
                 parts.add(label)
@@ -120,6 +135,15 @@ def _are_one(text: str, end: int, start: int) -> bool:
     if _BETWEEN.fullmatch(between) or _ABBREVIATED.fullmatch(text, max(end - 4, 0), start):
         return True
     return bool(_BETWEEN_DIGITS.fullmatch(between)) and text[end - 1].isdigit() and text[start].isdigit()
+
+
+def _without_signs(text: str, start: int, end: int, sides: _Sides) -> Span:
+    """Return where a part of a text begins and ends without signs at its ends that no example has there."""
+    first = next((at for at in range(start, end) if text[at].isalnum()), end)
+    last = next((at for at in range(end, first, -1) if text[at - 1].isalnum()), first)
+    while last < end and category(text[last])[0] == "M":  # Vowel signs, and accents, end words.
+        last += 1
+    return start if sides.begins_with_sign else first, end if sides.ends_with_sign else last
 
 
 def _with_whole_addresses(text: str, start: int, end: int) -> Span:

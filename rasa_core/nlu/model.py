@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
-from rasa_core.nlu.extents import Extents
+from rasa_core.nlu.extents import SIDES, Extents
 from rasa_core.nlu.messages import MAX_APART, Read, clearer, nothing
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
@@ -390,7 +390,7 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         shapes |= {f"{kind}_tags": shape for kind, shape in kinds.items()}
         shapes |= {"shape_tags": (len(SHAPES), 3 * tags), "extra_tags": (1 + len(patterns), tags)}
     if "sides" in arrays:
-        shapes["sides"] = (2, len(description["labels"]))
+        shapes["sides"] = (SIDES, len(description["labels"]))
     if "entity_lifts" in arrays:
         shapes["entity_lifts"] = (intents, len(description["labels"]))
     for number, kind in enumerate(BLOCKS):

@@ -73,7 +73,7 @@ def test_examples_tell_whether_entities_are_whole_addresses(items: tuple[str, ..
     assert sides(*items)[1] == [expected]
 
 
-def found_in(text: str, *parts: str, sides: tuple[float, float] = (0, 0), known: str = "") -> list[str]:
+def found_in(text: str, *parts: str, sides: tuple[float, ...] = (0, 0, 0, 0), known: str = "") -> list[str]:
     """Return the entities that are made of some parts of a text, all of one kind."""
     spans, found, at = tokenize(text), [], 0
     for part in parts:
@@ -111,7 +111,7 @@ def test_parts_of_one_kind_with_nothing_between_them_are_one_thing(
 
 
 def test_what_stands_side_by_side_in_examples_stays_apart() -> None:
-    assert found_in("to Buenos Aires", "Buenos", "Aires", sides=(1, 0)) == ["Buenos", "Aires"]
+    assert found_in("to Buenos Aires", "Buenos", "Aires", sides=(1, 0, 0, 0)) == ["Buenos", "Aires"]
 
 
 @pytest.mark.parametrize(
@@ -128,5 +128,40 @@ def test_what_stands_side_by_side_in_examples_stays_apart() -> None:
 def test_an_address_is_one_thing_where_examples_mark_whole_ones(
     text: str, parts: tuple[str, ...], whole: list[str]
 ) -> None:
-    assert found_in(text, *parts, sides=(0, 1)) == whole
-    assert found_in(text, parts[0], sides=(0, 0)) == [parts[0]]
+    assert found_in(text, *parts, sides=(0, 1, 0, 0)) == whole
+    assert found_in(text, parts[0], sides=(0, 0, 0, 0)) == [parts[0]]
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ("pay [$5](a)", [1.0, 0.0]),
+        ("in [C++](a)", [0.0, 1.0]),
+        ("say [👍](a)", [1.0, 1.0]),
+        ("in [Rome](a)!", [0.0, 0.0]),
+    ],
+)
+def test_examples_tell_whether_signs_begin_and_end_entities(item: str, expected: list[float]) -> None:
+    begins, ends = sides(item)[2:]
+    assert begins + ends == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "ends", "found"),
+    [
+        ("to Oslo… now", "Oslo…", (0, 0), ["Oslo"]),
+        ("to _Oslo_ now", "_Oslo_", (0, 0), ["Oslo"]),
+        ("to _Oslo_ now", "_Oslo_", (1, 1), ["_Oslo_"]),
+        ("in C++ now", "C++", (0, 1), ["C++"]),
+        ("in $5. now", "$5.", (1, 0), ["$5"]),
+        ("to _ now", "_", (0, 0), []),
+        ("say 👍 now", "👍", (1, 1), ["👍"]),
+        ("मुझे दिल्ली।", "दिल्ली।", (0, 0), ["दिल्ली"]),
+        ("to Malmo\u0308!", "Malmo\u0308!", (0, 0), ["Malmo\u0308"]),
+        ("hall (north) now", "hall (north)", (0, 0), ["hall (north)"]),
+    ],
+)
+def test_a_sign_belongs_to_an_entity_where_one_does_in_examples(
+    text: str, part: str, ends: tuple[float, float], found: list[str]
+) -> None:
+    assert found_in(text, part, sides=(0, 0, *ends)) == found
