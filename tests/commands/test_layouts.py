@@ -430,7 +430,7 @@ def test_modules_are_noted_beside_what_a_configuration_holds(
         pytest.param("x: [\n", id="broken"),
         pytest.param("x: 2020-13-45\n", id="no such day"),
         pytest.param("x: !!timestamp y\n", id="no day"),
-        pytest.param(f"x: {'[' * 2000}{']' * 2000}\n", id="deep"),
+        pytest.param(f"x:\n {'- ' * 2000}y\n", id="deep"),
     ],
 )
 def test_a_configuration_to_which_nothing_can_be_added_stays_as_it_is(tmp_path: Path, before: str) -> None:

@@ -60,13 +60,18 @@ def test_function_of_old_takes_what_is_for_reading_stories(files: Path, monkeypa
 
     monkeypatch.setattr(Agent, "load_data", noting)
     kwargs = {"augmentation_factor": 0, "unique_last_num_states": 3, "use_story_concatenation": False}
+    memory = files / "policies.yml"
+    memory.write_text("policies: [{name: MemoizationPolicy}]", encoding="utf-8")
     for more in ({}, {"remove_duplicates": False, "debug_plots": False}):
-        train_dialogue_model(files / "d.yml", files / "s.md", files / "model", kwargs={**kwargs, **more, "epochs": 1})
+        found = {**kwargs, **more, "epochs": 1}
+        train_dialogue_model(files / "d.yml", files / "s.md", files / "model", kwargs=found, policy_config=memory)
         assert asked.pop() == {**kwargs, **more}
 
 
 def test_an_interpreter_is_read_only_where_somebody_talks(files: Path) -> None:
-    finished = run("-d", files / "d.yml", "-s", files / "s.md", "-o", files / "model", "--epochs", 1, "-u", "nowhere")
+    (files / "policies.yml").write_text("policies: [{name: MemoizationPolicy}]", encoding="utf-8")
+    named = ("-d", files / "d.yml", "-s", files / "s.md", "-c", files / "policies.yml")
+    finished = run(*named, "-o", files / "model", "-u", "nowhere")
     assert finished.exit_code == 0, finished.output
     assert "-u is ignored" in finished.stderr
 
