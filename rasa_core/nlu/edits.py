@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import read_training_text
-from rasa_core.support.text_edits import EditError, inserted, lines_in
+from rasa_core.support.text_edits import EditError, end_of_section, inserted, lines_in
 
 
 def with_example(content: bytes, name: str, intent: str, message: str) -> bytes:
@@ -102,9 +102,4 @@ def _new_entry(content: bytes, lines: Sequence[str], intent: str, message: str) 
     if not starts:
         head = [] if lines else ['version: "3.1"']
         return inserted(content, len(lines), [*head, "nlu:", *entry])
-    first = starts[-1]
-    keys = (number for number in range(first + 1, len(lines) + 1) if re.match(r"[\w\"']", lines[number - 1]))
-    last = next(keys, len(lines) + 1) - 1
-    while last > first and not lines[last - 1].strip():
-        last -= 1
-    return inserted(content, last, entry)
+    return inserted(content, end_of_section(lines, starts[-1]), entry)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.support.marked_text import with_marks
-from rasa_core.support.text_edits import EditError, inserted, lines_in, replaced
+from rasa_core.support.text_edits import EditError, end_of_section, inserted, lines_in, replaced
 from rasa_core.trackers.event_log import story_lines
 
 Kind = Literal["story", "rule", "test"]
@@ -135,10 +135,7 @@ def _into_yaml(content: bytes, lines: Sequence[str], new: Sequence[str], section
         raise EditError(f"{section}: of the file is written in one line; write its items below each other.")
     if "[]" in lines[first - 1]:
         return replaced(content, first, first, [f"{section}:", *new])
-    keys = (number for number in range(first + 1, len(lines) + 1) if re.match(r"[\w\"']", lines[number - 1]))
-    last = next(keys, len(lines) + 1) - 1
-    while last > first and not lines[last - 1].strip():
-        last -= 1
+    last = end_of_section(lines, first)
     items = [number for number in range(first + 1, last + 1) if _ITEM.match(lines[number - 1])]
     gaps = any(not lines[number - 2].strip() for number in items[1:])
     return inserted(content, last, [*([""] if gaps else []), *new])

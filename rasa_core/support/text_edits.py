@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import io
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -77,6 +78,15 @@ def content_of(path: Path) -> bytes:
     except UnicodeDecodeError as error:
         raise EditError(f"{path}: not UTF-8; save the file in that encoding, so that it can be added to.") from error
     return content
+
+
+def end_of_section(lines: Sequence[str], first: int) -> int:
+    """Return the last line with anything in it below a key of YAML that stands on line `first`, counted from 1."""
+    keys = (number for number in range(first + 1, len(lines) + 1) if re.match(r"[\w\"']", lines[number - 1]))
+    last = next(keys, len(lines) + 1) - 1
+    while last > first and not lines[last - 1].strip():
+        last -= 1
+    return last
 
 
 def inserted(content: bytes, line: int, new: Sequence[str]) -> bytes:
