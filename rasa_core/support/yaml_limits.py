@@ -43,7 +43,7 @@ class YamlLimitError(ValueError):
 
 
 def check_yaml(text: str, loader: Any, what: str) -> None:
-    """Raise `YamlLimitError` for a text that nests too deep, or whose aliases stand for too much.
+    """Refuse a text that nests too deep, or whose aliases stand for too much.
 
     The depth is checked before nodes are made, with which the YAML library overflows the stack of the process.
 
@@ -52,7 +52,12 @@ def check_yaml(text: str, loader: Any, what: str) -> None:
     loader
         What reads it afterwards.
     what
-        What it holds, such as ``domain``; raises `yaml.YAMLError` if it is no YAML.
+        What it holds, such as ``domain``.
+
+    Raises
+    ------
+    YamlLimitError
+        If that is so; `yaml.YAMLError` if the text is no YAML.
     """
     waiting: list[tuple[str | None, int]] = []  # Open collections: their anchors, and the sizes of what is around them.
     sizes: dict[str, int] = {}
