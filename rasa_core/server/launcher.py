@@ -158,8 +158,9 @@ def launch(
             workers_kill_timeout=stop_timeout,
         )
         signals = _signals()
-        with _signals_held(to_the_end=is_last):
-            _start_thread(_stop_when_told, signals, server.signal_handler_interrupt)
+        stop = server.signal_handler_interrupt
+        with _signals_held(to_the_end=is_last), _signals_elsewhere(signals, stop), _workers_forked():
+            _start_thread(_stop_when_told, signals, stop)
             _start_thread(server.follow, reports, on_listening)
             try:
                 server.serve(target_loader=loader, wrap_loader=False)
@@ -195,6 +196,46 @@ def _signals_held(*, to_the_end: bool) -> Iterator[None]:
             signal.sigwait(told_again)
         if not to_the_end:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _signals_elsewhere(signals: set[signal.Signals], stop: Callable[..., None]) -> Iterator[None]:
+    """Call `stop` also where a thread that was there before has taken a signal, which wakes no thread that waits.
+
+    The libraries of NumPy start such threads, and so may a program that calls `launch`.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # As `set_wakeup_fd` asks.
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        _start_thread(_stop_when_taken, reading, signals, stop)
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+
+
+def _stop_when_taken(reading: int, signals: set[signal.Signals], stop: Callable[..., None]) -> None:
+    """Call `stop` for each of the signals whose numbers come from a pipe, until that is closed."""
+    while number := os.read(reading, 1):
+        if number[0] in signals:
+            stop(number[0], None)
+    os.close(reading)
+
+
+@contextlib.contextmanager
+def _workers_forked() -> Iterator[None]:
+    """Fork the workers on Linux, as Python does before 3.14; a program that wants them spawned is heeded.
+
+    A worker that is spawned loads all that this process has loaded already, which takes time and memory.
+    """
+    before = multiprocessing.get_start_method(allow_none=True)
+    if sys.platform == "linux" and before in (None, "forkserver"):  # Which Granian, too, does not use.
+        multiprocessing.set_start_method("fork", force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def _start_thread(work: Callable[..., None], *arguments: Any) -> None:
@@ -299,6 +340,7 @@ def _load_app(
     target: str, settings: dict[str, Any], reporting: Connection, make_room: Callable[[], WaitingRoom], port: int
 ) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
+    signal.set_wakeup_fd(-1)  # It is that of the main process, which a signal to this one must not stop.
     # What an action forks may live on for long: the server has to end before, and to find its port when started anew.
     os.register_at_fork(after_in_child=functools.partial(let_go_of_server, port, pipes()))
     os.register_at_fork(after_in_child=end_as_main_thread)

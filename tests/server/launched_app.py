@@ -64,6 +64,10 @@ def no_thread(thread: threading.Thread) -> None:
 
 def main(options: dict[str, Any]) -> None:
     """Serve, and print "listening" when a worker is ready."""
+    if options["settings"].get("stray"):  # As the libraries of NumPy have, or a program that serves as well.
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    if options["settings"].get("spawn"):
+        multiprocessing.set_start_method("spawn")
     if options["settings"].get("failure") == "threads":  # No limit of processes holds for root.
         os.register_at_fork(after_in_child=lambda: setattr(threading.Thread, "start", no_thread))
     try:

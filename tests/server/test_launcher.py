@@ -190,6 +190,28 @@ def test_a_signal_lets_the_request_under_way_finish(serve: Callable[..., Server]
     assert server.outcome() == (0, "")
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("spawn", [False, True], ids=["forked", "spawned"])
+def test_a_signal_that_another_thread_takes_stops_it_too(
+    serve: Callable[..., Server], sent: signal.Signals, spawn: bool
+) -> None:
+    server = undeaf(lambda: serve(settings={"stray": True, "spawn": spawn})).wait_until_listening()
+    waiting = Waiting(server).begin()
+    server.process.send_signal(sent)
+    until(lambda: refuses(server.port))
+    assert waiting.finish() is not None
+    assert server.outcome() == (0, "")
+
+
+def test_a_signal_to_a_worker_ends_that_worker_alone(serve: Callable[..., Server]) -> None:
+    server = serve(settings={"stray": True}).wait_until_listening()
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGTERM)
+    until(lambda: server.workers() - {worker})
+    assert server.get()["pid"] != worker
+    assert server.stop() == 0
+
+
 def test_ctrl_c_reaches_the_workers_too_and_stops_everything(serve: Callable[..., Server]) -> None:
     server = serve(workers=2).wait_until_listening()
     os.killpg(server.process.pid, signal.SIGINT)
