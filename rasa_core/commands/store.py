@@ -197,7 +197,7 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
     silent = out == "-" and sys.stdout is not None and sys.stdout.isatty()
     with (
         open_store(url) as store,
-        Tally("exporting", len(ids) or sum(1 for _ in retention.each_sender_id(store)), silent=silent) as tally,
+        Transferred("exporting", len(ids) or sum(1 for _ in retention.each_sender_id(store)), silent=silent) as tally,
         output(out) as file,
     ):
         for sender_id in ids or retention.each_sender_id(store):
@@ -250,7 +250,7 @@ def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool, ve
     """
     start_log(verbose, debug)
     size, name = size_of(file), str(getattr(file, "name", "<stdin>"))
-    with open_store(url, may_be_new=True) as store, Tally("importing", size) as tally, _resumable():
+    with open_store(url, may_be_new=True) as store, Transferred("importing", size) as tally, _resumable():
         for outcome in import_lines(store, file, name, replace=replace, own_events=own_events):
             tally.add(outcome, None if size is None else file.tell())
     _conclude(tally, "imported")
@@ -264,7 +264,7 @@ def _resumable() -> Iterator[None]:
         raise click.ClickException(f"{error} Run the same command again: it goes on where it stopped.") from error
 
 
-def _conclude(tally: Tally, done: str) -> None:
+def _conclude(tally: Transferred, done: str) -> None:
     unchanged = tally.conversations - tally.changed - tally.problems
     click.echo(f"{_count(tally.changed)} {done} ({tally.events} events), {unchanged} were there already.")
     if tally.problems:
@@ -296,7 +296,7 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
         raise click.UsageError("FROM_URL and TO_URL are the same: name two stores.")
     with open_store(from_url) as source, open_store(to_url, may_be_new=True) as target, _resumable():
         total = sum(1 for _ in retention.each_sender_id(source))
-        with Tally("migrating", total) as tally:
+        with Transferred("migrating", total) as tally:
             for outcome in migrate(source, target, replace=replace):
                 tally.add(outcome)
         with Progress("comparing", total) as progress:
@@ -334,7 +334,7 @@ def ids_of(values: Iterable[str], form: str) -> list[str]:
     return ids
 
 
-class Tally(Progress):
+class Transferred(Progress):
     """Counts what becomes of conversations, and tells the rate and the time that is left; None is an unknown total."""
 
     def __init__(self, title: str, total: int | None, *, silent: bool = False) -> None:

@@ -26,7 +26,7 @@ _LETTER, _LINE, _PADDING = 7.2, 17.0, 22.0
 _SKIPPED: Final = (ACTION_LISTEN_NAME, "action_session_start")
 _START: Final = ("start",)
 
-Story = tuple[Sequence[Event], Sequence[Place | None]]
+MappedStory = tuple[Sequence[Event], Sequence[Place | None]]
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class StoryMap:
         For each, its events, and where each of them stands.
     """
 
-    def __init__(self, stories: Iterable[Story]) -> None:
+    def __init__(self, stories: Iterable[MappedStory]) -> None:
         stories = list(stories)
         self.is_grouped = False
         self._read(stories)
@@ -62,7 +62,7 @@ class StoryMap:
             self.is_grouped = True
             self._read(stories)
 
-    def _read(self, stories: Iterable[Story]) -> None:
+    def _read(self, stories: Iterable[MappedStory]) -> None:
         self._numbers: dict[Hashable, int] = {_START: 0}
         self._nodes = [_Node("start", "start")]
         self._edges: dict[tuple[int, int], dict[str, None]] = {}

@@ -122,7 +122,7 @@ class Comparison:
         }
 
 
-class Note(NamedTuple):
+class Difference(NamedTuple):
     """One decision that differs, at a position of a conversation; the parts are those of a `Change`."""
 
     kind: Kind
@@ -137,7 +137,7 @@ class Replayed(NamedTuple):
     """What was found in one conversation: how many decisions it has, and those that differ."""
 
     decisions: int
-    notes: list[Note]
+    notes: list[Difference]
 
 
 Found = list[tuple[str, Replayed]]
@@ -197,13 +197,13 @@ class Heard:
         self._understand = understand
         self._known: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
 
-    def notes(self, events: Sequence[Event]) -> Iterator[Note]:
+    def notes(self, events: Sequence[Event]) -> Iterator[Difference]:
         """Yield how the messages of a conversation are taken otherwise."""
         for position, event in enumerate(events):
             if isinstance(event, UserUttered) and event.text and not event.text.startswith("/"):  # It names its intent.
                 yield from self._notes(position, event, event.text)
 
-    def _notes(self, position: int, event: UserUttered, text: str) -> Iterator[Note]:
+    def _notes(self, position: int, event: UserUttered, text: str) -> Iterator[Difference]:
         if text not in self._known:
             self._known[text] = (self._understand[0](text), self._understand[1](text))
         old, new = self._known[text]
@@ -211,10 +211,10 @@ class Heard:
         meant = (_named(event.parse_data), _found(event.parse_data)) if is_right else (None, None)
         if _named(old) != _named(new):
             verdict = verdict_on(meant[0], _named(old), _named(new))
-            yield Note("intent", "understood", _named(old), _named(new), verdict, position)
+            yield Difference("intent", "understood", _named(old), _named(new), verdict, position)
         if _found(old) != _found(new):
             told = _told_apart(_found(old), _found(new))
-            yield Note("entities", _named(old), *told, verdict_on(meant[1], _found(old), _found(new)), position)
+            yield Difference("entities", _named(old), *told, verdict_on(meant[1], _found(old), _found(new)), position)
 
 
 Entities = tuple[tuple[str, str], ...]

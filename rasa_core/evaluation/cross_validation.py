@@ -31,7 +31,7 @@ Item = TypeVar("Item")
 Found = TypeVar("Found", bound=Evaluation)
 
 
-class Learner(Predictor, Protocol):
+class Trainable(Predictor, Protocol):
     """What is trained and measured: an `Agent`, or something like it."""
 
     def train(self, training_trackers: Sequence[TrainingTracker], *, verbose: int, seed: int) -> Any:
@@ -58,7 +58,7 @@ class Setup:
 
     graph: StoryGraph
     domain: Domain
-    make_agent: Callable[[], Learner]
+    make_agent: Callable[[], Trainable]
     augmentation: int = 20
     seed: int = 42
 

@@ -20,9 +20,9 @@ from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.evaluation.changes import (
     Comparison,
+    Difference,
     Found,
     Heard,
-    Note,
     Replayed,
     StoriesCompared,
     Tally,
@@ -52,7 +52,7 @@ from rasa_core.tracker_store.logs import each_of
 from rasa_core.tracker_store.rows import TimelessEvents, event_in
 from rasa_core.trackers import DialogueStateTracker
 
-Conversation = tuple[str, Sequence[Event]]
+NamedEvents = tuple[str, Sequence[Event]]
 Bot = TypeVar("Bot", bound=Predictor)
 
 TOGETHER: Final = 500
@@ -62,7 +62,7 @@ _OPENS: Final = ("action_session_start",)
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReplayedAction:
     """What a model would do at one place of a conversation.
 
     Attributes
@@ -90,7 +90,7 @@ class Decision:
     policy: str | None
 
 
-def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterator[Decision]:
+def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterator[ReplayedAction]:
     """Yield what a bot would decide at each action of a conversation that a policy could have chosen.
 
     In a draft, an action that somebody has fixed is what is right: the bot is asked as if it were not fixed.
@@ -99,7 +99,7 @@ def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterat
         found = bot.predict(tracker)
         model = getattr(event, "model", None)
         intent = _intent(tracker)
-        yield Decision(position, intent, event.action_name, model, found.action, found.confidence, found.policy)
+        yield ReplayedAction(position, intent, event.action_name, model, found.action, found.confidence, found.policy)
 
 
 def _moments(
@@ -132,7 +132,7 @@ def _is_decided(event: ActionExecuted, tracker: DialogueStateTracker, position: 
 def compare(
     before: Predictor,
     after: Predictor,
-    conversations: Iterable[Conversation],
+    conversations: Iterable[NamedEvents],
     understand: tuple[Understand, Understand] | None = None,
     tell: Callable[[int], object] = lambda done: None,
 ) -> Comparison:
@@ -155,7 +155,7 @@ def compare(
     return tally.comparison()
 
 
-def _several(conversations: Iterable[Conversation]) -> Iterator[list[Conversation]]:
+def _several(conversations: Iterable[NamedEvents]) -> Iterator[list[NamedEvents]]:
     """Yield conversations, as many at a time as are replayed together."""
     left = iter(conversations)
     while some := list(islice(left, TOGETHER)):
@@ -178,7 +178,7 @@ class Replay(Generic[Bot]):
         # Policies of users' own may look at times.
         self._read = TimelessEvents().read if self._pair.decides_at_once else event_in
 
-    def of(self, conversations: Sequence[Conversation]) -> list[Replayed]:
+    def of(self, conversations: Sequence[NamedEvents]) -> list[Replayed]:
         """Return what differs in each of some conversations."""
         found = []
         for (_, events), decided in zip(conversations, self._pair.decisions(conversations), strict=True):
@@ -200,9 +200,9 @@ def replay_of(before: Agent, after: Agent) -> Replay[Agent]:
     return Replay(before, after, None if is_same else (before.turns().understand, after.turns().understand))
 
 
-def _noted(event: Event, at: int, intent: str, old: str, new: str) -> Note:
+def _noted(event: Event, at: int, intent: str, old: str, new: str) -> Difference:
     executed = str(getattr(event, "action_name", ""))
-    return Note("action", intent, old, new, verdict_on(executed, old, new), at)
+    return Difference("action", intent, old, new, verdict_on(executed, old, new), at)
 
 
 Decided = tuple[int, str, str, str]
@@ -234,7 +234,7 @@ class _Pair:
         """Whether both bots have known policies alone, of which it is known what they look at."""
         return bool(self._readers)
 
-    def decisions(self, conversations: Sequence[Conversation]) -> list[list[Decided]]:
+    def decisions(self, conversations: Sequence[NamedEvents]) -> list[list[Decided]]:
         """Return what both decide in each of some conversations: at once where that can be, else one by one."""
         if not self._readers:
             return [self._replayed(*one) for one in conversations]
@@ -244,7 +244,7 @@ class _Pair:
         return self._decided_by_following(conversations, cast(RasaMomentReader, first), cast(RasaMomentReader, second))
 
     def _decided_by_following(
-        self, conversations: Sequence[Conversation], first: RasaMomentReader, second: RasaMomentReader
+        self, conversations: Sequence[NamedEvents], first: RasaMomentReader, second: RasaMomentReader
     ) -> list[list[Decided]]:
         """Return what both decide in conversations of Rasa 3, each of which is followed event by event."""
         found: list[list[Decided]] = [[] for _ in conversations]
@@ -263,7 +263,7 @@ class _Pair:
         return found
 
     def _decided_by_reading(
-        self, conversations: Sequence[Conversation], first: MomentReader, second: MomentReader
+        self, conversations: Sequence[NamedEvents], first: MomentReader, second: MomentReader
     ) -> list[list[Decided]]:
         """Return what both decide in conversations, which are read as they stand where nothing was taken back."""
         told = [events for _, events in conversations]
@@ -287,7 +287,7 @@ class _Pair:
 
     def _decide(
         self,
-        conversations: Sequence[Conversation],
+        conversations: Sequence[NamedEvents],
         found: list[list[Decided]],
         places: Sequence[tuple[int, int, str]],
         moments: Sequence[Moments],

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self, cast
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation.changes import Comparison, Found, Note, Replayed, Tally
+from rasa_core.evaluation.changes import Comparison, Difference, Found, Replayed, Tally
 from rasa_core.events import Event
 from rasa_core.exceptions import RasaCoreError, StoreError
 from rasa_core.interpreter import RasaNLUInterpreter, RegexInterpreter
@@ -313,4 +313,6 @@ class _Worker:
 
 
 def _read(content: bytes) -> Found:
-    return [(name, Replayed(count, [Note(*note) for note in notes])) for name, (count, notes) in json.loads(content)]
+    return [
+        (name, Replayed(count, [Difference(*note) for note in notes])) for name, (count, notes) in json.loads(content)
+    ]

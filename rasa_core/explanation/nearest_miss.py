@@ -23,7 +23,7 @@ from rasa_core.slots import BooleanSlot, CategoricalSlot, FloatSlot, ListSlot, S
 from rasa_core.trackers import DialogueStateTracker
 
 Kind = Literal["slot", "entity", "intent", "action"]
-Opinion = tuple[str, Mapping[str, float]]
+Scored = tuple[str, Mapping[str, float]]
 
 MOST_TRIED: Final = 400  # Each is a prediction; a domain of many intents and actions has thousands.
 MOST_PLAYED: Final = 200_000
@@ -142,7 +142,7 @@ def find_nearest_miss(
     domain: Domain,
     ensemble: Chooses,
     prediction: Prediction,
-    opinions: Sequence[Opinion],
+    opinions: Sequence[Scored],
 ) -> NearestMiss | None:
     """Play the latest turn with up to `MOST_TRIED` single differences; None if no action came second.
 
@@ -176,7 +176,7 @@ def find_nearest_miss(
     return NearestMiss(second.action, second.policy, second.score, bool(enough), changes, len(outcomes))
 
 
-def _second_of(prediction: Prediction, opinions: Sequence[Opinion]) -> _Second | None:
+def _second_of(prediction: Prediction, opinions: Sequence[Scored]) -> _Second | None:
     """Return the second choice of the policy that decided, or else the best choice of another."""
     deciding = [opinion for opinion in opinions if opinion[0] == prediction.policy]
     for asked in (deciding, opinions):

@@ -27,8 +27,6 @@ from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import Span, tokenize, visible
 from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
 
-Spans = list[tuple[int, int]]
-
 logger = logging.getLogger(__name__)
 
 _SECONDS: Final = 0.05
@@ -75,7 +73,7 @@ class Expression:
         except (regex.error, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from error
 
-    def spans(self, text: str, budget: Budget) -> Spans:
+    def spans(self, text: str, budget: Budget) -> list[tuple[int, int]]:
         """Return start and end of each match in a text, in characters."""
         # At the end of a text with a line end, `$` means another place to RE2.
         if self._linear is not None and (text.isascii() or not self._is_of_unicode) and not text.endswith("\n"):

@@ -19,7 +19,7 @@ from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.version import __version__
 
 
-class Model(Protocol):
+class Served(Protocol):
     """What `rasa_core.server.served_model.ServedModel` tells of itself."""
 
     def agent(self) -> Agent:
@@ -34,7 +34,7 @@ class Model(Protocol):
 class Application(Protocol):
     """What is asked for its state."""
 
-    model: Model
+    model: Served
     metrics: Metrics | None
 
 

@@ -93,7 +93,7 @@ class WaitingRoom:
 
     def __init__(self, desks: int, spare: int = 0, patience: float = PATIENCE) -> None:
         self.patience = patience
-        self.waiting: dict[Body, float] = {}
+        self.waiting: dict[AwaitedBody, float] = {}
         self._desks = deque(range(desks))
         self._jobs: deque[Callable[[], None]] = deque()
         self._resting: deque[threading.Lock] = deque()
@@ -123,7 +123,7 @@ class WaitingRoom:
         if length == 0:
             visit = receive(environ)
         else:
-            body = environ["wsgi.input"] = Body(self, environ["wsgi.input"].read, protocol.response_iter)
+            body = environ["wsgi.input"] = AwaitedBody(self, environ["wsgi.input"].read, protocol.response_iter)
             visit = receive(environ)
             body.work = visit.work
             if not 0 < length <= _PIECE:  # It keeps this thread as long as it comes, and so must keep no desk.
@@ -277,7 +277,7 @@ class _PlainVisit:
         self._status, self._headers = int(status.partition(" ")[0]), headers
 
 
-class Body:
+class AwaitedBody:
     """The body of a request, as Granian gives it, which has only so much time to come.
 
     Parameters

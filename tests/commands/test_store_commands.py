@@ -23,7 +23,7 @@ from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 from rasa_core.agent import Agent
 from rasa_core.commands import store as store_module
 from rasa_core.commands.main import main
-from rasa_core.commands.store import Tally
+from rasa_core.commands.store import Transferred
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.server import create_app
@@ -542,7 +542,7 @@ def test_progress_tells_counts_rate_and_the_time_left(monkeypatch: pytest.Monkey
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Tally("migrating", 4) as tally:
+    with Transferred("migrating", 4) as tally:
         tally.add(Outcome("a", 100))
     shown = terminal.getvalue()
     assert re.search(r"\rmigrating 25%  1 conversation  100 events  \d+ events/s  \d+ s left", shown), shown
@@ -551,7 +551,7 @@ def test_progress_tells_counts_rate_and_the_time_left(monkeypatch: pytest.Monkey
 def test_progress_does_without_a_known_total(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Tally("importing", None) as tally:
+    with Transferred("importing", None) as tally:
         tally.add(Outcome("a", 100))
     assert re.search(r"\rimporting  1 conversation  100 events  \d+ events/s  0\.0 s\n", terminal.getvalue())
 
@@ -559,7 +559,7 @@ def test_progress_does_without_a_known_total(monkeypatch: pytest.MonkeyPatch) ->
 def test_problems_stand_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Tally("importing", 2) as tally:
+    with Transferred("importing", 2) as tally:
         tally.add(Outcome("a", 100))
         tally.add(Outcome("b", problem="what is wrong"))
     assert "\nwhat is wrong\n" in terminal.getvalue()

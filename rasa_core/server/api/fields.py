@@ -1,6 +1,6 @@
 """What a request may bring: parameters of a URL and keys of a body, each as something that checks and describes.
 
-A view asks a `Parameter` or a `Body` for what came, and gets that or a `RequestError`, which is answered with 400 and
+A view asks a `Parameter` or a `Body` for what came, and gets that or a `FieldError`, which is answered with 400 and
 names the value, what is wrong with it, and what was expected. `rasa_core.server.api.document` writes down the same
 objects, so that what is described is what is checked. The words of JSON Schema that are heeded stand in `_BOUNDS`; what
 else a schema says, a view checks itself, because it depends on the domain or on the conversation.
@@ -41,7 +41,7 @@ _MOST_DIGITS: Final = 18  # What a database keeps in 64 bits; `int` would refuse
 _SHOWN: Final = 40  # Characters of a wrong value in an error.
 
 
-class RequestError(RasaCoreError, ValueError):
+class FieldError(RasaCoreError, ValueError):
     """A request brings something other than what is described."""
 
 
@@ -114,7 +114,7 @@ class Parameter(_Described):
         self.is_required = is_required
 
     def of(self, request: Request, most: int | None = None) -> Any:
-        """Return the value in a request; raise `RequestError` for one that is none.
+        """Return the value in a request; raise `FieldError` for one that is none.
 
         Parameters
         ----------
@@ -124,11 +124,11 @@ class Parameter(_Described):
         text = request.args.get(self.name) if request.query_string else None  # Most have none, which is quick to see.
         if not text and (text is None or self.kind is not bool):  # As in Rasa, what has no value is not sent.
             if self.is_required:
-                raise RequestError(f'"{self.name}" is missing in the URL; it is {self.what.format(most=most)}.')
+                raise FieldError(f'"{self.name}" is missing in the URL; it is {self.what.format(most=most)}.')
             return self.default
         value = self._read(text)
         if value is None or not self._fits(value) or (most is not None and value > most):
-            raise RequestError(f'"{self.name}" is {self.what.format(most=most)}, not {text[:_SHOWN]!r}.')
+            raise FieldError(f'"{self.name}" is {self.what.format(most=most)}, not {text[:_SHOWN]!r}.')
         return value
 
     def _read(self, text: str) -> Any:
@@ -227,13 +227,13 @@ class Body:
         self._get = self.fields.get  # Looked up once: each key of each body asks for it.
 
     def of(self, request: Request) -> dict[str, Any]:
-        """Read the body of a request, and return it; raise `RequestError` if it is none of these."""
+        """Read the body of a request, and return it; raise `FieldError` if it is none of these."""
         body = request.json_object()
         self.check(body)
         return body
 
     def check(self, body: dict[str, Any]) -> None:
-        """Raise `RequestError` if an object is none of these."""
+        """Raise `FieldError` if an object is none of these."""
         for name, value in body.items():
             field = self._get(name)
             if field is None:  # Clients of old send keys of their own, which mean nothing here.
@@ -243,15 +243,15 @@ class Body:
             if type(value) is float and field.types == _WHOLE and value.is_integer():
                 body[name] = value = int(value)  # JSON has one type of numbers.
             if field.unless not in body and (problem := field.problem(value)) is not None:
-                raise RequestError(problem)
+                raise FieldError(problem)
         for names, problem in self._needed:
             if body.keys().isdisjoint(names):
-                raise RequestError(problem)
+                raise FieldError(problem)
 
-    def _unknown(self, name: str) -> RequestError:
+    def _unknown(self, name: str) -> FieldError:
         known = ", ".join(f'"{each}"' for each in self.fields)
         hint = did_you_mean(name, self.fields)
-        return RequestError(f"the body has a key {name[:80]!r}, which means nothing here.{hint} Keys are: {known}.")
+        return FieldError(f"the body has a key {name[:80]!r}, which means nothing here.{hint} Keys are: {known}.")
 
     def described(self) -> dict[str, Any]:
         """Return the schema."""

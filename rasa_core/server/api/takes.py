@@ -6,7 +6,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.events.base import END_OF_TIME
-from rasa_core.server.api.fields import Body, Field, Parameter, RequestError
+from rasa_core.server.api.fields import Body, Field, FieldError, Parameter
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -32,7 +32,7 @@ class _Moment(Parameter):
     def _read(self, text: str) -> float | None:
         moment: float | None = super()._read(text)
         if moment is not None and END_OF_TIME <= abs(moment) < 1e15:
-            raise RequestError(f'"{self.name}" is {self.what}, and {text[:40]!r} looks like milliseconds.')
+            raise FieldError(f'"{self.name}" is {self.what}, and {text[:40]!r} looks like milliseconds.')
         return moment
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
-from rasa_core.drawing.story_map import Story, StoryMap
+from rasa_core.drawing.story_map import MappedStory, StoryMap
 from rasa_core.evaluation.stories import whole_stories
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.project import Project
@@ -73,7 +73,7 @@ class Maps:
         return json_response(snippet_of(takes.PLACE.of(request), project.story_files))
 
 
-def _stories(project: Project, agent: Agent) -> Iterator[Story]:
+def _stories(project: Project, agent: Agent) -> Iterator[MappedStory]:
     if project.rasa is None:
         graph = extract_story_graph(project.stories, agent.domain, agent.interpreter)
     else:
