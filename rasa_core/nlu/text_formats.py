@@ -89,6 +89,11 @@ def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> 
         builder.add_lookup(name, [item])
 
 
+def _tell_of_none(builder: TrainingDataBuilder, kind: str, name: str) -> None:
+    told = f"the {kind} {name[:MOST_SHOWN]!r} has no examples here, so that it says nothing; add some, or remove it."
+    builder.tell(told, is_harmless=True)
+
+
 def _unquoted(span: EntitySpan, builder: TrainingDataBuilder) -> EntitySpan:
     """Return an entity without quotation marks around its name."""
     name = span.entity.strip("\"'") or span.entity
@@ -107,6 +112,7 @@ def read_markdown(text: str, builder: TrainingDataBuilder) -> TrainingData:
         if written := _UNSEEN.sub("", line, 1).rstrip():
             with builder.each(number):
                 reader.read(written)
+    reader.end_section()
     return builder.data()
 
 
@@ -137,8 +143,10 @@ class _MarkdownReader:
         self._name = ""
         self._title = ""
         self._is_broken = False
+        self._line_if_empty: int | None = None
 
     def read(self, line: str) -> None:
+        """Read a line, which is that of the builder."""
         item = _ITEM.match(line)
         if line.startswith("#"):
             self._is_broken = True  # Until it is read: what is below a heading with an error is no error too.
@@ -146,7 +154,12 @@ class _MarkdownReader:
             self._is_broken = False
         elif self._is_broken or _RULE.fullmatch(line):
             return
-        elif item is None and self._kind == "lookup":
+        else:
+            self._line_if_empty = None
+            self._read_item(line, item)
+
+    def _read_item(self, line: str, item: re.Match[str] | None) -> None:
+        if item is None and self._kind == "lookup":
             self._builder.add_lookup_file(self._name, line)
         elif item is None:
             self._builder.fail(f"{line[:MOST_SHOWN]!r} is neither a heading nor an item; write - before an item.")
@@ -168,11 +181,21 @@ class _MarkdownReader:
         if (colon and kind in KINDS) or (not colon and is_section and first in KINDS):
             if not name:
                 self._builder.fail(f"the name of the {first} is missing; expected {_SECTION}.")
+            line = self._builder.line
+            self.end_section()
+            self._builder.line = self._line_if_empty = line
             self._kind, self._name, self._title = kind, name, ""
         elif colon and (is_section or hint):
             self._builder.fail(f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")
         elif is_section:
             self._title = written.strip()  # Any other is a comment.
+
+    def end_section(self) -> None:
+        """Tell of a section that has ended without any item."""
+        if self._line_if_empty is not None:
+            with self._builder.each(self._line_if_empty):
+                _tell_of_none(self._builder, self._kind, self._name)
+        self._line_if_empty = None
 
     def _tell_title(self) -> None:
         """Tell once of a title before items, since somebody may have meant it to begin another section."""
@@ -249,10 +272,15 @@ class _YamlReader:
         if kinds[0] == "lookup" and path and path[0] != "-" and not _is_null(examples):
             self._builder.add_lookup_file(name, path)
             return
+        is_empty = True
         for items, line in self._items(examples):
+            is_empty = False
             with self._builder.each(line):
                 for item in items():
                     _add_item(self._builder, kinds[0], name, item)
+        if is_empty:
+            self._builder.line = _line(entry)
+            _tell_of_none(self._builder, kinds[0], name)
 
     def _is_true(self, node: yaml.Node) -> bool:
         written = self._scalar(node, "extract:").lower()

@@ -280,8 +280,10 @@ class TrainingDataBuilder:
                 warnings.simplefilter("ignore", FutureWarning)  # Of a set that may be meant to be within another.
                 re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            shown = pattern[:MOST_SHOWN]
-            self.fail(f"{shown!r} is no regular expression: {error}; put a backslash before a character meant as such.")
+            remedy = "put a backslash before a character meant as such"
+            if "extension ?<" in str(error):
+                remedy = "a group with a name is (?P<name>...) in Python"
+            self.fail(f"{pattern[:MOST_SHOWN]!r} is no regular expression: {error}; {remedy}.")
         self._regexes.append(Regex(name, pattern))
 
     def add_lookup(self, name: str, entries: Iterable[str]) -> None:

@@ -478,6 +478,35 @@ def test_what_is_wrong_is_left_out_and_told_and_the_rest_is_read(
             read_training_data(tmp_path / name, strict=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        (
+            "nlu.md",
+            "## intent:a\n\n## intent:b\n<!-- - x -->\n## regex:c\n## intent:d\n- ok\n## lookup:e\n",
+            [1, 3, 5, 8],
+        ),
+        ("nlu.md", "## intent:a\n-\n## lookup:b\nnone.txt\n## intent:c\ntext\n- ok\n", [2, 4, 6]),
+        (
+            "nlu.yml",
+            "nlu:\n- intent: a\n  examples:\n- intent: b\n  examples: []\n- intent: c\n  examples: ''\n",
+            [2, 4, 6],
+        ),
+        ("nlu.yml", "nlu:\n- synonym: a\n  examples: |\n    # - x\n- intent: b\n  examples: |\n    - ok\n", [2]),
+    ],
+)
+def test_what_has_no_examples_is_told(tmp_path: Path, name: str, text: str, lines: list[int]) -> None:
+    data = read_file(tmp_path, name, text)
+    assert told(data) == lines
+    empty = [one.problem for one in data.problems if "has no examples here" in one.problem]
+    assert len(empty) == (len(lines) if "none.txt" not in text else 0)
+
+
+def test_a_group_with_a_name_of_another_language_is_told_with_its_name_here(tmp_path: Path) -> None:
+    (problem,) = read_file(tmp_path, "nlu.md", "## regex:a\n- (?<x>b)\n- (?P<x>b)\n").problems
+    assert "a group with a name is (?P<name>...) in Python" in problem.problem
+
+
 def test_of_a_table_and_of_synonyms_what_is_no_text_is_left_out(tmp_path: Path) -> None:
     content = {
         "common_examples": [{"text": "x", "intent": 5}],
