@@ -3,7 +3,8 @@
 A half of a pair of brackets or quotation marks is taken in or left out. An address in the net is one thing, where
 examples have marked whole ones: ``https://a.example/b?c=1``. Two parts of one kind with nothing but a space or a
 hyphen between them are one thing, if a word of them is not known: ``Buenos Aires``, ``Saint-Denis``, ``12.5``. Nobody
-names two things so, unless examples do. A sign begins or ends an entity only where one does in examples.
+names two things so, unless examples do. A word with a hyphen that is new as a whole is an entity as a whole, too. A
+sign begins or ends an entity only where one does in examples.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ _PAIRS: Final = (("(", ")"), ("[", "]"), ("{", "}"))
 _PAIRED: Final = frozenset('()[]{}"')
 _ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|www\.|[\w.+%-]+@)[^\s<>\"]*\w/?", re.IGNORECASE)
 _OF_ADDRESS: Final = re.compile(r"@|:/|www\.", re.IGNORECASE)
+_HYPHENS: Final = frozenset("-\u2010\u2011")
+_HYPHENATED: Final = re.compile(r"[^\W\d_]+(?:[-\u2010\u2011][^\W\d_]+)+")
+_SHORT: Final = 3
+"""Letters of what may be known of a new word with hyphens, as of ``Aix-en-Provence``."""
 _BETWEEN: Final = re.compile(r"\s+|[-\u2010\u2011'\u2019._&]")
 _ABBREVIATED: Final = re.compile(r".*(?<!\w)[^\W\d_]{1,3}\.\s")
 """What goes on behind its full stop, as ``St. Louis`` does."""
@@ -58,6 +63,7 @@ class Extents:
             sides = None if self._sides is None else self._sides[label]
             if sides is not None:
                 start, end = _without_signs(text, start, end, sides)
+                start, end = _with_whole_words(text, start, end, spans, is_known)
             start, end = with_whole_brackets(text, start, end)
             if sides is not None and sides.is_address and _OF_ADDRESS.search(text):
                 start, end = _with_whole_addresses(text, start, end)
@@ -144,6 +150,16 @@ def _without_signs(text: str, start: int, end: int, sides: _Sides) -> Span:
     while last < end and category(text[last])[0] == "M":  # Vowel signs, and accents, end words.
         last += 1
     return start if sides.begins_with_sign else first, end if sides.ends_with_sign else last
+
+
+def _with_whole_words(text: str, start: int, end: int, spans: Sequence[Span], is_known: Callable[[int], bool]) -> Span:
+    for match in () if _HYPHENS.isdisjoint(text) else _HYPHENATED.finditer(text):
+        begin, stop = match.span()
+        if begin < end and stop > start and not (start <= begin and stop <= end):
+            words = [at for at, (first, last) in enumerate(spans) if begin <= first and last <= stop]
+            if not any(spans[at][1] - spans[at][0] > _SHORT and is_known(at) for at in words):
+                start, end = min(start, begin), max(end, stop)
+    return start, end
 
 
 def _with_whole_addresses(text: str, start: int, end: int) -> Span:

@@ -181,9 +181,9 @@ class _MarkdownReader:
         if (colon and kind in KINDS) or (not colon and is_section and first in KINDS):
             if not name:
                 self._builder.fail(f"the name of the {first} is missing; expected {_SECTION}.")
-            line = self._builder.line
+            place = self._builder.line
             self.end_section()
-            self._builder.line = self._line_if_empty = line
+            self._builder.line = self._line_if_empty = place
             self._kind, self._name, self._title = kind, name, ""
         elif colon and (is_section or hint):
             self._builder.fail(f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")

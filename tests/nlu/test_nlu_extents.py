@@ -165,3 +165,20 @@ def test_a_sign_belongs_to_an_entity_where_one_does_in_examples(
     text: str, part: str, ends: tuple[float, float], found: list[str]
 ) -> None:
     assert found_in(text, part, sides=(0, 0, *ends)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "known", "found"),
+    [
+        ("buy Coca-Cola now", "Coca", "", "Coca-Cola"),
+        ("to Aix-en-Provence", "Aix", "en", "Aix-en-Provence"),
+        ("to Aix-en-Provence", "Provence", "en", "Aix-en-Provence"),
+        ("a Lisbon-bound train", "Lisbon", "Lisbon", "Lisbon"),
+        ("buy oat-milk", "milk", "milk", "milk"),
+        ("from Rome - Oslo", "Rome", "", "Rome"),
+        ("from Rome--Oslo", "Rome", "", "Rome"),
+        ("buy Coca-Cola", "Coca-Cola", "", "Coca-Cola"),
+    ],
+)
+def test_a_new_word_with_a_hyphen_is_an_entity_as_a_whole(text: str, part: str, known: str, found: str) -> None:
+    assert found_in(text, part, known=known) == [found]
