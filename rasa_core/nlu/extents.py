@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 from unicodedata import category
 
@@ -54,33 +55,39 @@ class Extents:
         self._sides: list[_Sides] | None = None if sides is None else [_Sides(*map(bool, told)) for told in sides.T]
 
     def of(
-        self, text: str, spans: Sequence[Span], found: Iterable[Found], is_known: Callable[[int], bool]
-    ) -> list[Found]:
+        self, text: str, spans: Sequence[Span], found: Sequence[Found], is_known: Callable[[int], bool]
+    ) -> Sequence[Found]:
         """Return the extents of entities in a text that has tokens at some places; `is_known` tells of their words."""
+        if not found:
+            return found
         made: list[Found] = []
+        has_hyphens = not _HYPHENS.isdisjoint(text)
         for first, last, label, chance in self._whole(text, spans, found, is_known):
             start, end = spans[first][0], spans[last][1]
-            sides = None if self._sides is None else self._sides[label]
-            if sides is not None:
-                start, end = _without_signs(text, start, end, sides)
-                start, end = _with_whole_words(text, start, end, spans, is_known)
+            if self._sides is not None:
+                sides = self._sides[label]
+                if not (text[start].isalnum() and text[end - 1].isalnum()):
+                    start, end = _without_signs(text, start, end, sides)
+                if has_hyphens:
+                    start, end = _with_whole_words(text, start, end, spans, is_known)
+                if sides.is_address and _OF_ADDRESS.search(text):
+                    start, end = _with_whole_addresses(text, start, end)
             start, end = with_whole_brackets(text, start, end)
-            if sides is not None and sides.is_address and _OF_ADDRESS.search(text):
-                start, end = _with_whole_addresses(text, start, end)
             if start < end and (not made or start >= made[-1][1]):  # Two of one address are one.
                 made.append((start, end, label, chance))
         return made
 
     def _whole(
-        self, text: str, spans: Sequence[Span], found: Iterable[Found], is_known: Callable[[int], bool]
-    ) -> list[Found]:
+        self, text: str, spans: Sequence[Span], found: Sequence[Found], is_known: Callable[[int], bool]
+    ) -> Sequence[Found]:
         """Return entities of which parts of one thing have become one."""
+        if self._sides is None or all(one[2] != other[2] for one, other in pairwise(found)):
+            return found
         made: list[Found] = []
         for first, last, label, chance in found:
             begin, end, before, sure = made[-1] if made else (0, 0, -1, 0.0)
             if (
                 label == before
-                and self._sides is not None
                 and not self._sides[label].may_adjoin
                 and _are_one(text, spans[end][1], spans[first][0])
                 and not all(map(is_known, range(begin, last + 1)))
@@ -153,7 +160,7 @@ def _without_signs(text: str, start: int, end: int, sides: _Sides) -> Span:
 
 
 def _with_whole_words(text: str, start: int, end: int, spans: Sequence[Span], is_known: Callable[[int], bool]) -> Span:
-    for match in () if _HYPHENS.isdisjoint(text) else _HYPHENATED.finditer(text):
+    for match in _HYPHENATED.finditer(text):
         begin, stop = match.span()
         if begin < end and stop > start and not (start <= begin and stop <= end):
             words = [at for at, (first, last) in enumerate(spans) if begin <= first and last <= stop]
