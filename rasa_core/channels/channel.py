@@ -67,7 +67,7 @@ class InputChannel:
 
     def start_async_listening(self, message_queue: Any) -> None:
         """Put each `UserMessage` on a queue that has a method ``enqueue`` or ``put``."""
-        # Those of 0.9 have `enqueue`, those of Python `put`.
+        # Queues of 0.9 have `enqueue`, those of Python have `put`.
         self.start_sync_listening(getattr(message_queue, "enqueue", None) or message_queue.put)
 
 

@@ -64,7 +64,7 @@ def check_checkpoints(steps: Steps) -> Iterator[Finding]:
             ends.setdefault(end.name, []).append(step)
     reached = _reached(_edges(steps), STORY_START)
     for name, there in starts.items():
-        # Those that were generated, for `or`, lie inside a story, of whose own beginning is told.
+        # A checkpoint that was generated, for `or`, lies inside a story: its beginning is what is told of.
         if name == STORY_START or name in reached or name.startswith(GENERATED_CHECKPOINT_PREFIX):
             continue
         if name in ends:

@@ -189,7 +189,7 @@ class StoryFlow:
 
 
 def _with_results(events: Sequence[Event]) -> Iterator[tuple[Event, tuple[str, ...]]]:
-    """Yield the events of a step; those that follow an action come with it, as story lines."""
+    """Yield the events of a step; what follows an action comes with it, as story lines."""
     index = 0
     while index < len(events):
         event = events[index]

@@ -100,7 +100,7 @@ def with_greeting(example: NLUExample) -> NLUExample:
 
 
 def in_upper_case(example: NLUExample) -> NLUExample:
-    """Return an example in capital letters; those that would change its length are left."""
+    """Return an example in capital letters; a letter whose capital is longer stays as it is."""
     return replace(example, text=_each(example.text, str.upper))
 
 

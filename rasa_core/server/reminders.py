@@ -56,8 +56,8 @@ class ReminderClock:
     def __init__(self, agent: Callable[[], Any]) -> None:
         self._agent = agent
         self._queue: list[Due] = []
-        # By conversation and event: also those that act now, which each commit of their turn shows once more, and
-        # those that wait, of whose conversation every turn until then shows them.
+        # By conversation and event. A reminder that acts now is among them, since each commit of its turn shows it
+        # once more, and so is one that waits, since every turn of its conversation until then does.
         self._known: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
 

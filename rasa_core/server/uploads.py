@@ -43,8 +43,8 @@ does anything while one of them is decoded, which takes half a second for so man
 MAX_DOMAIN = 1024 * 1024
 MAX_METADATA = 1024 * 1024
 MAX_RATIO: Final = 20
-"""How much larger than what was sent a model may be, beyond `LEAST_TEXT` and `LEAST_ARRAYS`; those that were trained
-are 3 to 10 times as large."""
+"""How much larger than what was sent a model may be, beyond `LEAST_TEXT` and `LEAST_ARRAYS`; trained models are 3 to
+10 times as large."""
 LEAST_TEXT: Final = 4 * 1024 * 1024
 LEAST_ARRAYS: Final = 64 * 1024 * 1024
 MAX_HISTORY: Final = 10_000

@@ -201,7 +201,7 @@ class WaitingRoom:
             else:
                 many = 2 * many if all(self._call_back() for _ in range(many)) else 1
             if opened and now - last > QUIET:
-                # Those at the desks that are left look for jobs after they have given theirs back, so none stays.
+                # Whoever gives back a desk that stays looks for jobs once more, so that none is left.
                 with contextlib.suppress(IndexError):
                     self._desks.pop()
                     opened -= 1
