@@ -83,7 +83,7 @@ class Launched:
 
     def kill(self) -> None:
         """End the main process and its workers at once."""
-        subprocess.run(["pkill", "-KILL", "-s", str(self.process.pid)], check=True)
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate(timeout=PATIENCE)
 
     def open(self, sender: str, text: str, key: str, *, stream: bool = False) -> Any:

@@ -39,7 +39,7 @@ def test_an_earlier_decision_is_explained(greeted: Client) -> None:
     assert (told["at"], told["action"], told["executed"]) == (0, "action_listen", "action_listen")
 
 
-@pytest.mark.parametrize("at", ["3", "-1", "x", "1.0", "", "9" * 5000])
+@pytest.mark.parametrize("at", ["3", "-1", "x", "1.0", "9" * 5000])
 def test_a_position_that_is_none_names_the_range(greeted: Client, at: str) -> None:
     response = greeted.get("/conversations/x/explain", query_string={"at": at})
 
