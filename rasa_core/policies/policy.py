@@ -30,7 +30,6 @@ Trackers = Iterable[DialogueStateTracker]
 FEW: Final = 2000
 """So many conversations are gone through without telling how far that is."""
 _TOLD_EVERY: Final = 500
-OPTIONS_NAME: Final = "options.json"
 _KEPT_ELSEWHERE: Final = ("featurizer", "priority")
 _NOTHING: Final = object()
 DEFAULT_THRESHOLD: Final = 0.3
@@ -109,6 +108,9 @@ class Policy(KnownByName, ABC):
     """Whether it cannot be trained without stories."""
     HIGHEST_SCORE: ClassVar[float] = math.inf
     """No score of this policy is above this; it is not asked where it cannot win any more."""
+
+    OPTIONS_FILE: ClassVar[str] = "options.json"
+    """What `persist` writes the options into."""
 
     PASSES_FORMS: ClassVar[bool] = False
     """Whether a policy that `gives_way` does so to this one."""
@@ -227,12 +229,12 @@ class Policy(KnownByName, ABC):
         options = _changed_options(self)
         if options:
             text = json.dumps(options, indent=1, sort_keys=True)
-            Path(path, OPTIONS_NAME).write_text(f"{text}\n", encoding="utf-8")
+            Path(path, self.OPTIONS_FILE).write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
         """Read a policy from the folder `path`; here, one that is made of its options alone, and its featurizer."""
-        file = Path(path, OPTIONS_NAME)
+        file = Path(path, cls.OPTIONS_FILE)
         options: dict[str, Any] = {}
         if file.is_file():
             with reading("the options of a policy", file):

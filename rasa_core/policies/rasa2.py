@@ -31,6 +31,7 @@ RULE_PRIORITY: Final = 6
 AMBIGUOUS: Final = 0.1
 FALLBACK_ACTION: Final = "action_default_fallback"
 DENIAL: Final = "out_of_scope"
+_OPTIONS_FILE: Final = "policy.json"  # As in models that were trained when these policies wrote their own.
 _ASKS: Final = "action_default_ask_affirmation"
 _ASKS_AGAIN: Final = "action_default_ask_rephrase"
 _TAKES_BACK: Final = "action_revert_fallback_events"
@@ -47,6 +48,7 @@ class RasaMappingPolicy(Policy):
     """
 
     HIGHEST_SCORE: ClassVar[float] = 1.0
+    OPTIONS_FILE: ClassVar[str] = _OPTIONS_FILE
     PASSES_FORMS: ClassVar[bool] = True
 
     priority: int = MAPPING_PRIORITY
@@ -126,6 +128,7 @@ class RasaFallbackPolicy(Policy):
     """
 
     HIGHEST_SCORE: ClassVar[float] = 1.0
+    OPTIONS_FILE: ClassVar[str] = _OPTIONS_FILE
 
     priority: int = FALLBACK_PRIORITY
 

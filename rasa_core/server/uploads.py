@@ -61,7 +61,7 @@ _OF_A_MODEL: Final = (DOMAIN_NAME, STORIES_NAME, METADATA_NAME)
 _OF_A_POLICY: Final = frozenset(
     {
         *("memorized_turns.json", "ngrams.json", "keras_policy.json", "fallback_policy.json", "featurizer.json"),
-        *("rules.json", "options.json", "weights.npz", "training_turns.npz"),
+        *("rules.json", "policy.json", "weights.npz", "training_turns.npz"),
     }
 )
 """What the policies of this package write."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.events import SlotSet
 from rasa_core.exceptions import ModelError
+from rasa_core.policies.policy import Policy
 from rasa_core.policies.rasa2 import RasaFallbackPolicy, RasaMappingPolicy, RasaTwoStageFallbackPolicy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.rasa_project.config import read_rasa_config
@@ -311,3 +313,25 @@ def test_the_intent_that_begins_a_form_is_no_answer_to_its_question(tmp_path: Pa
     agent = bot(tmp_path, "MemoizationPolicy", "FormPolicy", domain=domain)
     assert (say(agent, "/book"), heard(agent, "inform", 1.0, SIZE)) == (["Size?"], ["Colour?"])
     assert (heard(agent, "hi"), "colour" in slots(agent)) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        (RasaMappingPolicy, {"triggers": {"chat": "utter_chat"}}),
+        (RasaFallbackPolicy, {"nlu_threshold": 0.7, "ambiguity_threshold": 0.2, "core_threshold": 0.4}),
+        (RasaTwoStageFallbackPolicy, {"nlu_threshold": 0.7, "deny_suggestion_intent_name": "no"}),
+    ],
+)
+def test_options_are_those_of_a_model_whenever_it_was_trained(
+    policy: type[Policy], options: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps(options), encoding="utf-8")
+
+    loaded = policy.load(tmp_path)
+    (tmp_path / "again").mkdir()
+    loaded.persist(tmp_path / "again")
+
+    for found in (loaded, policy.load(tmp_path / "again")):
+        assert {name: getattr(found, name) for name in options} == options
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["policy.json"]
