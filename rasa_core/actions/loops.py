@@ -8,9 +8,10 @@ that a message brought, and may change them, refuse them by null, or say which s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from itertools import starmap
+from typing import Any, Final
 
-from rasa_core.actions.running import RunsActions
+from rasa_core.actions.running import RunsActions, with_unnamed
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
 from rasa_core.exceptions import ActionRejectedError
@@ -109,8 +110,7 @@ class FormRun:
         values = {name: slots[name].value for name in self._form.required_slots if name in slots}
         # What had a value before is validated as well.
         validated = self._validated({name: value for name, value in values.items() if value is not None}, found)
-        named = {event.key for event in validated if isinstance(event, SlotSet)}
-        self._events += [*validated, *(event for event in found if event.key not in named)]
+        self._events += with_unnamed(validated, found)
 
     def _answer(self) -> Sequence[Event]:
         """Return what the validation makes of the message."""
@@ -126,8 +126,7 @@ class FormRun:
             own = {key: value for key, value in filled.items() if self._needs(key) or key == requested}
         validated = self._validated(own)
         if self._form.of_rasa_2:
-            named = {event.key for event in validated if isinstance(event, SlotSet)}
-            validated = [*validated, *(SlotSet(key, value) for key, value in own.items() if key not in named)]
+            validated = with_unnamed(validated, starmap(SlotSet, own.items()))
         # A validation may find by itself what the mappings did not, and then there was an answer; or it refuses itself.
         answers = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
         refuses = any(isinstance(event, ActionExecutionRejected) for event in validated)
@@ -162,9 +161,13 @@ class FormRun:
         """Tell whether the form ends: its last word is that nothing is asked for, or that no loop goes on."""
         if any(isinstance(event, ActionExecutionRejected) for event in self._events):
             return False
-        asked = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
+        asked = self._asked()
         loops = [event.loop_name for event in self._events if isinstance(event, ActiveLoop)]
         return None in asked[-1:] or None in loops[-1:]
+
+    def _asked(self) -> list[Any]:
+        """Return the slots that this run has said are asked for, None for none."""
+        return [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
 
     def _ask(self) -> None:
         """Ask for the next slot; that no more is needed ends the form."""
@@ -172,8 +175,7 @@ class FormRun:
             self._events.append(SlotSet(REQUESTED_SLOT, None))
             return
         # What the validation has said of it wins over the order of the slots.
-        chosen = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
-        slot = chosen[0] if chosen else None
+        slot = next(iter(self._asked()), None)
         asked = [] if slot else [SlotSet(REQUESTED_SLOT, slot := self._next_slot())]
         question = self._question(str(slot)) if slot else ()
         self._events += [*asked, *question]

@@ -8,7 +8,7 @@ from typing import Any
 
 from rasa_core.actions.default_actions import DEFAULT_ACTIONS
 from rasa_core.actions.loops import FormRun
-from rasa_core.actions.running import NotValidatedError, log_failure, take_said
+from rasa_core.actions.running import NotValidatedError, log_failure, take_said, with_unnamed
 from rasa_core.actions.slot_mappings import VALIDATE_SLOTS, SlotFiller
 from rasa_core.actions.webhook import ActionServer, domain_body
 from rasa_core.dispatcher import Dispatcher
@@ -173,9 +173,7 @@ class RasaRunner:
         if VALIDATE_SLOTS not in self.domain.action_map:
             return list(found)
         answered = _of_slots(self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(found, self.domain)))
-        # rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
-        named = {event.key for event in answered if isinstance(event, SlotSet)}
-        return [*answered, *(event for event in found if event.key not in named)]
+        return with_unnamed(answered, found)
 
     def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Run an action that fills slots; one that fails fills none, and the turn goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event, FollowupAction, Restarted, SlotSet
@@ -50,6 +50,15 @@ def log_failure(logger: logging.Logger, action_name: str, sender_id: str, error:
         logger.error("the action %r failed in conversation %r: %s", action_name, sender_id, error)
     else:
         logger.error("the action %r failed in conversation %r.", action_name, sender_id, exc_info=error)
+
+
+def with_unnamed(answered: Sequence[Event], found: Iterable[SlotSet]) -> list[Event]:
+    """Return what a validation answered, and of the slots that were `found` those of which it says nothing.
+
+    rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
+    """
+    named = {event.key for event in answered if isinstance(event, SlotSet)}
+    return [*answered, *(event for event in found if event.key not in named)]
 
 
 def log_executed(tracker: Any, executed: ActionExecuted, version: int) -> None:
