@@ -49,6 +49,7 @@ from rasa_core.rasa_project.files import RasaFiles, is_rasa
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.files import story_files
 from rasa_core.stories.steps import StoryGraph
+from rasa_core.support.folders import check_parent
 from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
@@ -336,6 +337,8 @@ def _check_flags(flags: Mapping[str, Any]) -> None:
         raise click.UsageError(problem)
     for path in filter(None, (flags["output"], flags["calibration"])):
         check_picture_file(path)
+    for path in filter(None, (flags["output"], flags["calibration"], flags["failed"])):
+        check_parent(path)
 
 
 def _measure(flags: Mapping[str, Any]) -> Report:

@@ -39,7 +39,7 @@ from rasa_core.nlu.reading import data_files, read_training_data
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train as train_model
 from rasa_core.nlu.training_data import TrainingData
-from rasa_core.support.folders import check_place
+from rasa_core.support.folders import check_parent, check_place
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
@@ -311,6 +311,12 @@ def _check_flags(flags: dict[str, Any]) -> None:
         raise click.UsageError("--untidy, --out-of-scope and --compare are for -m, a trained model.")
     for path in filter(None, (flags["output"], flags["histogram"])):
         check_picture_file(path)
+    for path in filter(None, (flags["output"], flags["histogram"], flags["failed"])):
+        check_parent(path)
+    if flags["out_of_scope"]:
+        flags["out_of_scope"] = texts_in(Path(flags["out_of_scope"]))
+    if flags["compare"]:
+        NLUModel.load(nlu_model_in(flags["compare"]))
 
 
 def _measure_further(flags: dict[str, Any], report: Report) -> None:
@@ -324,7 +330,7 @@ def _measure_further(flags: dict[str, Any], report: Report) -> None:
         report.content["untidy"] = untidy
         blocks.append(untidy_table(untidy))
     if flags["out_of_scope"]:
-        outside = out_of_scope_figures(model, texts_in(Path(flags["out_of_scope"])))
+        outside = out_of_scope_figures(model, flags["out_of_scope"])
         report.content["out_of_scope"] = outside
         blocks.append(out_of_scope_table(outside))
     if flags["compare"]:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rasa_core.evaluation import tables
 from rasa_core.evaluation.metrics import ratio
@@ -184,14 +184,16 @@ def texts_in(path: Path) -> list[str]:
     Raises
     ------
     RasaCoreError
-        If it cannot be read, or has none.
+        If it cannot be read, has none, or is other JSON.
     """
     text = read_text(path)
-    listed = _listed(text)
-    if listed is not None:
-        found = listed
+    content = _json_in(text)
+    if isinstance(content, list) and all(isinstance(one, str) for one in content):
+        found = content
     elif holds_nlu_data(path):
         found = [example.text for example in read_training_data(path).examples]
+    elif content is not None:
+        raise RasaCoreError(f'{path}: this JSON is no list of texts; expected ["what is love", "sing to me"].')
     else:
         found = lines_of(text)
     if not (found := [one for one in found if one.strip()]):
@@ -199,12 +201,12 @@ def texts_in(path: Path) -> list[str]:
     return found
 
 
-def _listed(text: str) -> list[str] | None:
+def _json_in(text: str) -> Any:
+    """Return the list or object that a text is in JSON; None if it is none, as lines in brackets are not."""
     try:
-        found = decode(text) if text.lstrip().startswith("[") else None
+        return decode(text) if text.lstrip().startswith(("[", "{")) else None
     except ValueError:
         return None
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
 
 
 def out_of_scope_figures(parser: Parser, texts: Sequence[str]) -> list[dict[str, float]]:

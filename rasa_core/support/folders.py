@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, RasaCoreError
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +201,12 @@ def check_writable(folder: Path) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise ModelError(f"cannot write models into {str(folder)!r}: {error.strerror or error}.") from error
+
+
+def check_parent(path: str | Path) -> None:
+    """Raise `RasaCoreError` if there is no folder for a file to be written, before anything takes time."""
+    if not (parent := Path(path).absolute().parent).is_dir():
+        raise RasaCoreError(f"cannot write {str(path)!r}: there is no folder {str(parent)!r}; make it first.")
 
 
 def is_replaceable(path: Path, known_by: Collection[str]) -> bool:

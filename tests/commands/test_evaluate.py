@@ -446,6 +446,17 @@ def test_comparing_says_what_got_better_and_worse(model: str, stories: Path, tmp
     assert len(content["models"][1]["worse"]) == 1
 
 
+@pytest.mark.parametrize("option", ["--failed", "--output", "--calibration"])
+def test_a_missing_folder_of_what_is_written_is_told_before_anything_is_measured(stories: Path, option: str) -> None:
+    gone = stories.parent / "gone"
+    finished = CliRunner().invoke(evaluate.command, ["-d", "no", "-s", str(stories), option, str(gone / "x.svg")])
+    assert finished.exit_code == 1
+    assert (
+        finished.stderr
+        == f"Error: cannot write {str(gone / 'x.svg')!r}: there is no folder {str(gone)!r}; make it first.\n"
+    )
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(
     model: str, stories: Path, width: int, monkeypatch: pytest.MonkeyPatch

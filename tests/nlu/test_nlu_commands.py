@@ -184,6 +184,20 @@ def test_no_file_is_written_where_none_is_asked_for(folder: Path, elsewhere: Pat
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.parametrize("option", ["--failed", "--output", "--histogram"])
+def test_a_missing_folder_of_what_is_written_is_told_before_anything_is_measured(tmp_path: Path, option: str) -> None:
+    finished = called("evaluate", "-d", "no.md", "-m", "no", option, tmp_path / "gone" / "x.svg")
+    assert finished.exit_code == 1
+    assert finished.stderr.endswith(f"there is no folder {str(tmp_path / 'gone')!r}; make it first.\n")
+
+
+@pytest.mark.parametrize("option", ["--out-of-scope", "--compare"])
+def test_what_a_model_is_measured_with_is_looked_for_before_it_is_measured(option: str) -> None:
+    finished = called("evaluate", "-d", "no.md", "-m", "no", option, "gone")
+    assert finished.exit_code == 1
+    assert "gone" in finished.stderr
+
+
 def test_the_report_as_json_is_all_of_the_output(folder: Path) -> None:
     finished = called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", "--format", "json")
     content = json.loads(finished.stdout)
@@ -324,6 +338,15 @@ class Knows:
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         return [{"intent": {"name": text or None, "confidence": 0.9}, "intent_ranking": []} for text in texts]
+
+
+@pytest.mark.parametrize("content", ["[1, null]", '{"texts": ["a"]}', '[["a"]]'])
+def test_json_that_is_no_list_of_texts_is_no_text_either(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RasaCoreError, match=r"other\.json: this JSON is no list of texts"):
+        texts_in(tmp_path / "other.json")
+    (tmp_path / "other.txt").write_text("[1] what\n{a} that\n", encoding="utf-8")
+    assert texts_in(tmp_path / "other.txt") == ["[1] what", "{a} that"]
 
 
 def test_what_is_taken_for_out_of_scope_or_for_the_fallback_is_taken_for_nothing() -> None:
