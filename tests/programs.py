@@ -1,4 +1,4 @@
-"""The programs that tests run beside Python: database servers, ``node``, ``openssl``; and ports for them.
+"""What tests need beside Python: database servers, ``node``, ``openssl``, a font; and ports for them.
 
 A program is looked for before anything else is done with it. A test without its program is skipped, and tells how to
 install it. The environment variable ``RASA_CORE_TEST_SERVERS`` changes that: with ``all``, a missing program is a
@@ -14,6 +14,8 @@ import socket
 from typing import NoReturn
 
 import pytest
+
+from rasa_core.drawing.svg import Drawing, DrawingError
 
 VARIABLE = "RASA_CORE_TEST_SERVERS"
 _ANYBODY = "nobody"
@@ -40,6 +42,14 @@ def program(name: str, package: str, *folders: str) -> str:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", *folders])
     found = shutil.which(name, path=path)
     return found if found is not None else missing(name, f"install it with: apt-get install {package}")
+
+
+def font() -> None:
+    """Skip a test that draws a PNG where no font is installed, as in a small container."""
+    try:
+        Drawing("", 1, 1).png()
+    except DrawingError:
+        missing("a font", "install one with: apt-get install fonts-dejavu-core")
 
 
 def server_program(name: str, package: str, *folders: str) -> str:

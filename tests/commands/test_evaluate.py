@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import font
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent, trained_model
 
 from rasa_core.actions import Action
@@ -121,6 +122,8 @@ def test_an_error_in_a_story_tells_file_and_line(model: str, stories: Path) -> N
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_pictures_are_drawn_and_said_to_be(model: str, stories: Path, ending: str) -> None:
+    if ending == "png":
+        font()
     matrix, chart = stories.with_name(f"matrix.{ending}"), stories.with_name(f"chart.{ending}")
     result = evaluated(model, stories, "-o", str(matrix), "--calibration", str(chart))
     assert result.exit_code == 0

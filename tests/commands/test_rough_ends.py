@@ -12,6 +12,7 @@ from pathlib import Path
 import forked
 import pytest
 from click.testing import CliRunner
+from programs import font
 from small_bots import trained_model
 
 from rasa_core.commands.main import main
@@ -270,6 +271,7 @@ def test_none_is_no_file_as_in_the_documents_of_old(bot: Path) -> None:
 
 
 def test_the_picture_of_the_old_documents_is_drawn(bot: Path) -> None:
+    font()
     finished = called("visualize -d domain.yml -s stories.md -o graph.png", bot)
     assert finished.returncode == 0, finished.stderr
     assert (bot / "graph.png").read_bytes().startswith(b"\x89PNG")

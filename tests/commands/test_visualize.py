@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from programs import font
 from small_bots import MOOD_DOMAIN, MOOD_STORIES
 
 from rasa_core.agent import Agent
@@ -61,6 +62,7 @@ def test_other_endings_are_an_error_that_names_the_known_ones(bot: Path, name: s
 
 
 def test_stories_are_drawn_as_png(bot: Path) -> None:
+    font()
     assert drawn(bot, "picture.png").exit_code == 0
     assert (bot / "picture.png").read_bytes().startswith(b"\x89PNG")
 

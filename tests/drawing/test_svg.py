@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from programs import font
 
 from rasa_core.drawing import svg
 from rasa_core.drawing.svg import (
@@ -71,7 +72,7 @@ def test_colours_mix() -> None:
 
 
 def test_a_png_has_twice_the_pixels_of_the_drawing_and_shows_its_text(drawing: Drawing, tmp_path: Path) -> None:
-    pytest.importorskip("resvg_py")
+    font()
     write_drawing(drawing, tmp_path / "picture.PNG")
     size, content = pixels((tmp_path / "picture.PNG").read_bytes())
     empty = Drawing("", 120, 60)
@@ -81,7 +82,7 @@ def test_a_png_has_twice_the_pixels_of_the_drawing_and_shows_its_text(drawing: D
 
 
 def test_a_large_picture_has_fewer_pixels(monkeypatch: pytest.MonkeyPatch, drawing: Drawing) -> None:
-    pytest.importorskip("resvg_py")
+    font()
     monkeypatch.setattr(svg, "MOST_PIXELS", 120 * 60)
     assert pixels(drawing.png())[0] == (120, 60)
 
