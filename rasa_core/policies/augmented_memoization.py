@@ -11,7 +11,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.history import HEARD, State, compute_state
 from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, key_of
 from rasa_core.policies.policy import Trackers
-from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX, RasaHistory, user_part
+from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX, POSITION, RasaHistory, user_part
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -77,12 +77,16 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         Each is the beginning of a story; what was set before it is as it was at first, and no loop goes on.
         """
         slots = self._slots_of(domain)
-        fresh = cast(Sequence[State], tracker.history.slots_set_before(len(states)))
+        history = cast(RasaHistory, tracker.history)
+        fresh = history.slots_set_before(len(states))
+        looked_at = 0 if self.knows_whole else self._first_looked_at(history)
         if len(fresh) == len(states):
-            yield from self._without_the_oldest(states, fresh, cast(RasaHistory, tracker.history), slots)
+            yield from self._without_the_oldest(states, fresh, history, slots, looked_at)
         # Where a message was taken back, the bot may be asked while it listens, with the one before in its state.
         has_heard = tracker.latest_action_name == ACTION_LISTEN_NAME and not tracker.is_listening()
         for start in range(len(states) if len(fresh) == len(states) else 0):
+            if fresh[start].get(POSITION, looked_at) < looked_at:
+                continue
             if not (has_heard if start == len(states) - 1 else LISTENED in fresh[start]):
                 if not start:  # In the middle of a turn, of which all is kept, if not what hidden turns before it did.
                     for least in (0.0, 1.0):
@@ -106,20 +110,29 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
                     yield key if self.knows_whole else key[-self._max_history :]
 
     def _without_the_oldest(
-        self, states: Sequence[State], fresh: Sequence[State], history: RasaHistory, slots: _Slots
+        self, states: Sequence[State], fresh: Sequence[State], history: RasaHistory, slots: _Slots, first: int
     ) -> Iterator[Key]:
         """Yield the states without the slots that were set before an action before them, of which a few are looked at.
 
-        As Rasa 3 looks at them: at two more than it remembers states, whether they are hidden or not.
+        As Rasa 3 looks at them: from the `first` that it looks at to the last before the message that is shown.
         """
-        first = 0 if self.knows_whole else history.acted - self._max_history - 1
         later = {name for names in fresh[1:] for name in names}
         # What stays as long as the message does: set since the action before it, and in no hidden turn.
         own = [name.removeprefix(EARLIER) for name, mark in fresh[0].items() if mark]
         older = {name: at for name, at in history.set_at.items() if name not in later and name not in own}
-        for cut in sorted({first, *(at + 1 for at in older.values() if at >= first)}):
+        last = fresh[0].get(POSITION, history.acted)
+        for cut in sorted(cut for cut in {first, *(at + 1 for at in older.values())} if first <= cut <= last):
             names = [*own, *(name for name, at in older.items() if at >= cut)]
             yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
+
+    def _first_looked_at(self, history: RasaHistory) -> int:
+        """Return how many actions there had been where Rasa 3 begins to look.
+
+        That is where the bot listened before as many actions as states are remembered, whether they are hidden or not.
+        """
+        past = history.states_for_rules({})[-2::-1]  # The latest first.
+        listened = (back for back, state in enumerate(past, 1) if back >= self._max_history and LISTENED in state)
+        return history.acted - next(listened, len(past) + 1)
 
     @property
     def _seconds(self) -> frozenset[StateKey]:

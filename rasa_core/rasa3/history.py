@@ -24,6 +24,9 @@ from rasa_core.support.strict_json import independent
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
 EARLIER: Final = "~"  # Before the name of what was set since the last message that is shown, but not just now.
+POSITION: Final = (
+    f"{EARLIER}@"  # Among what is fresh: how many actions there had been before the message that is shown.
+)
 MOST_REMINDERS: Final = 50  # They are in the head of a conversation, which must not grow with it.
 _GRACE: Final = 1.0
 """Seconds by which a reminder may be late when it is set: its time is kept to the second."""
@@ -76,10 +79,12 @@ _SEEN: Final = (
     "reminders",
     "acting",
     "acted",
+    "shown_at",
     "set_at",
 )
 
 _seen_of: Final = attrgetter(*_SEEN)
+_NO_SLOTS: Final = (LISTENED, POSITION)
 
 
 class RasaHistory(History):
@@ -97,8 +102,9 @@ class RasaHistory(History):
         The form of which the caller has validated the answer.
     reminders : dict of str to dict
         The reminders that still stand, by name, as their events are in JSON. Sessions and rewinds leave them.
-    acted, set_at : int, dict of str to int
-        How many actions there were, and how many there had been when each slot that policies see was set last.
+    acted, shown_at, set_at : int, int, dict of str to int
+        How many actions there were, how many there had been before the message that is shown, and how many when each
+        slot that policies see was set last.
     acting : dict or None
         The reminder whose turn is not over yet.
     user : State
@@ -126,7 +132,7 @@ class RasaHistory(History):
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
         self.hidden_slots: list[str] = []
-        self.acted, self.set_at = 0, dict[str, int]()
+        self.acted, self.shown_at, self.set_at = 0, 0, dict[str, int]()
         self.reminders: dict[str, Any] = getattr(self, "reminders", {})  # Sessions and rewinds clear all else.
         self.acting: dict[str, Any] | None = None
         self.validated: str | None = None
@@ -208,8 +214,11 @@ class RasaHistory(History):
             shown = self._as_shown(state, self.shown_action)
             self.shown_user = user_part(shown)
             self._visible.add(shown)
+            if LISTENED in state:
+                self.shown_at = self.acted - 1
             # With the mark of a message that is shown, or else what was set since that, earlier than the last action.
-            self._fresh.add(self._freshly_set() | ({LISTENED: 1.0} if LISTENED in state else self._set_earlier()))
+            earlier = {LISTENED: 1.0} if LISTENED in state else self._set_earlier()
+            self._fresh.add(self._freshly_set() | earlier | {POSITION: self.shown_at})
             self.hidden_slots = []
         else:
             self.hidden_slots = list(dict.fromkeys([*self.hidden_slots, *self.fresh_slots]))[-SLOTS_KEPT:]
@@ -221,7 +230,7 @@ class RasaHistory(History):
 
     def _set_earlier(self) -> State:
         last = self._fresh.all()[-1:]
-        marks = [(name, mark) for names in last for name, mark in names.items() if name != LISTENED]
+        marks = [(name, mark) for names in last for name, mark in names.items() if name not in _NO_SLOTS]
         return {EARLIER + name.removeprefix(EARLIER): mark for name, mark in marks}
 
     def _repeats_loop(self, state: State) -> bool:
@@ -240,13 +249,14 @@ class RasaHistory(History):
 
     def _mark(self, loop: str) -> None:
         self.loop_ran = loop
-        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden, self.acted]
+        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden, self.acted, self.shown_at]
         for states in (self._all, self._visible, self._fresh):
             states.hold()
 
     def _forget_handled_turn(self) -> None:
-        self.user, self.shown_user, self.shown_action, self.was_hidden, *acted = self.marked
-        self.acted = acted[0] if acted else self.acted  # A head of before lacks it.
+        self.user, self.shown_user, self.shown_action, self.was_hidden, *counts = self.marked
+        for name, count in zip(("acted", "shown_at"), counts, strict=False):  # A head of before lacks them.
+            setattr(self, name, count)
         for name in [name for names in self._fresh.held for name in names if name != LISTENED and EARLIER not in name]:
             self._note_as_fresh(name)  # What was set in the turn stays so.
         for states in (self._all, self._visible, self._fresh):
@@ -328,7 +338,9 @@ class RasaHistory(History):
         return [self._as_shown(state, action)]
 
     def slots_set_before(self, count: int) -> Sequence[State]:  # noqa: D102
-        return [*self._fresh.all(), self._freshly_set() | self._set_earlier()][-count:]
+        # A message that is new is shown with what was set since the last action alone.
+        earlier = {POSITION: self.acted} if self.heard else {**self._set_earlier(), POSITION: self.shown_at}
+        return [*self._fresh.all(), self._freshly_set() | earlier][-count:]
 
     def states_for_rules(self, state: State) -> list[State]:
         """Return the last states, the present one last, of which none is hidden."""

@@ -245,6 +245,31 @@ def test_an_augmented_memory_does_not_take_a_message_that_was_taken_back_for_the
     assert "utter_a" not in told(bot, "/b")
 
 
+def test_an_augmented_memory_forgets_a_loop_that_began_before_what_it_looks_back_to(make: MakesBots) -> None:
+    kept = "  k: {type: text, mappings: [{type: from_entity, entity: y}]}\n"
+    begins, goes_on = "{intent: go}, {action: f}, {active_loop: f}", "{intent: stop}, {action: utter_go_on}"
+    ends = "{intent: b}, {action: utter_b}"
+    for remembered, answer in ((2, []), (3, ["B"])):
+        policies = f"policies: [{{name: AugmentedMemoizationPolicy, max_history: {remembered}}}, {{name: RulePolicy}}]"
+        domain = SLOTS.replace("forms:", f"{kept}forms:")
+        bot = make(domain, f"{RULES}stories: [{{story: s, steps: [{begins}, {goes_on}, {ends}]}}]", config=policies)
+        assert [say(bot, text) for text in ('/chat{"y": "1"}', "/go", "/stop")][-1] == ["Go on?"]
+        assert say(bot, "/b") == answer
+
+
+def test_an_augmented_memory_counts_hidden_turns_for_what_it_looks_back_to(make: MakesBots) -> None:
+    kept = "  k: {type: text, mappings: [{type: from_entity, entity: y}]}\n"
+    story = "{intent: go}, {action: f}, {active_loop: f}, {intent: stop}, {action: utter_go_on}"
+    for remembered, answer in ((1, []), (3, []), (5, ["Go on?"])):
+        policies = f"policies: [{{name: AugmentedMemoizationPolicy, max_history: {remembered}}}, {{name: RulePolicy}}]"
+        bot = make(
+            SLOTS.replace("forms:", f"{kept}forms:"),
+            f"{RULES}stories: [{{story: s, steps: [{story}]}}]",
+            config=policies,
+        )
+        assert [say(bot, text) for text in ('/chat{"y": "1"}', "/go", "/chat", "/stop")][-1] == answer
+
+
 def test_a_single_false_value_stays_as_it_is_in_a_list_and_counts_as_none(make: MakesBots) -> None:
     agent = make(
         "slots: {s: {type: list, mappings: [{type: custom}]}}",
