@@ -84,20 +84,16 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
             yield from self._without_the_oldest(states, fresh, history, slots, looked_at)
         # Where a message was taken back, the bot may be asked while it listens, with the one before in its state.
         has_heard = tracker.latest_action_name == ACTION_LISTEN_NAME and not tracker.is_listening()
+        heard = [*(LISTENED in names for names in fresh[:-1]), has_heard]
         for start in range(len(states) if len(fresh) == len(states) else 0):
             if fresh[start].get(POSITION, looked_at) < looked_at:
                 continue
-            if not (has_heard if start == len(states) - 1 else LISTENED in fresh[start]):
-                if not start:  # In the middle of a turn, of which all is kept, if not what hidden turns before it did.
-                    for least in (0.0, 1.0):
-                        names = [name.removeprefix(EARLIER) for name, mark in fresh[0].items() if mark >= least]
-                        yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
-                continue  # It shows a message that is forgotten.
-            # What a hidden turn did before the message is forgotten.
-            rest = [_after_listening(states[start]), *states[start + 1 :]]
+            if heard[start]:  # What a hidden turn did before the message is forgotten.
+                rest = [_after_listening(states[start]), *states[start + 1 :]]
+            else:
+                rest = _without_message(states[start:], heard[start:])
             if not start:
-                yield key_of(_with_news_since(states, fresh, slots))
-                yield key_of(_with_news_since(rest, fresh, slots))
+                yield from self._from_the_oldest(states, rest if heard[0] else None, fresh, slots)
             # What was set in hidden turns before may be forgotten, too.
             own = [name for name in fresh[start] if not name.startswith(EARLIER)]
             latest = [name for name in own if fresh[start][name]]
@@ -108,6 +104,21 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
                     told = _with_news_since(rest, [names, *fresh[start + 1 :]], slots)
                     key = slots.initial_key, *key_of(told)
                     yield key if self.knows_whole else key[-self._max_history :]
+
+    def _from_the_oldest(
+        self, states: Sequence[State], begun: Sequence[State] | None, fresh: Sequence[State], slots: _Slots
+    ) -> Iterator[Key]:
+        """Yield all states, without what was set before them; and what has `begun` with the message of the oldest."""
+        if begun is not None:
+            yield key_of(_with_news_since(states, fresh, slots))
+            yield key_of(_with_news_since(begun, fresh, slots))
+            return
+        for least in (
+            0.0,
+            1.0,
+        ):  # In the middle of a turn, all of which is kept, if not what hidden turns before it did.
+            names = [name.removeprefix(EARLIER) for name, mark in fresh[0].items() if mark >= least]
+            yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
 
     def _without_the_oldest(
         self, states: Sequence[State], fresh: Sequence[State], history: RasaHistory, slots: _Slots, first: int
@@ -227,6 +238,16 @@ def _as_begun(states: Sequence[State], news: Sequence[Collection[str]], slots: _
 
 def _after_listening(state: State) -> State:
     return {name: value for name, value in state.items() if not name.startswith("prev_")} | {LISTENED: 1.0}
+
+
+def _without_message(states: Sequence[State], heard: Sequence[bool]) -> list[State]:
+    """Return the states as they were if the conversation had begun with an action, after the message that they show."""
+    until = next((index for index, is_new in enumerate(heard) if is_new), len(states))
+    said = [user_part(state) for state in states[:until]]
+    silent = [
+        {name: state[name] for name in state if name not in part} for state, part in zip(states, said, strict=False)
+    ]
+    return [*silent, *states[until:]]
 
 
 def _with_news_since(states: Sequence[State], fresh: Sequence[Collection[str]], slots: _Slots) -> list[State]:

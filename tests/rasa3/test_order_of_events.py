@@ -270,6 +270,15 @@ def test_an_augmented_memory_counts_hidden_turns_for_what_it_looks_back_to(make:
         assert [say(bot, text) for text in ('/chat{"y": "1"}', "/go", "/chat", "/stop")][-1] == answer
 
 
+def test_an_augmented_memory_knows_a_story_that_begins_with_an_action_after_any_message(make: MakesBots) -> None:
+    begun = "{story: s, steps: [{action: utter_a}, {intent: b}, {action: utter_b}]}"
+    stories = f"stories: [{{story: t, steps: [{{intent: a}}, {{action: utter_a}}]}}, {begun}]"
+    bot = make(
+        "{}", stories, config="policies: [{name: AugmentedMemoizationPolicy, max_history: 5}, {name: RulePolicy}]"
+    )
+    assert [say(bot, text) for text in ("/a", "/b")] == [["A"], ["B"]]
+
+
 def test_a_single_false_value_stays_as_it_is_in_a_list_and_counts_as_none(make: MakesBots) -> None:
     agent = make(
         "slots: {s: {type: list, mappings: [{type: custom}]}}",
