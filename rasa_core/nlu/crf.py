@@ -10,6 +10,7 @@ matter, such as a date of departure where a flight is booked, and one of arrival
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,7 +60,9 @@ class Tagger:
         self.transitions = transitions
         self._first, self._lifts = first((len(transitions) - 1) // 2), lifts
 
-    def entities(self, scores: Floats, intents: Floats) -> list[tuple[int, int, int, float]]:
+    def entities(
+        self, scores: Floats, intents: Floats, breaks: Sequence[int] = ()
+    ) -> list[tuple[int, int, int, float]]:
         """Return first token, last token, entity and probability of each entity on the best path.
 
         Parameters
@@ -68,6 +71,8 @@ class Tagger:
             ``e``, ``(tokens, tags)``, float32.
         intents
             How likely the message means each intent, ``(intents,)``, float32.
+        breaks
+            Tokens before which something stands that is no part of an entity, and no token.
         """
         tags = self._plausible(scores)
         if len(tags) == 1:  # Most messages have no entity, and need no path.
@@ -76,15 +81,20 @@ class Tagger:
         if self._lifts is not None:
             # A model may have been sent by somebody, with lifts that have no logarithm.
             scores[:, 1::2] += np.log(np.maximum(intents @ self._lifts, np.float32(1e-6)))[tags[1::2] // 2]
+        if breaks:  # A token outside of all entities, which are thus not side by side.
+            outside = np.full(scores.shape[1], IMPOSSIBLE, np.float32)
+            outside[0] = 0.0
+            scores = np.insert(scores, breaks, outside, axis=0)
         path = best_path(scores, transitions, self._first[tags])
         if not any(path):
             return []
         found = spans_of(path)
         chances = _chances(scores, transitions, self._first[tags], path, found)
-        return [
-            (start, end, (int(tags[path[start]]) - 1) // 2, chance)
-            for (start, end), chance in zip(found, chances, strict=True)
-        ]
+        kinds = [(int(tags[path[start]]) - 1) // 2 for start, _ in found]
+        if breaks:
+            before = [at + number for number, at in enumerate(breaks)]
+            found = [(start - bisect_left(before, start), end - bisect_left(before, end)) for start, end in found]
+        return [(*span, kind, chance) for span, kind, chance in zip(found, kinds, chances, strict=True)]
 
     def _plausible(self, scores: Floats) -> NDArray[np.intp]:
         """Return the tags that may be on the best path: all of an entity, or none."""

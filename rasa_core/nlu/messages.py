@@ -7,8 +7,13 @@ from typing import Any, Final, NamedTuple
 from unicodedata import category
 
 from rasa_core.nlu.courtesies import around, thanks
+from rasa_core.nlu.spelling import with_common_signs
 from rasa_core.nlu.tokens import Span, is_sign
 
+_BETWEEN: Final = frozenset(",;&+/|\n\u2022\u060c\u061b\u3001\uff0c\uff1b")
+"""Signs between the items of a list, in several scripts."""
+_WITHIN: Final = frozenset("&+/|")
+"""Which of them may also stand beside a single letter: ``AT&T``."""
 MAX_APART: Final = 200
 """How many ways to say thanks and the like are kept with what a model makes of them."""
 _ENOUGH: Final = 0.6
@@ -36,6 +41,14 @@ class Read(NamedTuple):
         rest = self.keys[begin:end]
         return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
 
+    def breaks(self) -> list[int]:
+        """Return before which tokens a sign of a list stands that is no token: ``milk, bread`` is not one thing."""
+        if _BETWEEN.isdisjoint(self.visible):
+            return []
+        signs = with_common_signs(self.visible)
+        gaps = zip(self.spans, self.spans[1:], strict=False)
+        return [at for at, (one, other) in enumerate(gaps, 1) if _is_break(signs, one, other)]
+
     def cuts(self, entities: Iterable[Mapping[str, Any]]) -> bool:
         """Whether an entity goes on with a word, and not a sign, before the first token or behind the last."""
         begin, end = self.places[self.spans[0][0]], self.places[self.spans[-1][1] - 1] + 1
@@ -59,6 +72,16 @@ class Read(NamedTuple):
         if begin and is_sign(self.keys[begin - 1]):
             return self._replace(spans=self.spans[:begin], keys=self.keys[:begin])
         return None
+
+
+def _is_break(text: str, one: Span, other: Span) -> bool:
+    """Whether a sign of a list stands between two tokens, and not one of a number or of a unit: ``1,5 km/h``."""
+    between = text[one[1] : other[0]]
+    if _BETWEEN.isdisjoint(between):
+        return False
+    first, second = text[slice(*one)], text[slice(*other)]
+    is_number = len(between) == 1 and first.isdigit() and second.isdigit()
+    return not is_number and not (between in _WITHIN and 1 in (len(first), len(second)))
 
 
 def clearer(

@@ -242,7 +242,7 @@ class NLUModel:
         ranking = self._ranked(chances)
         entities = []
         tags = self._values.lifted(tags, read.keys)
-        found = self._tagger.entities(tags, chances) if self.entities else ()
+        found = self._tagger.entities(tags, chances, read.breaks()) if self.entities else ()
         known = partial(self._is_known, read.keys)
         for start, end, number, chance in self._extents.of(read.visible, read.spans, found, known):
             value = read.visible[start:end]

@@ -293,6 +293,18 @@ def test_the_best_path_and_its_chances_are_those_of_every_path_counted(seed: int
         assert chance == pytest.approx(total, abs=1e-4)
 
 
+def test_entities_with_a_break_between_them_are_not_side_by_side() -> None:
+    transitions = forbidden(1)
+    transitions[1, 1] -= 9.0  # As where no example has two of them side by side.
+    scores = np.array([[0.0, 5.0, 0.0], [0.0, 4.0, 1.0], [3.0, 0.0, 0.0]], np.float32)
+    tagger = Tagger(transitions)
+    none = np.zeros(0, np.float32)
+    assert [one[:3] for one in tagger.entities(scores, none)] == [(0, 1, 0)]
+    assert [one[:3] for one in tagger.entities(scores, none, [1])] == [(0, 0, 0), (1, 1, 0)]
+    assert [one[:3] for one in tagger.entities(scores[::-1].copy(), none, [1, 2])] == [(1, 1, 0), (2, 2, 0)]
+    assert all(one[3] > 0.9 for one in tagger.entities(scores, none, [1]))
+
+
 def test_the_same_word_is_the_entity_that_goes_with_what_the_message_means() -> None:
     scores = np.array([[0.0, 2.0, -9.0, 2.1, -9.0]], np.float32)
     tagger = Tagger(forbidden(2), np.array([[1.9, 0.1], [0.1, 1.9], [1.0, 1.0]], np.float32))
