@@ -60,9 +60,11 @@ class FormRun:
         if not self._goes_on:
             self._activate()
         if not self._is_done():
-            if not any(not isinstance(event, ActiveLoop) for event in self._events):
-                self._events += self._answer()
-            if not any(isinstance(event, ActionExecutionRejected) for event in self._events):
+            begins_with_more = any(not isinstance(event, ActiveLoop) for event in self._events)
+            answer = () if begins_with_more else self._answer()
+            self._events += answer
+            # As in Rasa, a validation keeps a form from asking only once it goes on.
+            if not any(isinstance(event, ActionExecutionRejected) for event in answer):
                 self._ask()
         if self._is_done():
             self._events.append(ActiveLoop(None))

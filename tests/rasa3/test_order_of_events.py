@@ -163,6 +163,14 @@ def test_a_validation_that_ends_a_form_at_once_says_so_once(make: MakesBots) -> 
     assert told(agent, "/go")[3:7] == ["f", "loop f", "requested_slot=None", "loop None"]
 
 
+def test_a_form_that_is_refused_as_it_begins_has_asked_all_the_same(make: MakesBots) -> None:
+    refused = {"event": "action_execution_rejected", "name": "f"}
+    agent = make(SLOTS, RULES, {"validate_f": {"events": [refused]}})
+
+    events = told(agent, "/go")
+    assert events[events.index("loop f") :][:4] == ["loop f", "f", "requested_slot=s", "says S? None"]
+
+
 def test_nothing_is_said_by_a_form_whose_question_fails(make: MakesBots) -> None:
     answers: Answers = {"validate_f": {"responses": [text("checked")]}, "action_ask_s": {"status": 500}}
     agent = make(SLOTS, RULES, answers)
