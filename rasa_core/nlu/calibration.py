@@ -7,7 +7,11 @@ either. What n messages say of the logarithm of a / b counts ``n / (n + D)``, an
 shares 0.4 and 0.6; then, at these shares, what they say of that of T counts ``n / (n + 60)``, and the rest says that
 T = 1. D is 60, or 200 where they were left out by networks that have learnt for less long than the one that serves,
 which count for too little there. These have learnt from fewer messages, too, so that the one that serves may be surer
-than they: T is divided by 1.05. Then, the score of the last intent, which is none, gets c more, which is below 0
+than they: T is divided by 1.05.
+
+This T is that of a message that has as many words as usual that are not known. Each such word more multiplies it by
+``exp(d)``, since what means something else has many of them, and each less divides it: d makes the sum of the losses
+and ``((d - 0.1) / 0.05)^2 / 2`` least. Then, the score of the last intent, which is none, gets c more, which is below 0
 where messages with new words seem to mean none more often than they do: c makes the sum of the losses and ``5 c^2``
 least, so that few messages say little of it. The scores of tags of the network are multiplied by a share of their own,
 with which it and the linear tagger find most entities.
@@ -38,6 +42,9 @@ _DOUBT_OF_BRIEF: Final = 200  # The D above, of networks that have learnt less.
 _TYPICAL: Final = (0.4, 0.6)  # a and b where nothing is known of them.
 _DOUBT_OF_NONE: Final = 10.0  # Twice the 5 above.
 _MOST_OF_NONE: Final = 4.0  # c is within so much of 0.
+_TYPICAL_DOUBT: Final = 0.1  # d where nothing is known of it.
+_SPREAD_OF_DOUBT: Final = 0.05  # What d is divided by above.
+_BOUNDS_OF_DOUBT: Final = (0.0, 0.3)
 _SURER: Final = 1.05  # What T is divided by where the model that serves has learnt from half as many messages again.
 _KEPT: Final = 0.965
 """Share of the messages understood right that the proposed threshold keeps."""
@@ -55,13 +62,15 @@ class Calibration:
         What the scores of network and classifier are multiplied by: their shares, which sum to 1, or 1 each for the
         scores as they are.
     temperature : float
-        What the sum of both is divided by, T.
+        What the sum of both is divided by, T, in a message of which all words are known.
     threshold : float
         The least confidence that an answer should have; 0 if nothing is known of it.
     tag_share : float
         What the network's scores of tags are multiplied by beside those of a linear tagger.
     none : float
         What the score of no intent gets more, after the division, c.
+    doubt : float
+        The logarithm of what each word that is not known multiplies the temperature by, d.
     """
 
     deep: float = 1.0
@@ -70,9 +79,10 @@ class Calibration:
     threshold: float = 0.0
     tag_share: float = _TAG_SHARES[0]
     none: float = 0.0
+    doubt: float = 0.0
 
 
-UNMEASURED: Final = Calibration(*_TYPICAL)
+UNMEASURED: Final = Calibration(*_TYPICAL, doubt=_TYPICAL_DOUBT)
 """What holds where no messages are held out."""
 
 
@@ -133,11 +143,29 @@ def _drawn(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brief: bool = False) -> Calibration:
+def calibrated(
+    deep: Floats,
+    wide: Floats,
+    intents: NDArray[np.int_],
+    unknown: Floats | None = None,
+    *,
+    is_brief: bool = False,
+) -> Calibration:
     """Return what the scores of network and classifier, ``(messages, intents + 1)``, say beside the true intents.
 
-    The loss is convex in a and b, so that there is one answer. `is_brief` says whether the network that scored them
-    has learnt for less long, and from fewer messages, than the one that serves.
+    The loss is convex in a and b, so that there is one answer.
+
+    Parameters
+    ----------
+    deep, wide
+        The scores.
+    intents
+        The numbers of the true intents, ``(messages,)``.
+    unknown
+        How many words of each message were not known, ``(messages,)``; none of them if it is not given.
+    is_brief
+        Whether the network that scored them has learnt for less long, and from fewer messages, than the one that
+        serves.
     """
     if not len(intents):
         return UNMEASURED
@@ -152,8 +180,8 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brie
     found = optimize.minimize(
         lambda x: loss(*np.exp(x)), typical, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3}
     )
-    doubt = _DOUBT_OF_BRIEF if is_brief else _DOUBT
-    ratio = math.exp(np.diff(typical + (found.x - typical) * (count / (count + doubt)))[0])  # b / a
+    counted = count / (count + (_DOUBT_OF_BRIEF if is_brief else _DOUBT))
+    ratio = math.exp(np.diff(typical + (found.x - typical) * counted)[0])  # b / a
     share = 1.0 / (1.0 + ratio)
     logarithm = optimize.minimize_scalar(
         lambda x: loss(math.exp(x) * share, math.exp(x) * (1.0 - share)),
@@ -163,6 +191,9 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brie
     ).x
     both = math.exp(logarithm * count / (count + _DOUBT)) * (_SURER if is_brief else 1.0)
     scores = (both * (share * deep + (1.0 - share) * wide)).astype(np.float32)
+    more = np.zeros(count, np.float32) if unknown is None else unknown - unknown.mean()
+    doubt = _best_doubt(scores, intents, more)
+    scores *= np.exp(-doubt * more)[:, None]
     none = _best_of_none(scores, intents)
     scores[:, -1] += none
     chances = softmax(scores)[:, :-1]
@@ -171,7 +202,22 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brie
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
     # Of few messages some are right by chance; below it, nothing that is known is as likely as that none is meant.
     threshold = max(threshold, 1.0 / deep.shape[1])
-    return Calibration(share, 1.0 - share, 1.0 / both, int(threshold * 100) / 100, none=none)
+    usual = 0.0 if unknown is None else float(unknown.mean())
+    temperature = math.exp(-doubt * usual) / both
+    return Calibration(share, 1.0 - share, temperature, int(threshold * 100) / 100, none=none, doubt=doubt)
+
+
+def _best_doubt(scores: Floats, intents: NDArray[np.int_], more: Floats) -> float:
+    """Return how much less sure each unknown word should make of some scores, `more` being how many there are more."""
+
+    def loss(doubt: float) -> float:
+        doubted = scores * np.exp(-doubt * more)[:, None]
+        far = (doubt - _TYPICAL_DOUBT) / _SPREAD_OF_DOUBT
+        return log_loss(doubted, labels=intents, temperature=1.0) * len(intents) + 0.5 * far**2
+
+    options = {"xatol": 1e-3}
+    optimize = scipy("optimize")
+    return float(optimize.minimize_scalar(loss, bounds=_BOUNDS_OF_DOUBT, method="bounded", options=options).x)
 
 
 def _best_of_none(scores: Floats, intents: NDArray[np.int_]) -> float:

@@ -389,10 +389,9 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         kinds = {kind: (shapes[f"{kind}_scales"][0], 3 * tags) for kind in ("word", "piece", "letter")}
         shapes |= {f"{kind}_tags": shape for kind, shape in kinds.items()}
         shapes |= {"shape_tags": (len(SHAPES), 3 * tags), "extra_tags": (1 + len(patterns), tags)}
-    if "sides" in arrays:
-        shapes["sides"] = (SIDES, len(description["labels"]))
-    if "entity_lifts" in arrays:
-        shapes["entity_lifts"] = (intents, len(description["labels"]))
+    labels = len(description["labels"])
+    optional = {"sides": (SIDES, labels), "doubt": (2,), "entity_lifts": (intents, labels)}
+    shapes |= {name: shape for name, shape in optional.items() if name in arrays}
     for number, kind in enumerate(BLOCKS):
         shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
         if kind == ATTENTION:

@@ -13,9 +13,10 @@ Entities read the ``n_t`` of the last ``h_t``. The intent reads its maximum and 
 maximum and sum over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these
 scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016): ``sum_i u_i / sqrt(sum_i
 s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, each with its scores ``u_i`` of intents, j
-over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. To the scores of tags come those of a
-linear tagger, if there is one: three sets of each token's own, one for itself, one for the token after it, and one for
-the token before it; see `rasa_core.nlu.linear_tags`.
+over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. All are divided by ``exp(d k)``, where
+k words are not known, and then the score of none of the intents gets its own more; see `rasa_core.nlu.calibration`. To
+the scores of tags come those of a linear tagger, if there is one: three sets of each token's own, one for itself, one
+for the token after it, and one for the token before it; see `rasa_core.nlu.linear_tags`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Floats = NDArray[np.float32]
 Arrays = Mapping[str, Floats]
 
 EPSILON = np.float32(1e-5)
+_top = np.maximum.reduce  # As `max`, and like `np.add.reduce` for `sum`, without what these do first.
 CONVOLUTION, ATTENTION, CONTEXT = "convolution", "attention", "context"
 BLOCKS = (CONVOLUTION, ATTENTION, CONVOLUTION, CONTEXT, CONVOLUTION)
 HEADS = 4
@@ -56,13 +58,16 @@ class NLUNetwork:
         self._piece_part = kernel[words : words + pieces]
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
         self._has_tagger = "word_tags" in arrays
-        self._wide_end = len(arrays["project_bias"]) + 2 * len(arrays["wide_bias"]) + 2
+        self._wide_end = len(arrays["project_bias"]) + 2 * len(arrays["wide_bias"]) + 3
+        doubt, none = arrays["doubt"].tolist() if "doubt" in arrays else (0.0, 0.0)
+        self._trust, self._none = -doubt, np.zeros_like(arrays["wide_bias"])
+        self._none[-1] = none
 
     def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int) -> Floats:
-        """Return what is known of a token by itself, ``(units + 2 intents + 2,)`` and 3 tags more with a tagger.
+        """Return what is known of a token by itself, ``(units + 2 intents + 3,)`` and 3 tags more with a tagger.
 
         That is ``x_t``; ``u`` of its word, and the sum of ``v`` of its n-grams and letters; ``s^2`` of the one, and its
-        sum of the others; its scores of tags.
+        sum of the others; 1 if its word is not known; its scores of tags.
         """
         arrays = self.arrays
         known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
@@ -72,9 +77,10 @@ class NLUNetwork:
             known = known + (total / np.sqrt(np.float32(len(numbers)))) @ self._piece_part
         both = ("piece", numbers), ("letter", list(letters))
         grams = sum(arrays[f"{name}_intents"][own].sum(axis=0) for name, own in both)
-        scales = arrays["word_scales"][word], sum(arrays[f"{name}_scales"][own].sum() for name, own in both)
+        pieces_scale = sum(arrays[f"{name}_scales"][own].sum() for name, own in both)
+        counted = arrays["word_scales"][word], pieces_scale, np.float32(word == 0)
         tags = [self._tags_of(word, both, shape)] if self._has_tagger else []
-        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, scales, *tags), dtype=np.float32)
+        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, counted, *tags), dtype=np.float32)
         return row
 
     def _tags_of(self, word: int, parts: Sequence[tuple[str, list[int]]], shape: int) -> Floats:
@@ -97,7 +103,7 @@ class NLUNetwork:
         """
         arrays = self.arrays
         units = len(arrays["project_bias"])
-        wide = self._wide(known)
+        wide, unknown = self._wide(known)
         h = known[..., :units] + extras @ arrays["extra_kernel"]
         bag = np.maximum(h, 0.0)
         for kind, weights in self._blocks:
@@ -114,21 +120,29 @@ class NLUNetwork:
             _add_tags(tags, known[..., self._wide_end :])
             tags += extras @ arrays["extra_tags"]
         shares = softmax(h @ arrays["attention_kernel"], axis=1)
-        total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)  # The sum of n grows like the square root of n.
-        pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
+        # The sum of n grows like the square root of n.
+        total = np.add.reduce(bag, axis=1) * np.float32(h.shape[1] ** -0.5)
+        pooled = np.concatenate((_top(h, axis=1), np.add.reduce(h * shares, axis=1), _top(bag, axis=1), total), axis=-1)
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
-        return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide
+        scores = hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide
+        scores *= np.exp(unknown * self._trust)
+        scores += self._none
+        return tags, scores
 
-    def _wide(self, known: Floats) -> Floats:
-        """Return the scores of intents of the linear classifier, ``(messages, intents)``."""
+    def _wide(self, known: Floats) -> tuple[Floats, Floats]:
+        """Return the scores of intents of the linear classifier, and how many words it does not know.
+
+        They are ``(messages, intents)`` and ``(messages, 1)``.
+        """
         arrays = self.arrays
         intents = len(arrays["wide_bias"])
-        total = known[..., len(arrays["project_bias"]) : self._wide_end].sum(axis=1)
+        total = np.add.reduce(known[..., len(arrays["project_bias"]) : self._wide_end], axis=1)
         least = np.float32(1.0)  # What is known of a message weighs more, unless nothing is.
-        scores: Floats = total[:, :intents] / np.sqrt(np.maximum(total[:, -2:-1], least))
-        scores += total[:, intents:-2] / np.sqrt(np.maximum(total[:, -1:], least))
+        norms = np.sqrt(np.maximum(total[:, -3:-1], least))
+        scores: Floats = total[:, :intents] / norms[:, :1]
+        scores += total[:, intents:-3] / norms[:, 1:]
         scores += arrays["wide_bias"]
-        return scores
+        return scores, total[:, -1:]
 
 
 def _add_tags(tags: Floats, known: Floats) -> None:
@@ -167,7 +181,7 @@ def _attention(n: Floats, weights: Arrays) -> Floats:
 
 def _whole(n: Floats) -> Floats:
     """Return the maximum and the mean of the tokens, ``(messages, 1, 2 units)``."""
-    return np.concatenate((n.max(axis=1), n.sum(axis=1) / np.float32(n.shape[1])), axis=-1)[:, None]
+    return np.concatenate((_top(n, axis=1), np.add.reduce(n, axis=1) / np.float32(n.shape[1])), axis=-1)[:, None]
 
 
 def _neighbours(n: Floats) -> Floats:

@@ -304,6 +304,10 @@ class TokenVocabulary:
         """Return the index of a token's word; 0 if it is unknown."""
         return self.words.get(word_of(key)) or self.words.get(self._alike(key) or "", 0)
 
+    def unknown(self, keys: Sequence[str]) -> int:
+        """Return how many words of a message are unknown, of what is read of it (`telling`)."""
+        return sum(self.word(keys[at]) == 0 for at in self.telling(keys))
+
     def pieces_in(self, key: str) -> list[int]:
         """Return the indices of a token's known n-grams; if letters are drawn out, those of the word that it is."""
         known = self.pieces

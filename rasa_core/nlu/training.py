@@ -233,9 +233,10 @@ class NLUTraining:
         deep = self._model(vocabulary, Calibration())
         tags, scores = deep.scores(texts)
         wide = self.classifier.scores(self._taught.counts[left_out])
+        unknown = np.array([vocabulary.unknown(self._keys(number)) for number in left_out], np.float32)
         tagger = self._tagger(vocabulary, kept)
         if not tagger:
-            return _Seen(left_out, scores - wide, wide, None)
+            return _Seen(left_out, scores - wide, wide, unknown, None)
         both, _ = self._model(vocabulary, Calibration(tag_share=1.0), None, tagger).scores(texts)
         tagged = Tagged(
             [self._messages[number].tags for number in left_out],
@@ -244,7 +245,7 @@ class NLUTraining:
             arrays_of(self.network)["transitions"],
             tagger["transitions"],
         )
-        return _Seen(left_out, scores - wide, wide, tagged)
+        return _Seen(left_out, scores - wide, wide, unknown, tagged)
 
     def _calibration(self, seen: Sequence[_Seen]) -> Calibration:
         """Return what the scores of held out messages say, but of those whose intent had no other message."""
@@ -252,8 +253,9 @@ class NLUTraining:
             return UNMEASURED
         intents = np.array([message.intent for message in self._messages])
         known = np.concatenate([np.isin(intents[one.rows], np.delete(intents, one.rows)) for one in seen])
-        rows, deep, wide = (np.concatenate(part)[known] for part in zip(*(one[:3] for one in seen), strict=True))
-        found = calibrated(deep, wide, intents[rows], is_brief=self._is_small)
+        both = zip(*(one[:4] for one in seen), strict=True)
+        rows, deep, wide, unknown = (np.concatenate(part)[known] for part in both)
+        found = calibrated(deep, wide, intents[rows], unknown, is_brief=self._is_small)
         tags = [one.tags for one in seen if one.tags is not None]
         return replace(found, tag_share=best_tag_share(tags)) if tags else found
 
@@ -304,7 +306,8 @@ class NLUTraining:
         for name in _INTENTS:
             share = calibration.deep if name in ("intents_kernel", "intents_bias") else calibration.wide
             arrays[name] = arrays[name] * np.float32(share)
-        arrays["wide_bias"][-1] += np.float32(calibration.none * calibration.temperature)
+        if calibration.doubt or calibration.none:
+            arrays["doubt"] = np.array([calibration.doubt, calibration.none * calibration.temperature], np.float32)
         if tagger:
             for name in ("tags_kernel", "tags_bias", "transitions"):
                 arrays[name] = arrays[name] * np.float32(calibration.tag_share)
@@ -317,11 +320,15 @@ class NLUTraining:
 
 
 class _Seen(NamedTuple):
-    """The scores of messages by what has not seen them: of intents by network and classifier, and of tags."""
+    """The scores of messages by what has not seen them: of intents by network and classifier, and of tags.
+
+    `unknown` is how many of the words of each it does not know.
+    """
 
     rows: Rows
     deep: Floats
     wide: Floats
+    unknown: Floats
     tags: Tagged | None
 
 

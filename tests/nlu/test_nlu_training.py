@@ -43,7 +43,7 @@ def test_numpy_scores_as_keras_does() -> None:
             ]
         )[None, :length]
         found_tags, found_intents = network.read(known, x["extras"][row : row + 1, :length])
-        found_intents -= network._wide(known)
+        found_intents -= network._wide(known)[0]
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
         np.testing.assert_allclose(found_intents[0], deep[row], atol=1e-5, rtol=1e-5)
 
@@ -57,7 +57,7 @@ def test_numpy_scores_as_the_classifier_does() -> None:
     expected = training.classifier.scores(counts)
     for text, scores in zip(texts, expected, strict=True):
         known = model._embedded(model._read(text))
-        found = network._wide(known[None])
+        found, _ = network._wide(known[None])
         np.testing.assert_allclose(found[0], scores, atol=1e-5, rtol=1e-5)
 
 
@@ -244,6 +244,35 @@ def test_none_of_the_intents_takes_no_more_of_what_means_one_than_it_must_where_
         chances = softmax(own)[:, :-1]
         gaps.append(abs(chances.max(axis=1).mean() - (chances.argmax(axis=1) == intents[400:]).mean()))
     assert gaps[1] < 0.7 * gaps[0]
+
+
+@pytest.mark.parametrize(("misread", "least", "most"), [(True, 0.13, 0.3), (False, 0.0, 0.07)])
+def test_each_unknown_word_makes_a_message_less_sure_as_far_as_held_out_ones_bear_it_out(
+    misread: bool, least: float, most: float
+) -> None:
+    scores, intents = drawn(800, 1.0)
+    unknown = np.random.default_rng(7).integers(6, size=800).astype(np.float32)
+    if misread:  # Those with unknown words are not understood as well as it seems.
+        scores *= np.exp(0.25 * unknown)[:, None]
+    found = calibrated(scores, scores, intents, unknown)
+    assert least < found.doubt < most
+    few = calibrated(scores[:10], scores[:10], intents[:10], unknown[:10])
+    assert few.doubt == pytest.approx(UNMEASURED.doubt, abs=0.05)
+
+
+def test_scores_are_divided_for_each_unknown_word_and_then_none_gets_its_own_more() -> None:
+    training, _ = trained()
+    plain = training._model(training._vocabulary, Calibration())
+    doubting = training._model(training._vocabulary, Calibration(temperature=2.0, none=-1.0, doubt=0.3))
+    texts = [training._examples[0].text, f"{training._examples[0].text} qwertz", "qwertz asdfg qwertz"]
+    keys = [keys_of(text, tokenize(text)) for text in texts]
+    unknown = np.array([training._vocabulary.unknown(own) for own in keys])
+    assert unknown.tolist() == [0, 1, 3]
+    expected = plain.scores(texts)[1] * np.exp(-0.3 * unknown)[:, None]
+    expected[:, -1] -= 2.0
+    np.testing.assert_allclose(doubting.scores(texts)[1], expected, rtol=1e-5, atol=1e-5)
+    # Whether a token is met for the first time, and how many messages are read at once, changes nothing.
+    assert [doubting.parse(text)["intent"] for text in texts] == [doubting.parse(text)["intent"] for text in texts]
 
 
 def test_a_part_that_knows_nothing_counts_for_little() -> None:
