@@ -25,9 +25,10 @@ Kind                         Meaning
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from rasa_core.checks import Finding, finding, in_order
@@ -81,9 +82,16 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
 
 
 def check_domain_names(
-    data: TrainingData, intents: Iterable[str], entities: Iterable[str], domain_name: str
+    data: TrainingData,
+    intents: Iterable[str],
+    entities: Iterable[str],
+    domain_name: str,
+    lines: Mapping[str, Place] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Return where all data of a bot, and its domain, which findings call `domain_name`, name other things."""
+    """Return where all data of a bot, and its domain, which findings call `domain_name`, name other things.
+
+    Of intents whose place in the domain is known, `lines` has it.
+    """
     declared = {"intent": set(intents), "entity": set(entities)}
     places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
     for example in data.examples:
@@ -105,7 +113,8 @@ def check_domain_names(
         text = f"the NLU data has no examples of the intent {name!r}: no message will be understood as it. "
         remedy = "Write some, unless it only comes from buttons or from your own code."
         hint = did_you_mean(name, places["intent"].keys() - declared["intent"])
-        found.append(finding("intent-without-examples", "warning", f"{text}{remedy}{hint}", [Place(domain_name)]))
+        place = lines.get(name, Place(domain_name))
+        found.append(finding("intent-without-examples", "warning", f"{text}{remedy}{hint}", [place]))
     return in_order(found, domain_name)
 
 

@@ -285,6 +285,7 @@ def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]
     used = {*_SAID_BY_ITSELF, *words, *(one.action_name for one in events if isinstance(one, ActionExecuted))}
     begun = {*used, *(one.loop_name for one in events if isinstance(one, ActiveLoop) and one.loop_name)}
     used |= {ask for name, form in parts.forms.items() for slot in form.required_slots for ask in _asks(name, slot)}
+    used |= {str(one["triggers"]) for one in options_in(parts.content["intents"]).values() if one.get("triggers")}
     used |= {name.replace("respond_", "utter_", 1) for name in used if name.startswith("respond_")}  # Of Rasa 1.
     # A form that the action server runs asks by names that nothing here tells of.
     is_asked = any(map(parts.is_listed, parts.forms))
@@ -368,7 +369,8 @@ def _nlu(
     parts = domain.rasa
     assert parts is not None
     own = [name for name in parts.intents if name in data.intents or name not in RASA_DEFAULT_INTENTS]
-    yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()))
+    lines = {name: place for (key, name), place in parts.lines.items() if key == "intents"}
+    yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()), lines)
     # Backwards, so that the first place of each stays.
     retrieved = {one.intent: one.place for one in reversed(data.examples) if one.intent and "/" in one.intent}
     done = {one.action_name for one in _events(read) if isinstance(one, ActionExecuted)}

@@ -220,6 +220,29 @@ def test_what_files_do_not_say_alike_is_told(tmp_path: Path) -> None:
     assert [one for one in EXPECTED if one not in output] == []
 
 
+def test_a_response_that_an_intent_triggers_has_a_use_and_an_intent_without_examples_has_a_line(tmp_path: Path) -> None:
+    domain = """
+    version: "2.0"
+    intents:
+    - a
+    - help: {triggers: utter_help}
+    responses:
+      utter_a: [{text: A}]
+      utter_help: [{text: Help}]
+    """
+    data = """
+    version: "2.0"
+    stories: [{story: a, steps: [{intent: a}, {action: utter_a}]}]
+    nlu:
+    - intent: a
+      examples: "- one\\n- two\\n- three"
+    """
+    code, output = told(write(tmp_path, domain=domain, data__all=data))
+    assert code == 0
+    assert "utter_help" not in output
+    assert "domain.yml:5: warning: the NLU data has no examples of the intent 'help'" in output
+
+
 def test_components_of_ones_own_can_be_left_out_of_the_check(tmp_path: Path) -> None:
     folder = write(tmp_path, **WRONG)
 
