@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.history import HEARD, State, compute_state
-from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, key_of
+from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, begins, key_of
 from rasa_core.policies.policy import Trackers
 from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX, POSITION, RasaHistory, user_part
 
@@ -165,6 +165,14 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         if key in self.lookup or key in self._ambiguous:
             return (key,)
         return (one for one in chain(self.lookup, self._ambiguous) if one[-len(key) :] == key)
+
+    def _known(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> tuple[Key, bool] | None:
+        if tracker.history.loops is None:
+            return super()._known(states, tracker, domain)
+        keys = [] if self.knows_whole and not begins(states) else [key_of(states)]
+        keys += self._beginnings(states, tracker, domain)
+        memorised = next(((key, True) for key in keys if key in self.lookup), None)
+        return memorised or next(((key, False) for key in keys if key in self._ambiguous), None)
 
     def _endings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
         whole = key_of(states)

@@ -194,7 +194,7 @@ class MemoizationPolicy(Policy):
         return self._recall_states(states)
 
     def _recall_states(self, states: Sequence[State]) -> str | None:
-        if self.knows_whole and not _begins(states):
+        if self.knows_whole and not begins(states):
             return None  # It is longer than whatever is known.
         return self.lookup.get(key_of(states))
 
@@ -383,7 +383,7 @@ def _asked(event: Any, slots: Mapping[str, Slot]) -> tuple[str, ...]:
     return (f"slot_{event.key}",) if is_asked else ()
 
 
-def _begins(states: Sequence[State]) -> bool:
+def begins(states: Sequence[State]) -> bool:
     """Tell whether the first of these states is that before anything was done."""
     return not any(name.startswith("prev_") for state in states[:1] for name in state)
 

@@ -287,6 +287,21 @@ def test_an_augmented_memory_knows_a_story_that_begins_with_an_action_after_any_
     assert [say(bot, text) for text in ("/a", "/b")] == [["A"], ["B"]]
 
 
+def test_an_augmented_memory_tells_of_the_story_that_it_follows_and_of_no_other(make: MakesBots) -> None:
+    slots = "slots: {k: {type: text, mappings: [{type: from_entity, entity: y}]}}"
+    story = "stories: [{story: s, steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]}]"
+    chat = "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_chat}]}]"
+    policies = "policies: [{name: AugmentedMemoizationPolicy, max_history: 4}, {name: RulePolicy}]"
+    bot = make(slots, f"{chat}\n{story}", config=policies)
+    for sender, texts, known in (("ada", ['/chat{"y": "1"}', "/a", "/b"], "utter_b"), ("bob", ["/b"], None)):
+        for text in texts:
+            say(bot, text, sender=sender)
+        at = max(index for index, event in enumerate(bot.read_tracker(sender).events) if event.type_name == "user") + 1
+        [memory, _] = bot.explain(sender, at).policies
+        assert [turn.action for turn in memory.lessons or ()] == [known] * (known is not None)
+        assert memory.note == (None if known else "no story has this.")
+
+
 def test_a_single_false_value_stays_as_it_is_in_a_list_and_counts_as_none(make: MakesBots) -> None:
     agent = make(
         "slots: {s: {type: list, mappings: [{type: custom}]}}",
