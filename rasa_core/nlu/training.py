@@ -38,7 +38,7 @@ from rasa_core.nlu.training_network import (
     build,
     numbers_to_draw,
 )
-from rasa_core.nlu.values import known_values
+from rasa_core.nlu.values import known_synonyms, known_values
 from rasa_core.nlu.variation import TaggedMessage, final_signs, named, tagged
 from rasa_core.policies.keras_training import import_keras, seeded, weights_of
 from rasa_core.support.progress import Progress
@@ -312,7 +312,8 @@ class NLUTraining:
             for name in ("tags_kernel", "tags_bias", "transitions"):
                 arrays[name] = arrays[name] * np.float32(calibration.tag_share)
             arrays |= {name: arrays.get(name, 0.0) + array for name, array in tagger.items()}
-            description["values"] = known_values((one.keys, one.tags) for one in self._messages)
+            told = [(one.keys, one.tags) for one in self._messages]
+            description["values"] = known_synonyms(data.synonyms, told, self._labels) | known_values(told)
             arrays["entity_lifts"] = entity_lifts(self._messages, len(self._intents) + 1, len(self._labels))
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)

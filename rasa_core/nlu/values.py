@@ -3,8 +3,8 @@
 A value is known if at least two messages have it, and hardly any has it as something else, or as nothing. Where one
 stands in a message, the scores of its tags are lifted; and where a word that is not known stands behind it, going on
 with the entity there costs more: ``is there fado in Lisboa`` has the genre though no example is like it, and in
-``Lisbon, Alfama`` the city ends where it is known to end. Only the entity is known by a value: which role and group
-it has there, the words around it say.
+``Lisbon, Alfama`` the city ends where it is known to end. Synonyms of a value that messages have are known, too. Only
+the entity is known by a value: which role and group it has there, the words around it say.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
-from rasa_core.nlu.tokens import TokenVocabulary, word_of
+from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize, word_of
 
 Floats = NDArray[np.float32]
 Words = tuple[str, ...]
@@ -27,6 +27,8 @@ _FEWEST: Final = 2
 """Messages that have a known value."""
 _MOSTLY: Final = 0.9
 """Share of the messages with the words of a value in which they are that."""
+_SHORTEST: Final = 4
+"""Characters of a synonym that is found though no message has it."""
 _LIFT: Final = 5.0
 _ENDED: Final = 8.0
 """What each tag of a known value scores more, and what going on behind it scores less."""
@@ -58,6 +60,35 @@ def known_values(messages: Iterable[tuple[Sequence[str], Sequence[int]]]) -> dic
         for label in own
         if found[value, label] >= _MOSTLY * (found[value, label] + others[value, label])
     }
+
+
+def known_synonyms(
+    synonyms: Mapping[str, str],
+    messages: Iterable[tuple[Sequence[str], Sequence[int]]],
+    labels: Sequence[Sequence[str]],
+) -> dict[str, int]:
+    """Return, as `known_values` does, the synonyms that no message has, of values that messages have as one entity.
+
+    A synonym of nothing but words of messages is left out, since these words may mean anything else as well, and so is
+    a short one.
+    """
+    found: dict[Words, set[int]] = {}
+    said: set[str] = set()
+    for keys, tags in messages:
+        words = tuple(map(word_of, keys))
+        said.update(words)
+        for begin, end in spans_of(tags):
+            found.setdefault(words[begin : end + 1], set()).add(_label(tags[begin]))
+    meaning: dict[str, set[Words]] = {}
+    for text, value in synonyms.items():
+        meaning.setdefault(value, {_words_of(value)}).add(_words_of(text))
+    known: dict[str, int] = {}
+    for _, texts in sorted(meaning.items()):
+        own = sorted(set[int]().union(*(found.get(text, ()) for text in texts)))
+        if len({labels[label][0] for label in own}) == 1:
+            new = (text for text in texts if _has_letters(text) and sum(map(len, text)) >= _SHORTEST)
+            known.update({" ".join(text): own[0] for text in sorted(new) if not said.issuperset(text)})
+    return known
 
 
 class KnownValues:
@@ -103,6 +134,10 @@ class KnownValues:
 
 
 _word_of = lru_cache(maxsize=4096)(word_of)  # Messages have few words.
+
+
+def _words_of(text: str) -> Words:
+    return tuple(map(word_of, keys_of(text, tokenize(text))))
 
 
 def _has_letters(words: Words) -> bool:

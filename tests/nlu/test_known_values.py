@@ -8,7 +8,7 @@ import pytest
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
-from rasa_core.nlu.values import KnownValues, known_values
+from rasa_core.nlu.values import KnownValues, known_synonyms, known_values
 from rasa_core.nlu.variation import TaggedMessage, tagged
 
 
@@ -36,6 +36,24 @@ def messages_of(*items: str) -> list[TaggedMessage]:
 )
 def test_a_value_is_known_by_two_messages_if_it_is_nothing_else(items: tuple[str, ...], values: dict[str, int]) -> None:
     assert known_values((one.keys, one.tags) for one in messages_of(*items)) == values
+
+
+@pytest.mark.parametrize(
+    ("synonyms", "values"),
+    [
+        ({"Big Apple": "New York", "NYC": "New York"}, {"big apple": 0}),
+        ({"gotham": "Big Apple", "new york": "Big Apple"}, {"big apple": 0, "gotham": 0}),
+        ({"please": "New York", "to please": "New York"}, {}),
+        ({"gotham": "Boston"}, {}),
+        ({"12345": "New York"}, {}),
+        ({"gotham": "New York", "fado": "New York"}, {}),
+    ],
+    ids=["unknown words", "of a synonym", "known words", "of no message", "a number", "of two entities"],
+)
+def test_synonyms_of_a_value_that_messages_have_are_known(synonyms: dict[str, str], values: dict[str, int]) -> None:
+    messages = messages_of("to [New York](city) please", "some [fado](genre)")
+    labels = [["city", "", ""], ["genre", "", ""]]
+    assert known_synonyms(synonyms, [(one.keys, one.tags) for one in messages], labels) == values
 
 
 def lifted(text: str) -> list[list[float]]:
