@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
+from rasa_core.nlu.spelling import skeleton
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize, word_of
 
 Floats = NDArray[np.float32]
@@ -29,6 +29,7 @@ _MOSTLY: Final = 0.9
 """Share of the messages with the words of a value in which they are that."""
 _SHORTEST: Final = 4
 """Characters of a synonym that is found though no message has it."""
+_MOST_READ: Final = 4096  # Tokens; messages have few.
 _LIFT: Final = 5.0
 _ENDED: Final = 8.0
 """What each tag of a known value scores more, and what going on behind it scores less."""
@@ -112,10 +113,29 @@ class KnownValues:
         self._firsts = {tuple(words.split(" ")): firsts[labels[label][0]] for words, label in values.items()}
         self._lengths = _lengths(self._firsts)
         self._known = vocabulary.words
+        self._read: dict[str, str] = {}
+        self._parts = {word for words in self._firsts for word in words}
+        skeletons = Counter(map(skeleton, self._parts))
+        self._drawn_out = {form: word for word in self._parts if skeletons[form := skeleton(word)] == 1}
+
+    def _word(self, key: str) -> str:
+        """Return the word of a token; of one that is not known, that of a value that is the same but for its spelling.
+
+        What that may be, `TokenVocabulary` says of words of examples.
+        """
+        word = self._read.get(key)
+        if word is None:
+            word = word_of(key)
+            if word not in self._parts and word not in self._known and len(word) > 1:
+                word = self._drawn_out.get(skeleton(word), word)
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            self._read[key] = word
+        return word
 
     def lifted(self, tags: Floats, keys: Sequence[str]) -> Floats:
         """Return the scores of tags, ``(tokens, tags)``, of a message of these keys; the longest value counts."""
-        words = tuple(map(_word_of, keys)) if self._lengths else ()
+        words = tuple(map(self._word, keys)) if self._lengths else ()
         if self._lengths.keys().isdisjoint(words):
             return tags
         tags, done = tags.copy(), 0
@@ -131,9 +151,6 @@ class KnownValues:
                 if ends:
                     tags[done, first + 1] -= _ENDED
         return tags
-
-
-_word_of = lru_cache(maxsize=4096)(word_of)  # Messages have few words.
 
 
 def _words_of(text: str) -> Words:

@@ -71,6 +71,12 @@ def test_the_tags_of_a_known_value_are_lifted_the_longest_first() -> None:
     assert lifted("in new") == [[0, 0, 0, 0, 0], [0, 0, 0, 5, 0]]
 
 
+def test_a_known_value_may_be_spelt_with_accents_and_drawn_out() -> None:
+    assert lifted("in Lisbónnn") == lifted("in Lisbon")
+    assert lifted("in neww york") == lifted("in new york")
+    assert lifted("in streeet") == lifted("in street")
+
+
 def test_a_word_that_is_not_known_ends_a_known_value() -> None:
     assert lifted("Lisbon zorgle") == [[0, 5, 0, 0, 0], [0, 0, -8, 0, 0]]
     assert lifted("Lisbon street") == [[0, 5, 0, 0, 0], [0, 0, 0, 0, 0]]
