@@ -113,10 +113,8 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
             yield key_of(_with_news_since(states, fresh, slots))
             yield key_of(_with_news_since(begun, fresh, slots))
             return
-        for least in (
-            0.0,
-            1.0,
-        ):  # In the middle of a turn, all of which is kept, if not what hidden turns before it did.
+        # In the middle of a turn, all of which is kept, if not what hidden turns before it did.
+        for least in (0.0, 1.0):
             names = [name.removeprefix(EARLIER) for name, mark in fresh[0].items() if mark >= least]
             yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
 

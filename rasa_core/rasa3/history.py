@@ -24,9 +24,8 @@ from rasa_core.support.strict_json import independent
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
 EARLIER: Final = "~"  # Before the name of what was set since the last message that is shown, but not just now.
-POSITION: Final = (
-    f"{EARLIER}@"  # Among what is fresh: how many actions there had been before the message that is shown.
-)
+POSITION: Final = f"{EARLIER}@"
+"""Among what is fresh: how many actions there had been before the message that is shown."""
 MOST_REMINDERS: Final = 50  # They are in the head of a conversation, which must not grow with it.
 _GRACE: Final = 1.0
 """Seconds by which a reminder may be late when it is set: its time is kept to the second."""
