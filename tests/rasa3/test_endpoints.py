@@ -418,7 +418,7 @@ def form(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         # Two ends, since the validation and the form each log one; without a rule for it, the fallback comes.
         ({"event": "active_loop", "name": None}, [], ["f", "action_default_fallback", "action_listen"]),
-        ({"event": "action_execution_rejected", "name": "f"}, [], ["action_default_fallback", "action_listen"]),
+        ({"event": "action_execution_rejected", "name": "f"}, ["S?"], ["action_default_fallback", "action_listen"]),
         ({"event": "pause"}, ["S?"], ["f"]),
     ],
 )
