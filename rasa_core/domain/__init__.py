@@ -182,8 +182,9 @@ class Domain(DomainFeatures):
             )
             domain.action_factory = checked_factory(action_factory or parts.content.get(ACTION_FACTORY))
         except DomainError as error:
-            wrong = ACTION_FACTORY if error.item is None else error.item[1]
-            place = next((place for (_, name), place in parts.lines.items() if name == wrong), "domain")
+            key, wrong = error.item or (ACTION_FACTORY, ACTION_FACTORY)
+            keys = key, "forms", "responses", "e2e_actions"  # All but the first name actions, too.
+            place = next((parts.lines[one, wrong] for one in keys if (one, wrong) in parts.lines), "domain")
             raise DomainError(f"{place}: {error}", error.item) from error
         return domain
 

@@ -33,7 +33,7 @@ _PAIRED: Final = frozenset('()[]{}"')
 _ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|www\.|[\w.+%-]+@)[^\s<>\"]*\w/?", re.IGNORECASE)
 _OF_ADDRESS: Final = re.compile(r"@|:/|www\.", re.IGNORECASE)
 _HYPHENS: Final = frozenset("-\u2010\u2011")
-_HYPHENATED: Final = re.compile(r"[^\W\d_]+(?:[-\u2010\u2011][^\W\d_]+)+")
+_HYPHENATED: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:[-\u2010\u2011][^\W\d_]++)++")
 _SHORT: Final = 3
 """Letters of what may be known of a new word with hyphens, as of ``Aix-en-Provence``."""
 _BETWEEN: Final = re.compile(r"\s+|[-\u2010\u2011'\u2019._&]")
@@ -53,6 +53,7 @@ class Extents:
 
     def __init__(self, sides: Floats | None) -> None:
         self._sides: list[_Sides] | None = None if sides is None else [_Sides(*map(bool, told)) for told in sides.T]
+        self._has_addresses = any(one.is_address for one in self._sides or ())
 
     def of(
         self, text: str, spans: Sequence[Span], found: Sequence[Found], is_known: Callable[[int], bool]
@@ -61,17 +62,19 @@ class Extents:
         if not found:
             return found
         made: list[Found] = []
-        has_hyphens = not _HYPHENS.isdisjoint(text)
+        has_hyphens = self._sides is not None and not _HYPHENS.isdisjoint(text)
+        words = _spans_in(text, _HYPHENATED) if has_hyphens else ()
+        addresses = _addresses_in(text) if self._has_addresses else ()
         for first, last, label, chance in self._whole(text, spans, found, is_known):
             start, end = spans[first][0], spans[last][1]
             if self._sides is not None:
                 sides = self._sides[label]
                 if not (text[start].isalnum() and text[end - 1].isalnum()):
                     start, end = _without_signs(text, start, end, sides)
-                if has_hyphens:
-                    start, end = _with_whole_words(text, start, end, spans, is_known)
-                if sides.is_address and _OF_ADDRESS.search(text):
-                    start, end = _with_whole_addresses(text, start, end)
+                if words:
+                    start, end = _with_whole_words(words, start, end, spans, is_known)
+                if sides.is_address and addresses:
+                    start, end = _with_whole_addresses(addresses, start, end)
             start, end = with_whole_brackets(text, start, end)
             if start < end and (not made or start >= made[-1][1]):  # Two of one address are one.
                 made.append((start, end, label, chance))
@@ -117,6 +120,7 @@ def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[flo
     sides, parts = np.zeros((SIDES, labels), np.float32), set()
     for keys, tags, touching in messages:
         text, places = _text_of(keys, touching)
+        addresses = _addresses_in(text)
         before, end = -1, 0
         for first, last in spans_of(tags):
             label, extent = tags[first] // 2, (places[first][0], places[last][1])
@@ -124,7 +128,7 @@ def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[flo
                 sides[0, label] = 1.0
             sides[2:, label] = np.maximum(sides[2:, label], [is_sign(keys[first]), is_sign(keys[last])])
             before, end = label, extent[1]
-            if _OF_ADDRESS.search(text) and _with_whole_addresses(text, *extent) != extent:
+            if _with_whole_addresses(addresses, *extent) != extent:
                 parts.add(label)
             elif _ADDRESS.search(text, *extent):
                 sides[1, label] = 1.0
@@ -159,21 +163,31 @@ def _without_signs(text: str, start: int, end: int, sides: _Sides) -> Span:
     return start if sides.begins_with_sign else first, end if sides.ends_with_sign else last
 
 
-def _with_whole_words(text: str, start: int, end: int, spans: Sequence[Span], is_known: Callable[[int], bool]) -> Span:
-    for match in _HYPHENATED.finditer(text):
-        begin, stop = match.span()
+def _with_whole_words(
+    words: Iterable[Span], start: int, end: int, spans: Sequence[Span], is_known: Callable[[int], bool]
+) -> Span:
+    for begin, stop in words:
         if begin < end and stop > start and not (start <= begin and stop <= end):
-            words = [at for at, (first, last) in enumerate(spans) if begin <= first and last <= stop]
-            if not any(spans[at][1] - spans[at][0] > _SHORT and is_known(at) for at in words):
+            parts = [at for at, (first, last) in enumerate(spans) if begin <= first and last <= stop]
+            if not any(spans[at][1] - spans[at][0] > _SHORT and is_known(at) for at in parts):
                 start, end = min(start, begin), max(end, stop)
     return start, end
 
 
-def _with_whole_addresses(text: str, start: int, end: int) -> Span:
-    for match in _ADDRESS.finditer(text):
-        if match.start() < end and match.end() > start:
-            start, end = min(start, match.start()), max(end, match.end())
+def _with_whole_addresses(addresses: Iterable[Span], start: int, end: int) -> Span:
+    for begin, stop in addresses:
+        if begin < end and stop > start:
+            start, end = min(start, begin), max(end, stop)
     return start, end
+
+
+def _addresses_in(text: str) -> Sequence[Span]:
+    return _spans_in(text, _ADDRESS) if _OF_ADDRESS.search(text) else ()
+
+
+def _spans_in(text: str, expression: re.Pattern[str]) -> list[Span]:
+    """Return what an expression matches, once for all entities: of a long word, each look takes its time."""
+    return [match.span() for match in expression.finditer(text)]
 
 
 def with_whole_brackets(text: str, start: int, end: int) -> tuple[int, int]:

@@ -79,7 +79,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         slots = self._slots_of(domain)
         history = cast(RasaHistory, tracker.history)
         fresh = history.slots_set_before(len(states))
-        looked_at = 0 if self.knows_whole else self._first_looked_at(history)
+        looked_at = first_looked_at(history, None if self.knows_whole else self._max_history)
         if len(fresh) == len(states):
             yield from self._without_the_oldest(states, fresh, history, slots, looked_at)
         # Where a message was taken back, the bot may be asked while it listens, with the one before in its state.
@@ -133,15 +133,6 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         for cut in sorted(cut for cut in {first, *(at + 1 for at in older.values())} if first <= cut <= last):
             names = [*own, *(name for name, at in older.items() if at >= cut)]
             yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
-
-    def _first_looked_at(self, history: RasaHistory) -> int:
-        """Return how many actions there had been where Rasa 3 begins to look.
-
-        That is where the bot listened before as many actions as states are remembered, whether they are hidden or not.
-        """
-        past = history.states_for_rules({})[-2::-1]  # The latest first.
-        listened = (back for back, state in enumerate(past, 1) if back >= self._max_history and LISTENED in state)
-        return history.acted - next(listened, len(past) + 1)
 
     @property
     def _seconds(self) -> frozenset[StateKey]:
@@ -223,6 +214,18 @@ class _Slots(NamedTuple):
             if slot not in kept and not _same(names, state, self.initial)
             for name in names
         }
+
+
+def first_looked_at(history: RasaHistory, count: int | None) -> int:
+    """Return how many actions there had been where a memory of so many states begins to look back, as in Rasa 3.
+
+    That is where the bot listened before so many actions, whether they are hidden or not; 0 for all states, None.
+    """
+    if count is None:
+        return 0
+    past = history.states_for_rules({})[:-1]
+    listened = (back for back in range(count, len(past) + 1) if LISTENED in past[-back])
+    return history.acted - next(listened, len(past) + 1)
 
 
 def _as_begun(states: Sequence[State], news: Sequence[Collection[str]], slots: _Slots) -> Iterator[State]:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.history import History, State
+from rasa_core.policies.augmented_memoization import first_looked_at
 from rasa_core.policies.fallback import OUT_OF_SCOPE
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.moments import MomentFeaturizer, Moments, Names
 from rasa_core.policies.features.parts import Memo
-from rasa_core.rasa3.history import RasaHistory
+from rasa_core.rasa3.history import POSITION, RasaHistory
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -47,7 +48,7 @@ class Sees(Protocol):
     feature_names: Names
     nlu_thresholds: list[float]
     rule_window: int
-    asks_what_is_fresh: bool
+    forgetting: set[int | None]
 
     def asks_network(self, name: bytes, example: Any) -> bool: ...  # noqa: D102
     def forget(self) -> None: ...  # noqa: D102
@@ -95,7 +96,7 @@ class MomentReader:
         names = dict.fromkeys(name for bot in bots for name in bot.feature_names)
         self.columns = {name: column for column, name in enumerate(names)}
         latest = max(bot.max_history for bot in bots)
-        tells_news = any(bot.asks_what_is_fresh for bot in bots)
+        tells_news = any(bot.forgetting for bot in bots)
         self._featurizer = ConversationFeaturizer(latest, domain.slots, self.columns.get, tells_news=tells_news)
         self._thresholds = sorted({threshold for bot in bots for threshold in bot.nlu_thresholds})
         self._numbered = 0
@@ -237,7 +238,7 @@ class RasaMomentReader:
         self._rules = max(bot.rule_window for bot in bots)
         self._window = max(bot.window for bot in bots)
         self._seen = max(self._window, *(bot.max_history for bot in bots))
-        self._asks_what_is_fresh = any(bot.asks_what_is_fresh for bot in bots)
+        self._forgetting = set[int | None]().union(*(bot.forgetting for bot in bots))
         self._kind_of_row: list[int] = []
         self._generation = 0
         self._forget()
@@ -256,7 +257,7 @@ class RasaMomentReader:
     def note(self, tracker: DialogueStateTracker) -> int:
         """Take note of the present moment of a conversation, and return the number of its row."""
         history, states = cast(RasaHistory, tracker.history), tracker.last_states(self._seen)
-        key = self._seen_by_rules(tracker, history), self._seen_by_memory(history, states), history.rejected
+        key = self._seen_by_rules(tracker, history), self._seen_by_memory(tracker, history, states), history.rejected
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._new_kind(key, tracker)
@@ -277,11 +278,18 @@ class RasaMomentReader:
         going_on = None if loop is None else (loop.name, loop.rejected)
         return self._by_rules[numbers, whole, going_on, history.heard, tracker.latest_action_name, intent]
 
-    def _seen_by_memory(self, history: RasaHistory, states: Sequence[State]) -> int:
+    def _seen_by_memory(self, tracker: DialogueStateTracker, history: RasaHistory, states: Sequence[State]) -> int:
         numbers = tuple([self._numbered(state) for state in states[-self._window :]])
-        if not self._asks_what_is_fresh:
+        if not self._forgetting:
             return self._by_memory[numbers]
-        return self._by_memory[numbers, tuple([tuple(one.items()) for one in history.slots_set_before(len(states))])]
+        fresh = history.slots_set_before(len(numbers))
+        now, firsts = history.acted, [first_looked_at(history, count) for count in self._forgetting]
+        oldest = min(firsts)
+        # How long ago, and not when: the same may be seen at many moments. What is older than `oldest` is as old.
+        ages = tuple([min(now - one.get(POSITION, now), now - oldest + 1) for one in fresh])
+        names = tuple([tuple([pair for pair in one.items() if pair[0] != POSITION]) for one in fresh])
+        late = tuple([(name, now - at) for name, at in history.set_at.items() if at >= oldest])
+        return self._by_memory[numbers, names, ages, late, tuple([now - at for at in firsts]), tracker.is_listening()]
 
     def _numbered(self, state: State) -> int:
         known = self._number_of.get(id(state))

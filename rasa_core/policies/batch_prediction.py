@@ -66,8 +66,8 @@ class BatchPredictor:
         Those of the fallbacks.
     rule_window : int
         How many states rules look at.
-    asks_what_is_fresh : bool
-        Whether memory looks at what was set between states.
+    forgetting : set of int or None
+        How many states each memory looks at that forgets more and more of them; None for all.
     """
 
     def __init__(self, ensemble: PolicyEnsemble, domain: Domain) -> None:
@@ -82,7 +82,8 @@ class BatchPredictor:
         self.window: int = max(memories, default=1)
         rules = [policy.max_history for policy in ensemble.policies if isinstance(policy, RulePolicy)]
         self.rule_window: int = max(rules, default=1)
-        self.asks_what_is_fresh = any(isinstance(one, AugmentedMemoizationPolicy) for one in ensemble.policies)
+        augmented = [policy for policy in ensemble.policies if isinstance(policy, AugmentedMemoizationPolicy)]
+        self.forgetting = {None if policy.knows_whole else policy.max_history for policy in augmented}
         self._bounds = _bounds(ensemble)
         self._row: list[float] | None = None
         self._known: list[dict[int, Opinion]] = []

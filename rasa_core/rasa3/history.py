@@ -369,6 +369,7 @@ class RasaHistory(History):
         super().restore(snapshot)
         for name in _SEEN:  # A head that an earlier version has stored lacks what came since.
             setattr(self, name, snapshot["seen"].get(name, getattr(self, name)))
+        self.shown_at = snapshot["seen"].get("shown_at", self.acted)  # Else what is shown would count as too old.
         self.loop = None if snapshot["loop"] is None else Loop(**snapshot["loop"])
         self._all.restore(snapshot["all"])
         self._visible.restore(snapshot["visible"])

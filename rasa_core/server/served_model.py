@@ -36,7 +36,7 @@ from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
 from rasa_core.support.folders import Stamp, is_of_this_machine, replace_directory, stamp_of
-from rasa_core.support.kept_versions import CURRENT, as_current, current_version
+from rasa_core.support.kept_versions import CURRENT, as_current, current_version, name_of_model
 from rasa_core.support.moments import ClockWatch
 from rasa_core.support.threads import started
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
@@ -179,7 +179,7 @@ class ServedModel:
             try:
                 with self._changing, uploads.others_first():
                     replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
-                    loaded[0].model_file = path.name
+                    loaded[0].model_file = name_of_model(path)
                     self._agent, self._stamp = loaded[0], _stamps(path)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__

@@ -12,6 +12,7 @@ import pytest
 from feature_groups import groups_of
 
 from rasa_core.agent import Agent
+from rasa_core.domain import Domain
 from rasa_core.evaluation.replay import compare, decisions
 from rasa_core.events import (
     ActionExecuted,
@@ -31,11 +32,12 @@ from rasa_core.policies import AugmentedMemoizationPolicy, KerasPolicy, Memoizat
 from rasa_core.policies.batch_prediction import BatchPredictor
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
-from rasa_core.policies.policy import Policy
+from rasa_core.policies.policy import Opinion, Policy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.rasa_project.training import train_rasa
 from rasa_core.teaching.corrections import DRAFT_MARK
+from rasa_core.trackers import DialogueStateTracker
 
 DOMAIN = """
 version: "3.1"
@@ -181,3 +183,20 @@ def test_many_at_once_are_decided_as_one_by_one(
     assert {type(policy).__name__ for policy in bots[0].policy_ensemble.policies} <= policies
     assert found.decisions > 300
     assert len(found.changes) > 3
+
+
+def test_memory_is_asked_once_for_moments_that_differ_in_how_long_the_conversation_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bots, _ = pair_of(tmp_path, "no network", DOMAIN)
+    asked, opinion = list[str](), AugmentedMemoizationPolicy.opinion
+
+    def counted(policy: AugmentedMemoizationPolicy, tracker: DialogueStateTracker, domain: Domain) -> Opinion:
+        asked.append(tracker.sender_id)
+        return opinion(policy, tracker, domain)
+
+    monkeypatch.setattr(AugmentedMemoizationPolicy, "opinion", counted)
+    turn = [UserUttered("/chat", {"name": "chat"}), ActionExecuted("utter_chat"), ActionExecuted("action_listen")]
+    found = compare(*bots, [("ada", [ActionExecuted("action_listen"), *turn * 100])])
+    assert found.decisions > 100
+    assert len(asked) < 50

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
+from rasa_core.nlu import extents
 from rasa_core.nlu.extents import Extents, sides_of, with_whole_brackets
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.reading import read_training_text
@@ -81,9 +85,10 @@ def found_in(text: str, *parts: str, sides: tuple[float, ...] = (0, 0, 0, 0), kn
         at = start + len(part)
         inside = [number for number, (begin, _) in enumerate(spans) if start <= begin < at]
         found.append((inside[0], inside[-1], 0, 0.9))
-    extents = Extents(np.array(sides, np.float32)[:, None])
     words = known.split()
-    made = extents.of(text, spans, found, lambda number: text[slice(*spans[number])] in words)
+    made = Extents(np.array(sides, np.float32)[:, None]).of(
+        text, spans, found, lambda number: text[slice(*spans[number])] in words
+    )
     return [text[start:end] for start, end, _, _ in made]
 
 
@@ -130,6 +135,21 @@ def test_an_address_is_one_thing_where_examples_mark_whole_ones(
 ) -> None:
     assert found_in(text, *parts, sides=(0, 1, 0, 0)) == whole
     assert found_in(text, parts[0], sides=(0, 0, 0, 0)) == [parts[0]]
+
+
+@pytest.mark.parametrize("name", ["_ADDRESS", "_HYPHENATED"])
+def test_a_text_is_searched_once_for_all_entities(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    searched, expression = list[str](), getattr(extents, name)
+
+    class Watched:
+        def finditer(self, text: str) -> Iterator[re.Match[str]]:
+            searched.append(text)
+            return iter(expression.finditer(text))
+
+    monkeypatch.setattr(extents, name, Watched())
+    text = "to www.a.example, Aix-les-Bains, Rome"
+    assert found_in(text, "a.example", "Aix", "Rome", sides=(0, 1, 0, 0)) == text.removeprefix("to ").split(", ")
+    assert searched == [text]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.events import Event, SlotSet, UserUtteranceReverted
 from rasa_core.events.rasa3 import ActionExecutionRejected
+from rasa_core.policies.augmented_memoization import first_looked_at
+from rasa_core.rasa3.history import POSITION, RasaHistory
 
 HEAD = """
 version: "3.1"
@@ -285,6 +287,18 @@ def test_an_augmented_memory_knows_a_story_that_begins_with_an_action_after_any_
         "{}", stories, config="policies: [{name: AugmentedMemoizationPolicy, max_history: 5}, {name: RulePolicy}]"
     )
     assert [say(bot, text) for text in ("/a", "/b")] == [["A"], ["B"]]
+
+
+def test_a_head_that_does_not_say_when_its_message_came_does_not_make_it_too_old(make: MakesBots) -> None:
+    chat = "stories: [{story: chat, steps: [{intent: chat}, {action: utter_chat}]}]"
+    bot = make("{}", chat, config="policies: [{name: AugmentedMemoizationPolicy, max_history: 2}, {name: RulePolicy}]")
+    assert [say(bot, "/chat") for _ in range(5)] == [["Chat"]] * 5
+    kept = bot.read_tracker("ada").history.snapshot()
+    of_before = {**kept, "seen": {name: one for name, one in kept["seen"].items() if name != "shown_at"}}
+    for content in kept, of_before:
+        history = RasaHistory(2, bot.domain.vocabulary)
+        history.restore(content)
+        assert history.slots_set_before(1)[0][POSITION] >= first_looked_at(history, 2)
 
 
 def test_an_augmented_memory_tells_of_the_story_that_it_follows_and_of_no_other(make: MakesBots) -> None:

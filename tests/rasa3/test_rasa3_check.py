@@ -17,6 +17,7 @@ from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.project import Project
 from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.files import RasaFiles
 
 DOMAIN = """
 version: "3.1"
@@ -98,6 +99,12 @@ def test_slots_that_forms_and_responses_name_have_to_be_there(tmp_path: Path) ->
     assert "domain.yml:8: error: the form 'x_form' asks for the slot 'seats', which the domain does not have." in output
     assert "a condition of the response 'utter_c' needs a name and a value; it is never said without." in output
     assert "a condition of 'utter_c' names the slot 'xx', which the domain does not have. Did you mean 'x'?" in output
+
+
+def test_an_action_that_every_bot_has_is_told_with_its_own_line(tmp_path: Path) -> None:
+    domain = DOMAIN.replace("[a, b]", "[a, b, action_restart]").replace("utter_c:", "action_restart:")
+    with pytest.raises(DomainError, match=r"domain\.yml:12: every bot has the action 'action_restart'"):
+        _ = RasaFiles(write(tmp_path, domain=domain)).domain
 
 
 def test_a_rule_whose_alternatives_multiply_without_end_is_an_error(tmp_path: Path) -> None:
