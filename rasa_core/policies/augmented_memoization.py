@@ -223,9 +223,7 @@ def first_looked_at(history: RasaHistory, count: int | None) -> int:
     """
     if count is None:
         return 0
-    past = history.states_for_rules({})[:-1]
-    listened = (back for back in range(count, len(past) + 1) if LISTENED in past[-back])
-    return history.acted - next(listened, len(past) + 1)
+    return next((at for at in reversed(history.listens) if at <= history.acted - count), -1)
 
 
 def _as_begun(states: Sequence[State], news: Sequence[Collection[str]], slots: _Slots) -> Iterator[State]:

@@ -244,6 +244,7 @@ class Policy(KnownByName, ABC):
         except (TypeError, ValueError) as error:
             how = f"with the options {', '.join(sorted(options))}" if options else "without arguments"
             remedy = "give it a class method load(path), and persist(path) to write what that needs."
+            remedy = f"train the model again, or {remedy}" if options else remedy
             raise ModelError(f"{cls.__name__} cannot be made {how} ({error}): {remedy}") from error
         if Path(path, FEATURIZER_NAME).is_file():
             policy._featurizer = TrackerFeaturizer.load(path)

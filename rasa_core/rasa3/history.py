@@ -63,23 +63,8 @@ class Loop:
 
 
 _SEEN: Final = (
-    "user",
-    "shown_user",
-    "shown_action",
-    "was_hidden",
-    "loop_ran",
-    "heard",
-    "marked",
-    "rejected",
-    "fresh_slots",
-    "hidden_slots",
-    "due",
-    "validated",
-    "reminders",
-    "acting",
-    "acted",
-    "shown_at",
-    "set_at",
+    *("user", "shown_user", "shown_action", "was_hidden", "loop_ran", "heard", "marked", "rejected", "fresh_slots"),
+    *("hidden_slots", "due", "validated", "reminders", "acting", "acted", "shown_at", "listens", "set_at"),
 )
 
 _seen_of: Final = attrgetter(*_SEEN)
@@ -101,9 +86,9 @@ class RasaHistory(History):
         The form of which the caller has validated the answer.
     reminders : dict of str to dict
         The reminders that still stand, by name, as their events are in JSON. Sessions and rewinds leave them.
-    acted, shown_at, set_at : int, int, dict of str to int
-        How many actions there were, how many there had been before the message that is shown, and how many when each
-        slot that policies see was set last.
+    acted, shown_at, listens, set_at : int, int, list of int, dict of str to int
+        How many actions there were, how many there had been before the message that is shown, how many whenever the
+        bot had listened lately, and how many when each slot that policies see was set last.
     acting : dict or None
         The reminder whose turn is not over yet.
     user : State
@@ -131,7 +116,7 @@ class RasaHistory(History):
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
         self.hidden_slots: list[str] = []
-        self.acted, self.shown_at, self.set_at = 0, 0, dict[str, int]()
+        self.acted, self.shown_at, self.listens, self.set_at = 0, 0, list[int](), dict[str, int]()
         self.reminders: dict[str, Any] = getattr(self, "reminders", {})  # Sessions and rewinds clear all else.
         self.acting: dict[str, Any] | None = None
         self.validated: str | None = None
@@ -193,6 +178,8 @@ class RasaHistory(History):
             self._forget_handled_turn()
         else:
             self._all.add(state)
+            if LISTENED in state:  # As many as there may be in the window, and the one before that.
+                self.listens = [*self.listens[-(self.window or 0) :], self.acted - 1]
             self._show(state, is_hidden, is_followup)
             if name in self.vocabulary.loops:
                 self._mark(name)
@@ -248,13 +235,14 @@ class RasaHistory(History):
 
     def _mark(self, loop: str) -> None:
         self.loop_ran = loop
-        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden, self.acted, self.shown_at]
+        counts = self.acted, self.shown_at, self.listens
+        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden, *counts]
         for states in (self._all, self._visible, self._fresh):
             states.hold()
 
     def _forget_handled_turn(self) -> None:
         self.user, self.shown_user, self.shown_action, self.was_hidden, *counts = self.marked
-        for name, count in zip(("acted", "shown_at"), counts, strict=False):  # A head of before lacks them.
+        for name, count in zip(("acted", "shown_at", "listens"), counts, strict=False):  # A head of before lacks them.
             setattr(self, name, count)
         for name in [name for names in self._fresh.held for name in names if name != LISTENED and EARLIER not in name]:
             self._note_as_fresh(name)  # What was set in the turn stays so.

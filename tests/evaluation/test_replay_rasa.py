@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -29,11 +30,13 @@ from rasa_core.events import (
 )
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop, LoopInterrupted
 from rasa_core.policies import AugmentedMemoizationPolicy, KerasPolicy, MemoizationPolicy, PolicyEnsemble
+from rasa_core.policies.augmented_memoization import first_looked_at
 from rasa_core.policies.batch_prediction import BatchPredictor
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.policy import Opinion, Policy
 from rasa_core.policies.rules import RulePolicy
+from rasa_core.rasa3.history import LISTENED, RasaHistory, history_for
 from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.rasa_project.training import train_rasa
 from rasa_core.teaching.corrections import DRAFT_MARK
@@ -200,3 +203,20 @@ def test_memory_is_asked_once_for_moments_that_differ_in_how_long_the_conversati
     found = compare(*bots, [("ada", [ActionExecuted("action_listen"), *turn * 100])])
     assert found.decisions > 100
     assert len(asked) < 50
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_how_far_a_memory_looks_back_is_the_same_whether_all_states_are_kept_or_few(tmp_path: Path, count: int) -> None:
+    bot, looked = trained(tmp_path, "utter_chat", [RulePolicy()]), set[bool]()
+    for _, events in random_conversations(bot, 40):
+        few, whole = (history_for(window, bot.domain.vocabulary) for window in (count, 1000))
+        trackers = [DialogueStateTracker("ada", bot.domain.slots, history=history) for history in (few, whole)]
+        for event in events:
+            for tracker in trackers:
+                tracker.update(event)
+            past = cast(RasaHistory, whole).states_for_rules({})[:-1]
+            listened = [back for back in range(count, len(past) + 1) if LISTENED in past[-back]]
+            acted = cast(RasaHistory, whole).acted
+            assert first_looked_at(cast(RasaHistory, few), count) == (acted - listened[0] if listened else -1)
+            looked.add(bool(listened) and listened[0] > count)
+    assert looked == {True, False}

@@ -335,3 +335,9 @@ def test_options_are_those_of_a_model_whenever_it_was_trained(
     for found in (loaded, policy.load(tmp_path / "again")):
         assert {name: getattr(found, name) for name in options} == options
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["policy.json"]
+
+
+def test_options_that_a_policy_does_not_have_are_those_of_another_version(tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_text('{"nope": 1}', encoding="utf-8")
+    with pytest.raises(ModelError, match=r"with the options nope .*: train the model again"):
+        RasaMappingPolicy.load(tmp_path)
