@@ -23,7 +23,7 @@ Kind                       Severity   Meaning
 ``said-twice``             warning    a ``bot:`` step of a story repeats what the action before it says
 ``unused-response``        warning    no story, rule, form or action of one's own says a response
 ``unused-form``            warning    no story or rule begins a form
-``unused-intent``          warning    no story, rule or mapping names an intent
+``unused-intent``          warning    no story, rule or mapping names an intent, and it fills no form
 =========================  =========  =========================================================================
 """
 
@@ -37,7 +37,7 @@ from typing import Any, Final
 from rasa_core.checks import Finding, finding, finding_in, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
-from rasa_core.checks.rasa3_domain import check_domain_files
+from rasa_core.checks.rasa3_domain import answers_to_forms, check_domain_files
 from rasa_core.checks.responses import check_responses
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
@@ -119,7 +119,8 @@ def check_rasa(
         lambda name: parts.lines.get(("responses", name)),
         words,
     )
-    found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read, words), *_said_twice(parts, read)]
+    found += [*_unused(domain, parts, read, words), *_said_twice(parts, read)]
+    found += _unused_intents(parts, read, words | answers_to_forms(parts, data))
     if config is not None and data is not None:
         found += _unused_synonyms(data, config)
     if data is not None and data.examples:

@@ -10,7 +10,8 @@ from typing import Final
 
 from rasa_core.checks import Finding, finding
 from rasa_core.exceptions import did_you_mean
-from rasa_core.rasa3.domain_parts import OF_FORMS, OF_RESPONSES, SESSION_METADATA_SLOT
+from rasa_core.nlu.training_data import TrainingData
+from rasa_core.rasa3.domain_parts import OF_FORMS, OF_RESPONSES, SESSION_METADATA_SLOT, RasaParts
 from rasa_core.rasa3.slots import KNOWN_OPTIONS as OF_SLOTS
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
@@ -173,6 +174,14 @@ def _session(key: str, part: Part) -> Iterator[Finding]:
     carries = keys.get("carry_over_slots_to_new_session")
     if carries is not None and not isinstance(carries.data, bool):
         yield _warning(carries, "carry_over_slots_to_new_session: is true or false, and is taken for true.")
+
+
+def answers_to_forms(parts: RasaParts, data: TrainingData | None) -> set[str]:
+    """Return the intents of which examples have what a form asks for: an answer to a form needs no story."""
+    asked = {slot for form in parts.forms.values() for slot in form.required_slots}
+    entities = {one.entity for slot in asked for one in parts.mappings.get(slot, ())}
+    said = ((example.intent, span.entity) for example in (data.examples if data else ()) for span in example.entities)
+    return {intent for intent, entity in said if intent is not None and entity in entities}
 
 
 _CHECKS: Final[Mapping[str, Callable[[str, Part], Iterator[Finding]]]] = {

@@ -890,3 +890,12 @@ def test_what_a_rule_names_and_is_not_there_is_told_once_with_the_nearest(tmp_pa
         ModelError, match=r'all.yml:1 "one": the domain has no action .utter_b.\. Did you mean .utter_a'
     ):
         Project(folder).train_if_changed(say=lambda _: None)
+
+
+def test_an_intent_that_answers_a_form_needs_no_story(tmp_path: Path) -> None:
+    domain = DOMAIN.replace("entity: y", "entity: x").replace("[a, b]", "[a, b, tell, muse]")
+    nlu = "nlu:\n- intent: tell\n  examples: |\n    - it is [red](x)\n- intent: muse\n  examples: |\n    - it is red\n"
+    _, output = told(write(tmp_path, domain=domain, data__all=RULES, data__nlu=nlu))
+
+    assert "names the intent 'tell'" not in output
+    assert "names the intent 'muse'" in output
