@@ -11,7 +11,7 @@ from rasa_core.commands.common import CONTEXT, Command, import_option, load_modu
 from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.server.settings import STORE_VARIABLE, default_store_url
+from rasa_core.server.settings import STORE_VARIABLE, default_store_path, default_store_url
 from rasa_core.stories.edits import with_story
 from rasa_core.teaching.corrections import story_of
 
@@ -63,6 +63,9 @@ def command(
         raise click.UsageError(f"--project: {error}") from error
     load_modules(imports, folder, project.domain_file)
     domain = project.load_domain()
+    file = default_store_path(project.model)
+    if not (store or os.path.exists(file)):
+        raise click.UsageError(f"the bot in {folder} keeps no conversations in {file}; name their store with --store.")
     with open_store(store_at(store) if store else default_store_url(project.model)) as opened:
         opened.domain = domain
         tracker = opened.retrieve(sender_id)

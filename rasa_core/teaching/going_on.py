@@ -15,7 +15,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, Fol
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.policies.policy import Prediction
 from rasa_core.processor import MessageProcessor
-from rasa_core.slash_messages import values_info
+from rasa_core.slash_messages import INFO_PAUSED, info_about, joined, values_info
 from rasa_core.teaching.corrections import DRAFT_MARK, Correction, right_action, take_message
 from rasa_core.tracker_store.base import Conversation
 from rasa_core.tracker_store.digests import FALLBACKS
@@ -145,13 +145,21 @@ def say(
     """Take in a message, and go on; the result tells which action is to run elsewhere, if one is."""
     if turns.runner.runs_everything:
         answered = turns.respond(UserMessage(text, channel, sender_id), conditions)
-        return RequestResult({"next_action": None}, answered.version)
+        tracker = turns.tracker_store.retrieve(sender_id)
+        info = None if tracker is None else _info_on(turns, tracker)
+        return RequestResult(told_of(Awaited("message"), info), answered.version)
 
     def take(conversation: Conversation) -> State:
         info = turns.start_turn(conversation.tracker, text).get("info")
         return told_of(go_on(turns, conversation.tracker, nothing, channel), info)
 
     return turns.change(sender_id, take, conditions)
+
+
+def _info_on(turns: MessageProcessor, tracker: DialogueStateTracker) -> str | None:
+    """Return what `start_turn` tells of a message, of one that is answered."""
+    info = info_about(tracker.latest_message, turns.domain, tracker.slots)
+    return joined(INFO_PAUSED, info) if turns.is_silent(tracker) else info
 
 
 def act(

@@ -185,3 +185,5 @@ def test_a_conversation_is_printed_as_a_story(folder: Path) -> None:
     assert run(story_command, "user 0", *arguments).stdout == "## user 0\n* greet\n  - utter_hello\n"
     missing = run(story_command, "nobody", *arguments)
     assert (missing.exit_code, "no conversation 'nobody'" in missing.stderr) == (1, True)
+    silent = run(story_command, "user 0", *arguments[:2])
+    assert (silent.exit_code, "keeps no conversations in" in silent.stderr) == (2, True)

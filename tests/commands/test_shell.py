@@ -103,6 +103,7 @@ def test_a_mistyped_command_is_not_sent(model: str) -> None:
     lines = after_the_beginning(shell_with(model, "/expalin", "/nope", "/greet", flags=("-v",)))
     assert lines[0] == "There is no intent and no command '/expalin'. Did you mean /explain? Nothing was sent."
     assert lines[1] == "  understood nope 1.00"
+    assert any("The domain has no intent 'nope'" in line for line in lines)
 
 
 def test_what_names_an_intent_is_a_message_also_where_a_command_has_its_name(tmp_path: Path) -> None:
