@@ -141,6 +141,13 @@ def brief(error: object, longest: int = 1000) -> str:
     return f"{type(error).__name__}: {said}".rstrip(": ").encode("utf-8", "replace").decode()[:longest]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, as in ``1 story``, ``2 stories`` and ``0 errors``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` known names that look like `name`, in whatever case, the best first."""
     names = sorted(set(known))

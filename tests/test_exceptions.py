@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from rasa_core import exceptions
-from rasa_core.exceptions import RasaCoreError, StoryParseError, did_you_mean, nearest
+from rasa_core.exceptions import RasaCoreError, StoryParseError, counted, did_you_mean, nearest
 
 
 def test_every_error_has_one_root_and_is_a_fitting_builtin() -> None:
@@ -31,6 +31,11 @@ def test_an_error_in_a_story_says_where(place: tuple[str | int | None, ...], tex
     error = StoryParseError("no such thing", *place)  # type: ignore[arg-type]
     assert str(error) == text
     assert error.message == "no such thing"
+
+
+def test_numbers_are_told_with_their_nouns() -> None:
+    told = [counted(number, noun) for number, noun in ((1, "story"), (0, "story"), (2000, "rule"))]
+    assert told == ["1 story", "0 stories", "2,000 rules"]
 
 
 def test_near_names_are_the_best_first() -> None:

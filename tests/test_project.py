@@ -348,7 +348,7 @@ def test_nlu_data_alone_is_a_bot_that_understands(tmp_path: Path, file: str) -> 
 
     said = train(tmp_path)
 
-    assert f"{tmp_path / file}: 2 messages of 2 intents, 1 entities" in said
+    assert f"{tmp_path / file}: 2 messages of 2 intents, 1 entity" in said
     assert "there are neither stories nor rules: the bot understands messages, and falls back at each of them." in said
     project = Project(tmp_path)
     assert project.is_current()

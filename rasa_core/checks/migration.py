@@ -15,7 +15,7 @@ from typing import Final
 
 from rasa_core.checks import placed
 from rasa_core.domain import Domain
-from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.exceptions import ModelError, RasaCoreError, counted
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.policies.keras_policy import KerasPolicy
@@ -98,8 +98,8 @@ def _nlu(files: RasaFiles, others: Sequence[Path]) -> Iterator[Note]:
             yield from _of_error("nlu", str(error), files)
             continue
         place = _key_place(file, "nlu")
-        count, intents = len(data.examples), len(data.intents)
-        yield Note(place, "nlu", "same", f"the same, {count} messages of {intents} intents")
+        what = f"{counted(len(data.examples), 'message')} of {counted(len(data.intents), 'intent')}"
+        yield Note(place, "nlu", "same", f"the same, {what}")
         for problem in data.problems:
             yield Note(problem.place or place, "nlu", "replaced", problem.problem.rstrip("."))
 

@@ -172,7 +172,7 @@ def _check_numbers(examples: Iterable[NLUExample]) -> Iterator[Finding]:
     for intent, sources in by_intent.items():
         if len(sources) < FEWEST_EXAMPLES:
             number = "one example" if len(sources) == 1 else f"{len(sources)} examples"
-            message = f"the intent {intent!r} has but {number}; write {FEWEST_EXAMPLES} or more, each in other words."
+            message = f"the intent {intent!r} has only {number}; write {FEWEST_EXAMPLES} or more, each in other words."
             yield _warning("few-examples", message, *sources)
 
 

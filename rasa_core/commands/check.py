@@ -19,7 +19,6 @@ from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.commands.common import (
     CONTEXT,
     Command,
-    counted,
     form_option,
     ignore_option,
     import_option,
@@ -27,7 +26,7 @@ from rasa_core.commands.common import (
     log_options,
     start_log,
 )
-from rasa_core.exceptions import DomainError, ModelError
+from rasa_core.exceptions import DomainError, ModelError, counted
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project

@@ -302,10 +302,15 @@ class ImportingCommand(Command):
         self.params.append(click.Option(["--import", "imports"], metavar="MODULE", help=told, **how))
 
 
-def log_options(command: F) -> F:
-    """Add ``--debug`` and ``--verbose`` to a command."""
+def log_options(command: F, *, verbose: str = "Show what is done.") -> F:
+    """Add ``--debug``, and ``--verbose`` with its help, to a command."""
     command = click.option("--debug", is_flag=True, help="Show everything that is logged.")(command)
-    return click.option("-v", "--verbose", is_flag=True, help="Show what is done.")(command)
+    return click.option("-v", "--verbose", is_flag=True, help=verbose)(command)
+
+
+def log_options_of_findings(command: F) -> F:
+    """Add ``--debug`` and ``--verbose`` to a command that lists more of what it finds by either."""
+    return log_options(command, verbose="Show what is done, and all that is found with all of its places.")
 
 
 def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) -> None:
@@ -373,8 +378,3 @@ def _how(option: click.Option) -> dict[str, Any]:
     default = option.default if isinstance(option.default, str | int | float) else None
     how: dict[str, Any] = {"type": kind, "required": option.required, "default": default}
     return how | ({"nargs": "*"} if option.multiple else {})
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, as in ``1 error`` and ``2 errors``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -16,7 +16,6 @@ from rasa_core.agent import Agent
 from rasa_core.commands.common import (
     CONTEXT,
     Command,
-    counted,
     import_option,
     load_modules,
     log_options,
@@ -29,6 +28,7 @@ from rasa_core.evaluation.replay import compare_stories, replay_of, without_corr
 from rasa_core.evaluation.stories import evaluate_stories
 from rasa_core.evaluation.tables import one_line
 from rasa_core.evaluation.workers import compare_stored
+from rasa_core.exceptions import counted
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.settings import STORE_VARIABLE
 from rasa_core.stories import extract_story_graph

@@ -18,9 +18,9 @@ from rasa_core.commands.common import (
     CONTEXT,
     Group,
     ImportingCommand,
-    counted,
     form_option,
     log_options,
+    log_options_of_findings,
     or_none,
     start_log,
 )
@@ -34,6 +34,7 @@ from rasa_core.evaluation.cross_validation import (
 from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, nlu_report, not_learnt
 from rasa_core.evaluation.tables import LONGEST_NAME, Report, better_and_worse, fitted, in_blocks, width_of_terminal
 from rasa_core.evaluation.untidy import out_of_scope_figures, out_of_scope_table, texts_in, untidy_figures, untidy_table
+from rasa_core.exceptions import counted
 from rasa_core.nlu.model import FILE_NAME, NLU_MODEL, NLUModel
 from rasa_core.nlu.reading import data_files, read_training_data
 from rasa_core.nlu.settings import NLUSettings
@@ -97,7 +98,7 @@ Examples:
 @click.option("--seed", metavar="N", help="The same data and seed give the same model.")
 @click.option("--strict", is_flag=True, help="Stop at what is wrong in the data, rather than leave it out.")
 @click.option("--setting", "others", multiple=True, metavar="NAME=VALUE", help="Another setting of the training.")
-@log_options
+@log_options_of_findings
 def train(
     data: str,
     output: str,
@@ -190,7 +191,7 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
     metavar="N",
     help="Also train N times, each time without a part of the examples, and tell which look like another intent then.",
 )
-@log_options
+@log_options_of_findings
 def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool) -> None:
     """Tell all that looks wrong in NLU data, without training unless --folds asks for it.
 

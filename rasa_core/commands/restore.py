@@ -18,7 +18,6 @@ from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.commands.common import (
     CONTEXT,
     Command,
-    counted,
     import_option,
     load_modules,
     log_options,
@@ -30,7 +29,7 @@ from rasa_core.commands.common import (
 from rasa_core.commands.shell import Talk
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
-from rasa_core.exceptions import EventError
+from rasa_core.exceptions import EventError, counted
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.rasa3.history import history_for
 from rasa_core.trackers import DialogueStateTracker

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from rasa_core.commands.common import CONTEXT, ImportingCommand, counted, form_option
+from rasa_core.commands.common import CONTEXT, ImportingCommand, form_option
 from rasa_core.commands.store import open_store, url_argument
 from rasa_core.evaluation.tables import one_line
+from rasa_core.exceptions import counted
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.reviews import Mark
 from rasa_core.tracker_store.search import UNSURE_BELOW, Search

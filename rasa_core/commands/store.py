@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, counted, log_options, start_log, store_at
-from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, log_options, start_log, store_at
+from rasa_core.exceptions import StoreError, StoreUnavailableError, counted
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
 from rasa_core.tracker_store import EventLogStore, retention, store_from_url

@@ -259,7 +259,8 @@ class _YamlReader:
         unknown = {key: did_you_mean(key, _ENTRY_KEYS) for key in parts if key not in _ENTRY_KEYS}
         if len(kinds) != 1:
             hint = "".join(unknown.values())
-            self._fail(entry, f"an entry of nlu: has one of the keys {', '.join(KINDS)}.{hint} Expected {_ENTRY}.")
+            found = f"the keys {' and '.join(kinds)}" if kinds else f"none of the keys {', '.join(KINDS)}"
+            self._fail(entry, f"an entry of nlu: has {found}, and needs one of them.{hint} Expected {_ENTRY}.")
         for key, hint in unknown.items():
             logger.warning("%s: the key %r is ignored.%s", self._builder.place, key[:MOST_SHOWN], hint)
         name = self._scalar(parts[kinds[0]], f"the name of the {kinds[0]}")

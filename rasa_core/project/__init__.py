@@ -37,7 +37,7 @@ from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
 from rasa_core.checks.nlu import Finding, check_domain_names, check_training_data
 from rasa_core.domain import Domain
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, counted
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
 from rasa_core.nlu.pipeline import PipelineConfig, Step, chosen_pipeline, keys_of, stored_steps
 from rasa_core.nlu.reading import read_training_data
@@ -101,7 +101,9 @@ class Project:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             is_file = "is a file, not a folder" if self.folder.exists() else "does not exist"
-            raise ModelError(f"the project folder {str(folder)!r} {is_file}. It holds domain.yml and stories.md.")
+            raise ModelError(
+                f"the project folder {str(folder)!r} {is_file}. Give the folder in which domain.yml stands."
+            )
         is_given = (domain is not None or stories is not None) and not self._names_its_own(domain, stories)
         is_of_rasa = not is_given and (is_rasa(self.folder) or only_understands(self.folder))
         self.rasa = RasaFiles(self.folder) if is_of_rasa else None
@@ -266,10 +268,7 @@ class Project:
             If the files are wrong, what training needs is missing, or the project did not make the model that is there.
         """
         domain, config = self.load_domain(), self.policies()
-        say(
-            f"{self.domain_file}: {len(domain.intents)} intents, {len(domain.entities)} entities, "
-            f"{len(domain.slots)} slots, {domain.num_actions - len(domain.default_action_names)} actions"
-        )
+        say(f"{self.domain_file}: {_told_of(domain)}")
         for path in self.unread_stories:
             say(f"{path}: warning: {told_unread(self.stories)}")
         data = self.nlu_data() if nlu else TrainingData()
@@ -372,7 +371,8 @@ class _Job:
             yield from told(() if (found := project.pipeline(True)) is None else found.notes)
         if state == "changed":
             files, count = ", ".join(map(str, project.nlu_files)), len(data.examples)
-            yield f"{files}: {count} messages of {len(data.intents)} intents, {len(data.entities)} entities"
+            kinds = f"{counted(len(data.intents), 'intent')}, {counted(len(data.entities), 'entity')}"
+            yield f"{files}: {counted(count, 'message')} of {kinds}"
             yield from brief(self._nlu_findings(), project.folder)
 
     def _nlu_findings(self) -> list[Finding]:
@@ -381,6 +381,16 @@ class _Job:
         intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
         named = check_domain_names(data, intents, domain.entities, str(self.project.domain_file))
         return [*named, *check_training_data(data)]
+
+
+def _told_of(domain: Domain) -> str:
+    """Return how many names a domain lists, without those that every bot has."""
+    intents, entities, slots = len(domain.intents), len(domain.entities), len(domain.slots)
+    if domain.rasa is not None:
+        intents, entities, slots = (len(domain.rasa.content[key]) for key in ("intents", "entities", "slots"))
+    actions = domain.num_actions - len(domain.default_action_names)
+    counts = {"intent": intents, "entity": entities, "slot": slots, "action": actions}
+    return ", ".join(counted(number, noun) for noun, number in counts.items())
 
 
 def network_of(max_history: int | None, priority: int | None = None) -> KerasPolicy:

@@ -14,7 +14,7 @@ from rasa_core.domain import Domain
 from rasa_core.drawing.svg import shorten
 from rasa_core.evaluation.nlu import MessageResult, not_learnt
 from rasa_core.evaluation.tables import LONGEST_NAME
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, counted
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.pipeline import Step
 from rasa_core.nlu.settings import NLUSettings
@@ -82,7 +82,7 @@ def train_dialogue(
         trackers = agent.load_data(stories, lenient=lenient)
     own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)  # Glued ones, nobody has written.
     told = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
-    say(f"{told}: {own} stories, read in {time.perf_counter() - started:.1f} s")
+    say(f"{told}: {counted(own, 'story')}, read in {time.perf_counter() - started:.1f} s")
     say(f"training {_listed([type(policy).__name__ for policy in config.policies])} ...")
     started = time.perf_counter()
     agent.train(trackers, feature_cache=features, **config.training)

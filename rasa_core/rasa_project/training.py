@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rasa_core.domain import Domain
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, counted
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rasa2 import is_triggered
@@ -74,7 +74,8 @@ def train_rasa_project(
     for path in files.unread_domains:
         say(f"{path}: warning: {UNREAD_DOMAIN}.")
     seconds = time.perf_counter() - started
-    say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")
+    told_of = f"{counted(len(read.steps), 'story')} and {counted(len(read.rules), 'rule')}"
+    say(f"{told_of}, read in {seconds:.1f} s")
     if unfit := config.unfit(files.domain):
         raise ModelError("\n".join(map(str, unfit)))
     agent = make_agent(files.domain, config.ensemble())

@@ -157,7 +157,7 @@ def test_nlu_data_of_every_format_is_told_and_what_is_wrong_in_a_file_at_its_pla
     result = migrate(folder)
 
     told = [line.split("/")[-1] for line in result.output.splitlines()]
-    assert "more.md:1: same: nlu: the same, 1 messages of 1 intents." in told
+    assert "more.md:1: same: nlu: the same, 1 message of 1 intent." in told
     assert "more.md:2: replaced: nlu: '(' is not closed;" in result.output
     assert "old.json:1: left out: nlu: has to be changed first: the entity" in result.output
     assert "endpoints.yml:1: left out: endpoints.yml: has to be changed first: action_endpoint:" in result.output
