@@ -27,6 +27,7 @@ EARLIER: Final = "~"  # Before the name of what was set since the last message t
 POSITION: Final = f"{EARLIER}@"
 """Among what is fresh: how many actions there had been before the message that is shown."""
 MOST_REMINDERS: Final = 50  # They are in the head of a conversation, which must not grow with it.
+_MOST_LISTENS: Final = 100  # Where all states are kept; no memory looks back over more.
 _GRACE: Final = 1.0
 """Seconds by which a reminder may be late when it is set: its time is kept to the second."""
 VALIDATION: Final = "validate_"
@@ -179,7 +180,7 @@ class RasaHistory(History):
         else:
             self._all.add(state)
             if LISTENED in state:  # As many as there may be in the window, and the one before that.
-                self.listens = [*self.listens[-(self.window or 0) :], self.acted - 1]
+                self.listens = [*self.listens[-(self.window or _MOST_LISTENS) :], self.acted - 1]
             self._show(state, is_hidden, is_followup)
             if name in self.vocabulary.loops:
                 self._mark(name)

@@ -15,10 +15,11 @@ from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
-from rasa_core.events import Event, SlotSet, UserUtteranceReverted
+from rasa_core.events import ActionExecuted, Event, SlotSet, UserUtteranceReverted
 from rasa_core.events.rasa3 import ActionExecutionRejected
 from rasa_core.policies.augmented_memoization import first_looked_at
 from rasa_core.rasa3.history import POSITION, RasaHistory
+from rasa_core.trackers import DialogueStateTracker
 
 HEAD = """
 version: "3.1"
@@ -299,6 +300,17 @@ def test_a_head_that_does_not_say_when_its_message_came_does_not_make_it_too_old
         history = RasaHistory(2, bot.domain.vocabulary)
         history.restore(content)
         assert history.slots_set_before(1)[0][POSITION] >= first_looked_at(history, 2)
+
+
+@pytest.mark.parametrize("window", [3, None])
+def test_what_is_kept_of_when_the_bot_listened_does_not_grow(make: MakesBots, window: int | None) -> None:
+    domain = make("{}", "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_chat}]}]").domain
+    sizes = []
+    for turns in (200, 400):
+        tracker = DialogueStateTracker.from_events("ada", [ActionExecuted("action_listen")] * turns, domain, window)
+        assert isinstance(tracker.history, RasaHistory)
+        sizes.append(len(tracker.history.listens))
+    assert sizes[0] == sizes[1] > (window or 0)
 
 
 def test_an_augmented_memory_tells_of_the_story_that_it_follows_and_of_no_other(make: MakesBots) -> None:
