@@ -80,6 +80,11 @@ def info_about(message: UserUttered, domain: Domain, slots: Mapping[str, Slot]) 
         name = str(entity["entity"])
         if name not in known.entities and name not in slots and len(found) < _MOST_TOLD:
             found.append(f"The domain has no entity {name[:100]!r}.{did_you_mean(name, {*known.entities, *slots})}")
+    content = text[text.index("{") :] if "{" in text and not named.entities else "{}"
+    try:
+        decode(content)
+    except ValueError as error:
+        found.append(f'No entities are read of {content!r:.80}, which is no JSON such as {{"name": "Anna"}}: {error}.')
     if found:
         found.append("It is logged all the same.")
     return joined(*dict.fromkeys(found), values)

@@ -42,7 +42,7 @@ _EXAMPLES = """\b
 Examples:
   # Save a conversation of a running server, and go on with it here.
   curl 'localhost:5005/conversations/default/tracker?ignore_restarts=true' > dump.json
-  python -m rasa_core.restore -d models/dialogue dump.json
+  rasa-core restore -d models/dialogue dump.json
 """
 
 

@@ -37,13 +37,13 @@ DEFAULT_PORT = 5002
 _EXAMPLES = """\b
 Examples:
   # The bot in this folder.
-  python -m rasa_core.run .
+  rasa-core run .
 \b
   # Messages name their intent: /greet, or /inform{"cuisine": "thai"}.
-  python -m rasa_core.run -d models/dialogue
+  rasa-core run -d models/dialogue
 \b
   # Plain text, understood by a running NLU server.
-  python -m rasa_core.run -d models/dialogue -u http://localhost:5000
+  rasa-core run -d models/dialogue -u http://localhost:5000
 """
 
 

@@ -50,13 +50,13 @@ READING = (
 _EXAMPLES = """\b
 Examples:
   # Train a project folder (domain.yml, stories and NLU data), as far as anything in it has changed.
-  python -m rasa_core.train examples/remote
+  rasa-core train examples/remote
 \b
   # Name each part.
-  python -m rasa_core.train -d domain.yml -s stories.md -o models/dialogue
+  rasa-core train -d domain.yml -s stories.md -o models/dialogue
 \b
   # Talk to the bot after training, and teach it what it does wrong.
-  python -m rasa_core.train -d domain.yml -s stories.md -o models/dialogue --online
+  rasa-core train -d domain.yml -s stories.md -o models/dialogue --online
 """
 
 

@@ -16,16 +16,16 @@ from rasa_core.stories.yaml import rules_as_steps
 _EXAMPLES = """\b
 Examples:
   # The bot in a folder, with its rules, as a page.
-  python -m rasa_core.visualize PROJECT -o stories.html
+  rasa-core visualize PROJECT -o stories.html
 \b
   # A page for the browser.
-  python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.html
+  rasa-core visualize -d domain.yml -s stories.md -o stories.html
 \b
   # The stories of a bot, wherever they stand in its folder.
   rasa-core visualize examples/remote -o stories.html
 \b
   # One node for each action, and examples of what users say on the arrows.
-  python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.svg -m 1 -nlu nlu.md
+  rasa-core visualize -d domain.yml -s stories.md -o stories.svg -m 1 -nlu nlu.md
 """
 
 

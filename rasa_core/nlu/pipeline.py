@@ -27,7 +27,7 @@ from rasa_core.nlu.components import NLU_FALLBACK, Answer, Component
 from rasa_core.nlu.tokens import visible
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Note
+from rasa_core.support.problems import Note, unread
 from rasa_core.support.yaml_parts import Part, entries_of, settings_in
 
 Step = dict[str, Any]
@@ -223,10 +223,7 @@ def _same(name: str, path: str, options: Mapping[str, Any], place: Place) -> Not
         return Note(place, path, "same", "the same")
     if name == _OF_TRAINING:
         return Note(place, path, "replaced", _NETWORK, unused)
-    hints = {key: did_you_mean(key, _OPTIONS[name]).strip() for key in unused}
-    return Note(
-        place, path, "replaced", "the same", tuple(f"{key} ({hint})" if hint else key for key, hint in hints.items())
-    )
+    return Note(place, path, "replaced", "the same", unread(options, _OPTIONS[name]))
 
 
 def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.support.http import without_secrets
 from rasa_core.support.places import Place
-from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note
+from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note, unread
 from rasa_core.support.yaml_parts import Part, settings_in
 
 ENDPOINTS: Final = "endpoints.yml"
@@ -159,7 +159,7 @@ def _add_server(found: Endpoints, key: str, part: Part) -> None:
         found.nlg = given
     else:
         found.actions = given
-    unused = tuple(name for name in given if name not in _SERVER_KEYS)
+    unused = unread(given, _SERVER_KEYS)
     fate: Fate = "replaced" if unused else "same"
     found.notes.append(Note(part.place, key, fate, f"the same, at {without_secrets(url)}", unused))
 
@@ -196,7 +196,7 @@ def _add_sql(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
         hint = did_you_mean(dialect, _DIALECTS)
         known = "sqlite, postgresql, mysql"
         raise ModelError(f"{place}: conversations cannot be kept in dialect: {dialect}.{hint} Known: {known}.")
-    unused = tuple(key for key in given if key not in _SQL_KEYS)
+    unused = unread(given, _SQL_KEYS)
     text = "conversations are kept there, in tables of their own; those of Rasa are not read"
     if separator:
         found.store = f"{scheme}://{rest}"
@@ -229,7 +229,7 @@ def _add_redis(found: Endpoints, given: Mapping[str, Any], place: Place) -> None
     found.store = f"{scheme}://{_address(given, 'localhost', 6379)}/{database}"
     found.store += f"?{urlencode({'key_prefix': prefix})}" if prefix else ""
     # Conversations end by --retention here, and not by the clock of Redis; to keep them for ever needs nothing.
-    unused = tuple(key for key in given if key not in _REDIS_KEYS or (key == "record_exp" and given[key]))
+    unused = (*unread(given, _REDIS_KEYS), *(key for key in ("record_exp",) if given.get(key)))
     text = "conversations are kept there, under keys of their own; those of Rasa are not read"
     found.notes.append(Note(place, "tracker_store redis", "replaced", text, unused))
 

@@ -372,12 +372,16 @@ class _Paths:
                     logger.warning(message, step.source, name[:100], hint)
 
     def warn_of_unmet_conditions(self) -> None:
-        """Log the steps whose conditions no conversation meets that comes to their checkpoints."""
-        for index, step in enumerate(self._steps):
-            starts = step.start_checkpoints
-            if index not in self.reached and any(start.name in self._visited for start in starts):
+        """Log the steps to whose checkpoints no conversation comes, or none that meets their conditions."""
+        ends = {end.name for step in self._steps for end in step.end_checkpoints}
+        for step in (step for index, step in enumerate(self._steps) if index not in self.reached):
+            names = {start.name for start in step.start_checkpoints}
+            asked = " or ".join(start.as_story_string() for start in step.start_checkpoints)
+            if names & self._visited:
                 message = "%s: no conversation comes here with the slots of %s, so this story is not learnt."
-                asked = " or ".join(start.as_story_string() for start in starts)
+                logger.warning(message, step.source, asked)
+            elif names & ends:
+                message = "%s: no conversation comes to %s, but from stories that are not learnt themselves."
                 logger.warning(message, step.source, asked)
 
 

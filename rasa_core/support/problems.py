@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from rasa_core.exceptions import did_you_mean
 from rasa_core.support.places import Place
 
 Severity = Literal["error", "warning"]
@@ -83,6 +84,12 @@ class Note:
     def is_unknown(self) -> bool:
         """Whether it is of a key that nothing reads."""
         return self.message.startswith(UNKNOWN_KEY)
+
+
+def unread(options: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return those of some options that nothing reads, each with the name that may be meant."""
+    hints = {key: did_you_mean(key, known).strip() for key in options if key not in known}
+    return tuple(f"{key} ({hint})" if hint else key for key, hint in hints.items())
 
 
 def told(notes: Iterable[Note]) -> list[str]:

@@ -266,7 +266,9 @@ def _plain(node: yaml.Node, file: str) -> Any:
         return _scalar(node)
     except ValueError as error:
         kind = node.tag.removeprefix(TAG)
-        raise YamlError(_place(node, file), f"{str(node.value)[:40]!r} cannot be read as {kind}; quote it.") from error
+        problem = f"{str(node.value)[:40]!r} cannot be read as {kind}; "
+        problem += "write a number that JSON has, or quote it to have a text." if kind == "float" else "quote it."
+        raise YamlError(_place(node, file), problem) from error
 
 
 def _key(node: yaml.Node, file: str) -> str:

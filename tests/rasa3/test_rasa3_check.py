@@ -438,7 +438,10 @@ def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, pro
         ("slots: {a: {type: text, mappings: [{type: from_intent}]}}", "of type from_intent needs value:"),
         ("slots: {a: {type: float, max_value: -1, mappings: []}}", "min_value (0.0) must be less than max_value (-1)"),
         ("slots: {a: {type: categorical, values: x, mappings: []}}", "values is a list such as [low, high], not 'x'"),
-        ("slots: {a: {type: bool, initial_value: .inf, mappings: []}}", "'.inf' cannot be read as float; quote it"),
+        (
+            "slots: {a: {type: bool, initial_value: .inf, mappings: []}}",
+            "'.inf' cannot be read as float;",
+        ),
         ("forms: {action_listen: {required_slots: []}}", "every bot has the action 'action_listen'; remove it"),
         ("responses: {action_restart: [{text: a}]}", "every bot has the action 'action_restart'; remove it"),
         ("e2e_actions: [action_listen]", "every bot has the action 'action_listen'; remove it"),
@@ -478,6 +481,14 @@ def test_a_key_that_nothing_reads_is_told_of_in_every_file(tmp_path: Path) -> No
         ("endpoints.yml:1", "action_endpont"),
     ]
     assert "Did you mean 'action_endpoint'?" in places[-1][2]
+
+
+def test_an_option_of_a_server_that_is_nearly_one_is_told_of(tmp_path: Path) -> None:
+    endpoints = "action_endpoint: {url: 'http://a', tokn: x, mine: 1}\ntracker_store: {type: redis, usernam: x}"
+    _, output = told(write(tmp_path, domain=DOMAIN, data__all=RULES, endpoints=endpoints))
+
+    assert "endpoints.yml:1: warning: action_endpoint has no option tokn (Did you mean 'token'?), mine" in output
+    assert "endpoints.yml:2: warning: tracker_store redis has no option usernam (Did you mean 'username'?)" in output
 
 
 def test_a_name_that_is_empty_is_passed_over(tmp_path: Path) -> None:

@@ -43,8 +43,9 @@ def asked(client: Client, path: str, body: dict[str, Any], sender_id: str = "a")
         ('/book{"dya": 1}', "no entity 'dya'. Did you mean 'day'? It is logged all the same."),
         ('/bok{"dya": 1, "x": 2}', "no entity 'x'. It is logged all the same."),
         ('/book{"size": "hgue"}', "The slot 'size' has no value 'hgue'. Did you mean 'huge'? It has small, huge."),
+        ("/book{day}", 'No entities are read of \'{day}\', which is no JSON such as {"name": "Anna"}: Expecting '),
     ],
-    ids=["an intent", "an entity", "several", "a value"],
+    ids=["an intent", "an entity", "several", "a value", "no JSON"],
 )
 def test_a_message_with_unknown_names_is_taken_and_told_of(client: Client, query: str, told: str) -> None:
     client.delete("/conversations/a")

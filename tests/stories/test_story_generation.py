@@ -197,6 +197,12 @@ def test_conditions_that_nothing_meets_are_warned_of(generate, caplog):
             "stories.md:4 \"b\": no story ends with the checkpoint 'there', so this story is not learnt.",
             id="no end",
         ),
+        pytest.param(
+            "## a\n* deny\n\n## b\n> round\n* greet\n- utter_ok\n> round",
+            [". *deny ."],
+            'stories.md:4 "b": no conversation comes to > round, but from stories that are not learnt themselves.',
+            id="no beginning",
+        ),
     ],
 )
 def test_loose_checkpoints_are_warned_of(generate, caplog, text, conversations, warning):

@@ -37,7 +37,7 @@ def test_data_is_what_yaml_says(text: str, data: object) -> None:
     ("text", "problem"),
     [
         ("a: 1\nb: " + "9" * 5000, "'9{40}' cannot be read as int; quote it"),
-        ("a: 1\nb: .INF", "'.INF' cannot be read as float; quote it"),
+        ("a: 1\nb: .INF", "'.INF' cannot be read as float; write a number that JSON has, or quote it"),
         ("a: 1\nb: [-.inf]", "'-.inf' cannot be read as float"),
         ("a: 1\nb: .nan", "'.nan' cannot be read as float"),
         ("a: 1\nb: 1e400", "'1e400' cannot be read as float"),
