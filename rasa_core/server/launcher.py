@@ -85,7 +85,8 @@ _GRANIAN_LINES = {
     "json": {"()": "rasa_core.server.log_lines.json_formatter"},
 }
 _GRANIAN_LOGGING: dict[str, Any] = {
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["heeded"]}},
+    "filters": {"heeded": {"()": "rasa_core.server.log_lines.without_advice"}},
     "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
 }
 

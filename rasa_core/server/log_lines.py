@@ -18,7 +18,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final
@@ -174,6 +174,11 @@ class LogStyle:
             if work.sender is not None:
                 said["sender"] = self.sender(work.sender)
         return {**said, **more}
+
+
+def without_advice() -> Callable[[logging.LogRecord], bool]:
+    """Return what keeps a line of Granian out that advises fewer threads, of which most here wait for bodies."""
+    return lambda record: not str(record.msg).startswith("Configuration allows spawning")
 
 
 def json_formatter() -> logging.Formatter:

@@ -21,6 +21,7 @@ from werkzeug.test import Client
 
 from rasa_core.agent import Agent
 from rasa_core.server import create_app, create_app_from_settings, logs
+from rasa_core.server.log_lines import without_advice
 from rasa_core.server.settings import ServerSettings
 
 
@@ -143,6 +144,14 @@ def test_verbose_worker_shows_requests_on_the_terminal(
 
     assert (tmp_path / "log").read_text().count("GET /version 200") == 1
     assert capsys.readouterr().err.count("GET /version 200") == 1
+
+
+def test_what_the_server_below_advises_about_threads_is_left_out() -> None:
+    granian = logging.makeLogRecord({"name": "_granian"})
+    told = []
+    for granian.msg in ("Configuration allows spawning up to 237 Python threads, which seems quite high", "Started"):
+        told += [granian.msg] * without_advice()(granian)
+    assert told == ["Started"]
 
 
 def test_unknown_level_is_refused(agent: Agent, tmp_path: Path) -> None:
