@@ -56,6 +56,15 @@ class TestTalking:
         page.wait_for("Why utter_nothing?", ".panel")
         assert "  - utter_nothing" in page.texts(".panel .snippet .line.it")[0]
 
+    def test_an_entity_is_shown_with_its_role(self, page: Page, address: str, app: ServerApp) -> None:
+        city = {"start": 5, "end": 10, "entity": "city", "role": "from", "value": "Porto"}
+        parse = {"intent": {"name": "search", "confidence": 1.0}, "entities": [city]}
+        event = {"event": "user", "text": "from Porto", "parse_data": parse}
+        assert other(app).post("/conversations/roles/tracker/events", json=[event]).status_code == 200
+        page.open(address, "/talk/roles")
+        page.wait_for("Porto", ".step.user")
+        assert page.texts(".step.user mark") == ["Portocity, from"]
+
     def test_an_action_elsewhere_is_answered_in_the_page(self, page: Page, address: str) -> None:
         page.open(address)
         page.say("concerts in Porto")

@@ -1,7 +1,7 @@
 // Correcting a step, and saving what is right in the project's own files.
 
 import {conversation, get, post} from "./api.js";
-import {announce, fill, h, plain, shown} from "./dom.js";
+import {announce, fill, h, kindOf, plain, shown} from "./dom.js";
 import {texts} from "./texts.js";
 
 const t = texts.correct;
@@ -29,7 +29,7 @@ function messageForm(bot, event, send) {
   const kind = h("input", {list: "entities", placeholder: t.entity, "aria-label": t.entity, autocomplete: "off"});
   const known = h("datalist", {id: "entities"}, bot.entities.map((one) => h("option", {value: typeof one === "string" ? one : Object.keys(one)[0]})));
   const list = h("ul", {class: "entities"});
-  const show = () => fill(list, entities.map((one) => h("li", {}, h("b", {}, shown(one.entity)), ": ", h("bdi", {}, plain(one.value)), " ",
+  const show = () => fill(list, entities.map((one) => h("li", {}, h("b", {}, shown(kindOf(one))), ": ", h("bdi", {}, plain(one.value)), " ",
     h("button", {type: "button", class: "plain", onclick: () => { entities = entities.filter((other) => other !== one); show(); }}, t.remove))));
   const mark = () => {
     const {selectionStart: from, selectionEnd: to} = words;

@@ -44,6 +44,9 @@ export function json(value) {
 // A value for people: texts without their quotes.
 export const plain = (value) => (typeof value === "string" ? (value.length > 400 ? `${shown(value.slice(0, 400))}\u2026` : shown(value)) : json(value));
 
+// What an entity is, with its role and group.
+export const kindOf = (entity) => [entity.entity, entity.role, entity.group].filter(Boolean).map(plain).join(", ");
+
 export const percent = (number) => (number === null || number === undefined ? "\u2013" : `${Math.round(number * 100)}\u2009%`);
 
 export function announce(text) {

@@ -1,6 +1,6 @@
 // A conversation as rows: what the user said, what the bot did, and what changed, in their order.
 
-import {bar, h, json, percent, plain, said, shown} from "./dom.js";
+import {bar, h, json, kindOf, percent, plain, said, shown} from "./dom.js";
 import {texts} from "./texts.js";
 
 const UNSURE = 0.5;
@@ -20,7 +20,7 @@ export function marked(text, entities) {
     if (one.start < at) continue;
     parts.push(shown(letters.slice(at, one.start).join("")));
     const value = letters.slice(one.start, one.end).join("");
-    const label = value === one.value ? one.entity : `${one.entity}: ${plain(one.value)}`;
+    const label = value === one.value ? kindOf(one) : `${kindOf(one)}: ${plain(one.value)}`;
     parts.push(h("mark", {}, shown(value), h("span", {class: "entity"}, shown(label))));
     at = one.end;
   }

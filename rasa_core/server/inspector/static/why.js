@@ -1,6 +1,6 @@
 // One step in full: why it was taken, what taught it, and what it changed.
 
-import {bar, fill, h, percent, plain, shown} from "./dom.js";
+import {bar, fill, h, kindOf, percent, plain, shown} from "./dom.js";
 import {slotTable} from "./steps.js";
 import {texts} from "./texts.js";
 
@@ -59,7 +59,7 @@ function message(event) {
     h("table", {class: "scores"}, h("tbody", {}, ranking.slice(0, 10).map((one) =>
       h("tr", {}, h("th", {scope: "row"}, shown(one.name ?? t.noIntent)), h("td", {class: "number"}, percent(one.confidence)), h("td", {}, bar(one.confidence ?? 0, "")))))),
     h("h3", {}, t.entities),
-    entities.length ? h("table", {}, h("tbody", {}, entities.map((one) => h("tr", {}, h("th", {scope: "row"}, shown(one.entity ?? "")), h("td", {}, h("bdi", {dir: "auto"}, plain(one.value))), h("td", {class: "number"}, one.confidence === undefined ? "" : percent(one.confidence))))))
+    entities.length ? h("table", {}, h("tbody", {}, entities.map((one) => h("tr", {}, h("th", {scope: "row"}, shown(kindOf(one))), h("td", {}, h("bdi", {dir: "auto"}, plain(one.value))), h("td", {class: "number"}, one.confidence === undefined ? "" : percent(one.confidence))))))
       : h("p", {class: "dim"}, t.noEntities)];
 }
 
