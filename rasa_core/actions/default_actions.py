@@ -82,7 +82,7 @@ def _default_fallback(
     runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
 ) -> list[Event]:
     if "utter_default" not in runner.domain.templates and dispatcher.nlg is None:
-        text = "nothing is said to %r, who was not understood: the domain has no response 'utter_default'; add it."
+        text = "nothing is said to %r, where no policy was sure: the domain has no response 'utter_default'; add it."
         logger.warning(text, tracker.sender_id)
     return [*runner.say("utter_default", dispatcher, tracker), UserUtteranceReverted()]
 

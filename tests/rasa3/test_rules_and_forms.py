@@ -466,4 +466,5 @@ def test_a_fallback_that_has_nothing_to_say_is_told_of(
     )
 
     assert say(agent, "/b") == (["What?"] if response == "utter_default" else [])
-    assert ("the domain has no response 'utter_default'; add it." in caplog.text) == (response == "utter_chat")
+    warning = "where no policy was sure: the domain has no response 'utter_default'; add it."
+    assert (warning in caplog.text) == (response == "utter_chat")
