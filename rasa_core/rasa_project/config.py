@@ -202,6 +202,9 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
             wrong.append(f"{one.place}: {error.args[0]}")
             config.notes.append(Note(one.place, one.options["name"], "left out", "left out, as it is one's own"))
         config.written += [(policy, one) for policy in config.policies[count:]]
+    if not Path(path).exists():
+        text = "as the file is not there, MemoizationPolicy, RulePolicy and KerasPolicy decide"
+        config.notes = [Note(config.place, "policies", "replaced", text)]
     if wrong and not ignores_own:
         raise ModelError("\n".join(wrong))
     has_old = any(isinstance(policy, RasaFallbackPolicy | RasaMappingPolicy) for policy in config.policies)

@@ -194,3 +194,12 @@ def test_training_tells_the_same(tmp_path: Path) -> None:
     assert len(lines) == 2
     for line in lines:
         assert re.sub(r": (replaced|left out): ", ": ", line, count=1) in trained
+
+
+def test_a_project_without_a_config_is_told_what_decides(tmp_path: Path) -> None:
+    (tmp_path / "nlu.md").write_text("## intent:a\n- hello\n- good day\n- hi\n", encoding="utf-8")
+
+    told = [line.split("/")[-1] for line in migrate(tmp_path).output.splitlines()]
+
+    decides = "as the file is not there, MemoizationPolicy, RulePolicy and KerasPolicy decide."
+    assert [line for line in told if line.startswith("config.yml")] == [f"config.yml: replaced: policies: {decides}"]
