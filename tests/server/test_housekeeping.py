@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -193,7 +194,8 @@ def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.
 
 
 def test_reminders_begin_as_soon_as_a_thread_can_be_started(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, reminded = iter([None, threading.current_thread()]), threading.Event()
+    # Two threads ask here at any moment, and whichever is first is told that there is no room.
+    answers, reminded = chain([None], repeat(threading.current_thread())), threading.Event()
 
     def started(work: object, name: str, *arguments: object) -> threading.Thread | None:
         answer = next(answers)
