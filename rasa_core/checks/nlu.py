@@ -223,13 +223,16 @@ def _check_near_marks(data: TrainingData) -> Iterator[Finding]:
 
 def _check_synonyms(data: TrainingData) -> Iterator[Finding]:
     values: dict[str, dict[str, list[Place]]] = {}
+    written: dict[str, str] = {}
     for definition in data.definitions:
-        values.setdefault(alike(definition.text), {}).setdefault(definition.value, []).append(definition.place)
+        text = alike(definition.text)
+        written.setdefault(text, definition.text)
+        values.setdefault(text, {}).setdefault(definition.value, []).append(definition.place)
     for text, by_value in values.items():
         if len(by_value) > 1:
             places = [_place(source, value) for value, sources in by_value.items() for source in sources]
             held = data.synonyms.get(text, "")
-            message = f"{text[:_SHOWN]!r} stands for {_listed(by_value)}; {held[:_SHOWN]!r}, the last, holds."
+            message = f"{written[text][:_SHOWN]!r} stands for {_listed(by_value)}; {held[:_SHOWN]!r}, the last, holds."
             yield finding("two-values", "warning", message, places)
 
 

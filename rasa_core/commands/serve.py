@@ -32,6 +32,13 @@ from rasa_core.support.folders import clear_left, make_private, workplace_in
 from rasa_core.support.http import without_secrets
 from rasa_core.tracker_store import store_from_url
 
+PARSE, REST_WEBHOOK, MODEL_PARSE = "/conversations/default/parse", "/webhooks/rest/webhook", "/model/parse"
+TRIED_WITH = {
+    PARSE: '{"query": "%s"}',
+    REST_WEBHOOK: '{"sender": "default", "message": "%s"}',
+    MODEL_PARSE: '{"text": "%s"}',
+}
+"""Where a first message can be sent, and the body that it needs."""
 PAGE_THREADS = 6
 """Threads more for the page of the inspector, some of which wait for news."""
 _METRICS = "rasa_core_metrics_"
@@ -84,8 +91,12 @@ def serve(
     debug: bool,
     project: str = "",
     open_rest_channel: bool = False,
+    tried_at: str = PARSE,
 ) -> None:
-    """Serve a model until the process is told to stop; `project` is the folder that the page may show and change.
+    """Serve a model until the process is told to stop.
+
+    `project` is the folder that the page may show and change; `tried_at`, one of `TRIED_WITH`, is where the first
+    message is proposed to be sent.
 
     Raises
     ------
@@ -137,7 +148,7 @@ def serve(
                 body_timeout=body_timeout,
                 log_level=settings.log_level,
                 log_format=settings.log_format,
-                on_listening=lambda: _announce(settings, host, port, workers),
+                on_listening=lambda: _announce(settings, host, port, workers, tried_at),
                 is_last=True,
             )
     except LaunchError as error:
@@ -240,7 +251,7 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
         _tell(settings, told, "WARNING")
 
 
-def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> None:
+def _announce(settings: ServerSettings, host: str, port: int, workers: int, tried_at: str) -> None:
     """Tell where the server listens, and how to try it."""
     name = "localhost" if host in _OWN_MACHINE or host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{port}"
@@ -264,7 +275,7 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
         _tell(settings, f"POST /train puts NLU models into {settings.enable_train}.")
     if settings.inspect is not None:
         _tell(settings, f"Inspect the bot in a browser at {address}/")
-    _tell(settings, f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
+    _tell(settings, f"Try: curl -XPOST {address}{tried_at}{token} -d '{TRIED_WITH[tried_at] % text}'")
 
 
 @click.command(cls=ServerCommand, epilog=_EXAMPLES, context_settings=CONTEXT)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from rasa_core.commands.common import CONTEXT, ignore_option
-from rasa_core.commands.serve import serve
+from rasa_core.commands.serve import MODEL_PARSE, PARSE, REST_WEBHOOK, serve
 from rasa_core.commands.serve_options import ServerCommand, server_options
 from rasa_core.project import Project
 from rasa_core.server.ports import LaunchError, check_port
@@ -77,7 +77,15 @@ def command(
     # The command line, and its environment variables, win over endpoints.yml.
     for name, given in (("actions", endpoints.actions), ("nlg", endpoints.nlg), ("store", endpoints.store)):
         flags[name] = given if flags.get(name) is None else flags[name]
-    serve(str(project.model), project=folder, **flags, open_rest_channel=project.has_open_rest_channel)
+    is_open, tried_at = project.has_open_rest_channel, first_message_at(project)
+    serve(str(project.model), project=folder, **flags, open_rest_channel=is_open, tried_at=tried_at)
+
+
+def first_message_at(project: Project) -> str:
+    """Return where somebody who has made this project sends a message first: where Rasa takes one, if it is of Rasa."""
+    if project.rasa is None:
+        return PARSE
+    return REST_WEBHOOK if project.story_files else MODEL_PARSE
 
 
 def _trained(

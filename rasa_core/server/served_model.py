@@ -342,8 +342,6 @@ class Housekeeper:
                 thread.start()
             except RuntimeError:  # No more threads now; the next request tries again.
                 del self.threads[os.getpid()]
-                return
-            self._remind()
 
     def _remind(self) -> None:
         self._reminding = started(self.clock.run, "reminders", self._is_needed)
@@ -353,6 +351,7 @@ class Housekeeper:
         return time.time() - kept - self._set.too_old(kept)
 
     def _run(self) -> None:
+        self._remind()  # Here, and never in the thread of a request, so that no two can begin it.
         time.sleep(self._first)
         while self._is_needed():
             try:

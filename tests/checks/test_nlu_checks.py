@@ -115,7 +115,7 @@ def test_overlapping_entities_are_found() -> None:
 def test_synonyms_of_two_values_are_found() -> None:
     text = "- go to [NYC](city:New York)\n## synonym:Big Apple\n- nyc\n"
     assert told(text) == [("two-values", ["nlu.md:5: New York", "nlu.md:7: Big Apple"])]
-    assert "'nyc' stands for 'New York' and 'Big Apple'; 'Big Apple', the last, holds." in found_in(text)[0].message
+    assert "'NYC' stands for 'New York' and 'Big Apple'; 'Big Apple', the last, holds." in found_in(text)[0].message
 
 
 def test_names_that_only_the_data_or_only_the_domain_has_are_found() -> None:

@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from programs import free_port
+from werkzeug.test import Client
 
 from rasa_core.commands import serve as command
+from rasa_core.commands import serve_project
 from rasa_core.commands.main import main as commands
+from rasa_core.project import Project
 from rasa_core.server import create_app_from_settings
 from rasa_core.server.ports import LaunchError
 
@@ -192,6 +195,32 @@ def test_terminal_tells_what_happens(launched: Launched, arguments: list[str], s
 
     assert said in output
     assert "s3cret" not in output
+
+
+STORY = "stories: [{story: a, steps: [{intent: greet}, {action: utter_greet}]}]"
+DOMAIN = 'version: "3.1"\nintents: [greet]\nresponses: {utter_greet: [{text: Hello}]}'
+NLU = 'version: "3.1"\nnlu:\n- intent: greet\n  examples: |\n    - hello\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        ({"domain.yml": "intents: [greet]", "stories.md": "## a\n* greet\n"}, "/conversations/default/parse"),
+        ({"domain.yml": DOMAIN, "data/stories.yml": STORY}, "/webhooks/rest/webhook"),
+        ({"data/nlu.yml": NLU}, "/model/parse"),
+    ],
+)
+def test_the_first_message_is_proposed_where_the_project_takes_one(
+    launched: Launched, tmp_path: Path, files: dict[str, str], path: str
+) -> None:
+    for name, text in files.items():
+        Path(tmp_path, name).parent.mkdir(exist_ok=True)
+        Path(tmp_path, name).write_text(text, encoding="utf-8")
+
+    assert serve_project.first_message_at(Project(tmp_path)) == path
+    app = create_app_from_settings({"model": "m", "log_file": None, "store": "memory://"})
+    answer = Client(app).post(path, data=command.TRIED_WITH[path] % "hello")
+    assert (answer.status_code, answer.json["status"]) == (503, "failure")  # There is no model; 404 or 400 otherwise.
 
 
 def test_terminal_tells_that_there_is_no_model(launched: Launched) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -194,14 +193,15 @@ def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.
 
 
 def test_reminders_begin_as_soon_as_a_thread_can_be_started(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Two threads ask here at any moment, and whichever is first is told that there is no room.
-    answers, reminded = chain([None], repeat(threading.current_thread())), threading.Event()
+    asked: list[int] = []
+    reminded = threading.Event()
 
     def started(work: object, name: str, *arguments: object) -> threading.Thread | None:
-        answer = next(answers)
-        if answer is not None:
-            reminded.set()
-        return answer
+        asked.append(threading.get_ident())
+        if len(asked) == 1:
+            return None  # There is no room.
+        reminded.set()
+        return threading.current_thread()
 
     monkeypatch.setattr(served_model, "started", started)
     housekeeper = Housekeeper(ServedModel(agent=agent), first=0.0, every=0.001)
@@ -209,6 +209,7 @@ def test_reminders_begin_as_soon_as_a_thread_can_be_started(agent: Agent, monkey
 
     assert reminded.wait(20)
     housekeeper._every = 1e6
+    assert set(asked) == {thread.ident for thread in housekeeper.threads.values()}  # No request begins a second one.
 
 
 FORKED = """
