@@ -32,8 +32,7 @@ from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import story_text
-
-State = dict[str, Any]
+from rasa_core.turn import State
 
 _FOR_READING = ("augmentation_factor", "remove_duplicates", "tracker_limit", "use_story_concatenation")
 """Parameters of `load_data` that scripts of old give to `Agent.train`, with a file."""

@@ -11,9 +11,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.trackers import DialogueStateTracker
-
-Preprocessor = Callable[[str], str]
-
+from rasa_core.turn import Preprocessor
 
 Processor = TypeVar("Processor")
 

@@ -41,7 +41,7 @@ from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)
 
-State = dict[str, Any]
+State = dict[str, Any]  # Of a conversation, as callers are told of it.
 Preprocessor = Callable[[str], str]
 
 _LONGEST_PROBLEM = 1000

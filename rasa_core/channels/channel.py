@@ -231,7 +231,7 @@ def import_flask() -> Any:
         raise ImportError(f"HTTP input channels need Flask ({error}). Install it with: pip install flask") from error
 
 
-def left_out(connector: str) -> ImportError:
+def connector_left_out(connector: str) -> ImportError:
     """Return the error for one of the connectors that 0.9 had built in."""
     return ImportError(
         f"rasa_core.channels.{connector}: the connector is left out. Write an InputChannel or HttpInputComponent of "

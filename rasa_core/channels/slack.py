@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rasa_core.channels.channel import left_out
+from rasa_core.channels.channel import connector_left_out
 
-raise left_out("slack")
+raise connector_left_out("slack")

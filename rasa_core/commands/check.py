@@ -22,7 +22,7 @@ from rasa_core.commands.common import (
     form_option,
     ignore_option,
     import_option,
-    load_modules,
+    load_own_modules,
     log_options,
     start_log,
 )
@@ -127,7 +127,7 @@ def _findings(
         text = read_text(project.domain_file)
     except (ModelError, TextFileError) as error:
         raise click.UsageError(f"PROJECT: {error}") from error
-    load_modules(imports, folder, project.domain_file)
+    load_own_modules(imports, folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
     found += [
         finding("not-read", "warning", told_unread(project.stories), [Place(str(path))])

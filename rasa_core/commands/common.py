@@ -221,7 +221,7 @@ ignore_option = click.option(
 )
 
 
-def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
+def load_own_modules(given: Iterable[str], *places: str | Path) -> list[str]:
     """Import what `import_option` gives, and what the bot at these places remembers; return the names.
 
     Raises
@@ -282,7 +282,7 @@ def store_at(value: str) -> str:
 
 def _import_first(ctx: click.Context, param: click.Parameter, modules: tuple[str, ...]) -> None:
     if not ctx.resilient_parsing:
-        load_modules(modules)
+        load_own_modules(modules)
 
 
 def or_none(context: click.Context | None, option: click.Parameter | None, value: str | None) -> str | None:

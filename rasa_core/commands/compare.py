@@ -17,7 +17,7 @@ from rasa_core.commands.common import (
     CONTEXT,
     Command,
     import_option,
-    load_modules,
+    load_own_modules,
     log_options,
     model_at,
     start_log,
@@ -111,7 +111,7 @@ def command(
     start_log(verbose, debug)
     if store is None and not stories:
         raise click.UsageError("give --store URL, the conversations, or -s STORIES, or both.")
-    load_modules(imports, before, after)
+    load_own_modules(imports, before, after)
     bots = [_bot(path) for path in (before, after)]
     found = Comparison()
     if store is not None:

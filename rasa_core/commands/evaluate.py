@@ -17,7 +17,7 @@ from rasa_core.commands.common import (
     form_option,
     import_option,
     is_project,
-    load_modules,
+    load_own_modules,
     log_options,
     model_at,
     or_none,
@@ -34,7 +34,7 @@ from rasa_core.evaluation.cross_validation import (
     train_and_evaluate,
 )
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult, evaluate_stories
-from rasa_core.evaluation.story_report import YAML_SUFFIXES, curve_report, models_report, story_report
+from rasa_core.evaluation.story_report import curve_report, models_report, story_report
 from rasa_core.evaluation.tables import Report, fitted, width_of_terminal
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -49,6 +49,7 @@ from rasa_core.rasa_project.files import RasaFiles, is_rasa
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.files import story_files
 from rasa_core.stories.steps import StoryGraph
+from rasa_core.stories.yaml import YAML_SUFFIXES
 from rasa_core.support.folders import check_parent
 from rasa_core.trackers import DialogueStateTracker
 
@@ -274,7 +275,7 @@ def command(
     flags["project"] = _take_project(flags)
     _check_flags(flags)
     flags["failed"] = or_none(None, None, flags["failed"] or _failed_file(flags["stories"]))
-    load_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
+    load_own_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
     if flags["core"] is not None:
         flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])
     flags["models"] = tuple(model_at(model)[0] for model in flags["models"])

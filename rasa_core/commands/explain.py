@@ -13,7 +13,7 @@ from rasa_core.commands.common import (
     Command,
     form_option,
     import_option,
-    load_modules,
+    load_own_modules,
     log_options,
     model_at,
     start_log,
@@ -55,7 +55,7 @@ def command(
     The actions for the messages before are taken as done, without what may have come of them.
     """
     start_log(verbose, debug)
-    load_modules(imports, place)
+    load_own_modules(imports, place)
     model, nlu = model_at(place, nlu)
     agent = Agent.load(model, interpreter=nlu, action_factory="remote")
     for message in messages[:-1]:

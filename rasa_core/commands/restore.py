@@ -19,7 +19,7 @@ from rasa_core.commands.common import (
     CONTEXT,
     Command,
     import_option,
-    load_modules,
+    load_own_modules,
     log_options,
     model_at,
     model_option,
@@ -162,7 +162,7 @@ def command(
     Tells where the model would have done something else, and then lets you talk to the bot.
     """
     start_log(verbose, debug)
-    load_modules(imports, core)
+    load_own_modules(imports, core)
     agent, _ = recreate_agent(*model_at(core, nlu))
     tracker = load_tracker_from_json(tracker_dump, agent.domain)
     differences = replay_events(tracker, agent)

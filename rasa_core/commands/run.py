@@ -16,7 +16,7 @@ from rasa_core.commands.common import (
     CONTEXT,
     Command,
     import_option,
-    load_modules,
+    load_own_modules,
     log_options,
     model_at,
     nlu_option,
@@ -222,7 +222,7 @@ def command(
         raise click.UsageError("give the folder of a bot, or a model with -d MODEL.")
     core = core or project or "."
     start_log(verbose, debug, log_file)
-    load_modules(imports, core)
+    load_own_modules(imports, core)
     core, nlu = model_at(core, nlu)
     if credentials is not None and connector == CONSOLE:
         click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)

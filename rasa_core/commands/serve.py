@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from rasa_core.commands.common import CONTEXT, argument_parser, load_modules, model_at
+from rasa_core.commands.common import CONTEXT, argument_parser, load_own_modules, model_at
 from rasa_core.commands.serve_options import LOG_KEY_VARIABLE, TOKEN_VARIABLE, ServerCommand, server_options
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -126,7 +126,7 @@ def serve(
         nlg=nlg,
         inspect=project if inspect else None,
     )
-    names = load_modules(imports, model)
+    names = load_own_modules(imports, model)
     _check(settings, workers)  # Here, since workers would tell it one after another, and later.
     spare = SPARE_THREADS if threads is None else 0
     threads = threads or _default_threads(settings)
@@ -174,7 +174,7 @@ def _log_key() -> str:
 def application(settings: Mapping[str, Any]) -> Any:
     """Return what a worker serves, after importing modules of the user's own."""
     own = dict(settings)
-    load_modules(own.pop("imports"), own["model"])
+    load_own_modules(own.pop("imports"), own["model"])
     module, _, name = APP.partition(":")  # Loaded by each worker, not by the process that starts them.
     return getattr(import_module(module), name)(own)
 

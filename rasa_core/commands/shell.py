@@ -15,7 +15,7 @@ from rasa_core.agent import Agent
 from rasa_core.channels.channel import OutputChannel, UserMessage
 from rasa_core.channels.console import FAINT, RED, ConsoleInputChannel, ConsoleOutputChannel, coloured
 from rasa_core.channels.direct import CollectingOutputChannel
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, model_at, nlu_option, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_own_modules, model_at, nlu_option, start_log
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -358,7 +358,7 @@ def command(
     /help tells what else can be typed: /explain, /undo, /story, /slots, /restart and /stop.
     """
     start_log(False, debug)
-    load_modules(imports, project)
+    load_own_modules(imports, project)
     core, nlu = model_at(project, nlu)
     agent = Agent.load(core, interpreter=nlu, actions=actions)
     # A file of messages is not asked, or its next line would be taken for what came of an action.

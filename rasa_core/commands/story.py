@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, store_at
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_own_modules, store_at
 from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -61,7 +61,7 @@ def command(
         project = Project(folder)
     except ModelError as error:
         raise click.UsageError(f"--project: {error}") from error
-    load_modules(imports, folder, project.domain_file)
+    load_own_modules(imports, folder, project.domain_file)
     domain = project.load_domain()
     file = default_store_path(project.model)
     if not (store or os.path.exists(file)):

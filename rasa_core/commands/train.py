@@ -19,7 +19,7 @@ from rasa_core.commands.common import (
     Command,
     ignore_option,
     import_option,
-    load_modules,
+    load_own_modules,
     log_options,
     start_log,
 )
@@ -230,7 +230,7 @@ def _train_project(folder: Path, force: bool, imports: Sequence[str], options: M
             remedy = "write such settings into its config.yml, or give --domain, --stories and --out"
             raise click.UsageError(f"--{name} does not go with a project folder: {remedy}.")
     project = Project(folder, options["domain"], options["stories"])
-    load_modules(imports, folder, project.domain_file)
+    load_own_modules(imports, folder, project.domain_file)
     nlu, lenient = options["nlu"] is None, options["lenient"]
     ignore = options["ignore_components"]
     how: dict[str, Any] = {"nlu": nlu, "say": click.echo, "lenient": lenient, "ignore_components": ignore}
@@ -315,7 +315,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
     for name in ("domain", "stories", "out"):
         if options[name] is None:
             raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
-    load_modules(imports, options["domain"])
+    load_own_modules(imports, options["domain"])
     check_place(options["out"], DIALOGUE_MODEL)  # Before minutes of training, which would be lost.
     if not options["lenient"]:
         refuse_unusable(_domain_for(options["domain"], options["config"]), options["stories"], str(options["domain"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_own_modules, log_options, start_log
 from rasa_core.domain import Domain
 from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
@@ -83,7 +83,7 @@ def command(
     start_log(verbose, debug)
     if project is None and (stories is None or domain is None):
         raise click.UsageError("give the folder of a bot, or its stories (-s) and its domain (-d).")
-    load_modules(imports, project or str(domain))
+    load_own_modules(imports, project or str(domain))
     if project is None:
         visualize_stories(str(stories), _load_domain(str(domain)), output, max_history, nlu_training_data=nlu_data)
     else:

@@ -11,7 +11,7 @@ from typing import Final
 from rasa_core.drawing.svg import FAINT_INK, INK, PAPER, Drawing, Point, line, mix, rectangle, shorten, text, text_width
 from rasa_core.evaluation import metrics
 from rasa_core.evaluation.metrics import LISTENING, ConfidenceBin, LabelScores, Pair, Spread, ratio
-from rasa_core.evaluation.tables import in_percent, written
+from rasa_core.evaluation.tables import in_percent, rounded
 
 RIGHT: Final = "#14508c"
 WRONG: Final = "#b3261e"
@@ -63,12 +63,12 @@ class _Panel:
         share = (y - self.lowest) / (self.highest - self.lowest)
         return self.left + x * self.width, self.bottom - share * self.height
 
-    def draw_scale(self, drawing: Drawing, steps: int, written: Callable[[float], str] = "{:.0%}".format) -> None:
+    def draw_scale(self, drawing: Drawing, steps: int, label: Callable[[float], str] = "{:.0%}".format) -> None:
         for number in range(steps + 1):
             value = self.lowest + (self.highest - self.lowest) * number / steps
             y = self.at(0, value)[1]
             drawing.add(line(((self.left, y), (self.right, y))))
-            drawing.add(text(self.left - 8, y + 4, written(value), SIZE - 1, "end", FAINT_INK))
+            drawing.add(text(self.left - 8, y + 4, label(value), SIZE - 1, "end", FAINT_INK))
 
     def draw_bar(self, drawing: Drawing, one: ConfidenceBin, low: float, high: float, fill: str, tip: str) -> None:
         (left, top), right = self.at(one.low, high), self.at(one.high, high)[0]
@@ -130,7 +130,7 @@ def confusion_matrix(
     matrix = _Panel(left, top, side * len(rows), side * len(rows))
     hits = sum(expected == predicted for expected, predicted in pairs)
     title = f"Accuracy {in_percent(metrics.accuracy(pairs))}: {hits:,} of {len(pairs):,} {labels} predicted right"
-    f1, share = written(metrics.weighted_f1(rows, without)), in_percent(metrics.accuracy(pairs, without))
+    f1, share = rounded(metrics.weighted_f1(rows, without)), in_percent(metrics.accuracy(pairs, without))
     figures = f"eighted F1 {f1} and accuracy {share}{' without listening' if without else ''}"
     below = f"{shorten(what, 80)}: w{figures}" if what else f"W{figures}"
     # Names lean to the right, the more the longer they are.
@@ -196,8 +196,8 @@ def _draw_margins(drawing: Drawing, matrix: _Panel, rows: Sequence[LabelScores],
     side = matrix.width / max(1, len(rows))
     for place, (one, name) in enumerate(zip(rows, names, strict=True)):
         x, y = matrix.left + (place + 0.5) * side, matrix.top + (place + 0.5) * side + SIZE * 0.35
-        recall = written(one.recall, 2) if one.support else "-"
-        precision = written(one.precision, 2) if one.predicted else "-"
+        recall = rounded(one.recall, 2) if one.support else "-"
+        precision = rounded(one.precision, 2) if one.predicted else "-"
         drawing.add(
             text(matrix.left - 10, y, name, SIZE, "end"),
             text(x + 3, matrix.top - 8, name, SIZE, angle=ANGLE),

@@ -18,7 +18,7 @@ from rasa_core.evaluation import tables
 from rasa_core.evaluation.charts import confidence_histogram, confusion_matrix
 from rasa_core.evaluation.metrics import Evaluation, LabelScores, ratio, scores_by_label, weighted_f1
 from rasa_core.evaluation.nlu_writing import as_json, as_markdown
-from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, rounded
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.pipeline import best_understood
 from rasa_core.nlu.training_data import NLUExample
@@ -313,16 +313,16 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
     hits = sum(one.is_intent_right for one in with_intent)
     right = count - len(evaluation.failed)
     intents = (
-        f"{hits} of {len(with_intent)} right, accuracy {written(figures['intent_accuracy'])}, "
-        f"weighted F1 {written(figures['intent_f1'])}"
+        f"{hits} of {len(with_intent)} right, accuracy {rounded(figures['intent_accuracy'])}, "
+        f"weighted F1 {rounded(figures['intent_f1'])}"
     )
     summary = [
         f"Messages: {count}",
         f"Intents: {intents if with_intent else 'none of the messages has one'}",
-        f"Entities: {spans['support']} expected, {spans['predicted']} found, precision {written(spans['precision'])}, "
-        f"recall {written(spans['recall'])}, F1 {written(spans['f1'])} (macro {written(spans['macro_f1'])})",
-        f"Whole messages: {right} of {count} right, {written(figures['whole_messages'])}",
-        *([f"Expected calibration error: {written(figures['calibration_error'])}"] if with_intent else []),
+        f"Entities: {spans['support']} expected, {spans['predicted']} found, precision {rounded(spans['precision'])}, "
+        f"recall {rounded(spans['recall'])}, F1 {rounded(spans['f1'])} (macro {rounded(spans['macro_f1'])})",
+        f"Whole messages: {right} of {count} right, {rounded(figures['whole_messages'])}",
+        *([f"Expected calibration error: {rounded(figures['calibration_error'])}"] if with_intent else []),
     ]
     thresholds = [
         (
@@ -342,8 +342,8 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
         tables.scores_table("Entity", "Found", evaluation.entities, NO_INTENT),
         below if with_intent else [],
         tables.mistakes_table("Found instead", evaluation.mistakes, NO_INTENT),
-        tables.listed("Failed messages", failed),
-        tables.listed("Examples that look wrong, as all others say something else", doubtful),
+        tables.failure_lines("Failed messages", failed),
+        tables.failure_lines("Examples that look wrong, as all others say something else", doubtful),
     )
 
 

@@ -13,12 +13,12 @@ from rasa_core.evaluation.charts import calibration_chart, confusion_matrix, lea
 from rasa_core.evaluation.metrics import LISTENING, CurvePoint, confidence_bins, expected_calibration_error, spreads_of
 from rasa_core.evaluation.nlu import MessageResult, failed_message
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult
-from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, rounded
+from rasa_core.stories.yaml import YAML_SUFFIXES
 
 NO_POLICY: Final = "(none: fixed, or nothing learnt)"
 NONE_FAILED: Final = "<!-- No story failed. -->\n"
 LONGEST_MODEL: Final = 36
-YAML_SUFFIXES: Final = (".yml", ".yaml")
 WITH_MESSAGES: Final = "accuracy_with_messages"
 """The figure that limits are for where messages are understood, too."""
 HEADINGS: Final = {
@@ -147,28 +147,28 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
     sampled = f" (a sample of {evaluation.available})" if count < evaluation.available else ""
     summary = [
         f"Stories: {count}{sampled}",
-        f"Actions: {evaluation.right} of {evaluation.total} right, accuracy {written(figures['accuracy'])}",
+        f"Actions: {evaluation.right} of {evaluation.total} right, accuracy {rounded(figures['accuracy'])}",
         f"Without action_listen: {hits} of {len(without)} right, "
-        f"accuracy {written(figures['accuracy_without_listen'])}, weighted F1 {written(figures['weighted_f1'])}",
-        f"Whole stories: {count - len(evaluation.failed)} of {count} right, {written(figures['whole_stories'])}",
-        f"Expected calibration error: {written(figures['calibration_error'])}",
+        f"accuracy {rounded(figures['accuracy_without_listen'])}, weighted F1 {rounded(figures['weighted_f1'])}",
+        f"Whole stories: {count - len(evaluation.failed)} of {count} right, {rounded(figures['whole_stories'])}",
+        f"Expected calibration error: {rounded(figures['calibration_error'])}",
         *_about_memory(evaluation),
     ]
     if evaluation.messages:
         count, missed = len(evaluation.messages), len(evaluation.misunderstood)
-        both = f"accuracy of actions and messages {written(figures[WITH_MESSAGES])}"
+        both = f"accuracy of actions and messages {rounded(figures[WITH_MESSAGES])}"
         summary.append(f"Messages: {count - missed} of {count} understood, {both}")
     policies = [
         (
             NO_POLICY if one["policy"] is None else one["policy"],
             str(one["predictions"]),
             tables.in_percent(one["predictions"] / evaluation.total),
-            *(written(one[figure]) for figure in ("accuracy", "confidence", "calibration_error")),
+            *(rounded(one[figure]) for figure in ("accuracy", "confidence", "calibration_error")),
         )
         for one in _policies(evaluation)
     ]
     bins = [
-        (f"{one.low:.1f} to {one.high:.1f}", str(one.count), written(one.confidence), written(one.accuracy))
+        (f"{one.low:.1f} to {one.high:.1f}", str(one.count), rounded(one.confidence), rounded(one.accuracy))
         for one in evaluation.bins
         if one.count
     ]
@@ -178,8 +178,8 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         tables.scores_table("Action", "Predicted", evaluation.scores),
         tables.table(("Confidence", "Actions", "Mean", "Accuracy"), bins),
         tables.mistakes_table("Predicted instead", evaluation.mistakes, longest=LONGEST_NAME * 3 // 4),
-        tables.listed("Failed stories", [_told(story) for story in evaluation.failed]),
-        tables.listed("Misunderstood messages", [_message(one) for one in evaluation.misunderstood]),
+        tables.failure_lines("Failed stories", [_told(story) for story in evaluation.failed]),
+        tables.failure_lines("Misunderstood messages", [_message(one) for one in evaluation.misunderstood]),
     )
 
 
@@ -254,7 +254,7 @@ def curve_report(curves: Mapping[str, Sequence[CurvePoint]], stories: str) -> Re
     rows = []
     for name, point, spreads in points:
         means = tables.figures_of({figure: spread.mean for figure, spread in spreads.items()}, HEADINGS)
-        means.insert(2, written(spreads[_DRAWN].deviation))
+        means.insert(2, rounded(spreads[_DRAWN].deviation))
         rows.append((_end_of(name), f"{point.excluded} %", f"{point.learnt:.0f}", *means))
     content = [
         {

@@ -92,7 +92,7 @@ def in_comment(text: str) -> str:
 # -- numbers
 
 
-def written(share: float, digits: int = 4) -> str:
+def rounded(share: float, digits: int = 4) -> str:
     """Return a share as text; one that is almost 1 is not rounded up to it, so that 1 means all."""
     return f"{min(share, 1 - 10**-digits) if share < 1.0 else share:.{digits}f}"
 
@@ -157,7 +157,7 @@ def _widths(headings: Row, rows: Sequence[Row]) -> list[int]:
 def scores_table(what: str, predicted: str, scores: Sequence[LabelScores], none: str = "") -> list[str]:
     """Return the scores of labels in a table; `none` stands for the label without a name."""
     rows = [
-        (one.label or none, *map(written, (one.precision, one.recall, one.f1)), str(one.support), str(one.predicted))
+        (one.label or none, *map(rounded, (one.precision, one.recall, one.f1)), str(one.support), str(one.predicted))
         for one in scores
     ]
     return table((what, "Precision", "Recall", "F1", "Expected", predicted), rows)
@@ -190,7 +190,7 @@ def folds_table(
 
 def figures_of(figures: Mapping[str, float], headings: Mapping[str, str]) -> list[str]:
     """Return those figures that have a heading, in the order of the headings, as text."""
-    return [written(figures[name]) for name in headings]
+    return [rounded(figures[name]) for name in headings]
 
 
 def mistakes_table(
@@ -201,7 +201,7 @@ def mistakes_table(
     return [*table(("Expected", predicted, "Times"), rows, names=2, longest=longest), *_more(len(mistakes))]
 
 
-def listed(title: str, entries: Sequence[tuple[str, str]]) -> list[str]:
+def failure_lines(title: str, entries: Sequence[tuple[str, str]]) -> list[str]:
     """Return what failed, each in two lines: where, and what was wrong; and how many more there are."""
     lines = [line for where, what in entries[:SHOWN_MISTAKES] for line in (f"  {where}", f"    {what}")]
     return [title, *lines, *_more(len(entries))] if entries else []

@@ -174,7 +174,7 @@ def untidy_figures(parser: Parser, examples: Sequence[NLUExample]) -> dict[str, 
 
 def untidy_table(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return what `untidy_figures` found as a table."""
-    rows = [(name, *map(tables.written, found.values())) for name, found in figures.items()]
+    rows = [(name, *map(tables.rounded, found.values())) for name, found in figures.items()]
     return tables.table(("Change", *_FIGURES.values()), rows)
 
 

@@ -53,9 +53,9 @@ from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, Projec
 from rasa_core.project.training import (
     NLUState,
     Say,
-    brief,
     bring_up_nlu,
     calibration_of,
+    first_findings,
     nlu_state_of,
     set_thresholds,
     told_fallback,
@@ -73,7 +73,7 @@ from rasa_core.version import __version__
 
 logger = logging.getLogger(__name__)
 
-State = Literal["current", "adapted", "changed"]
+DialogueState = Literal["current", "adapted", "changed"]
 
 
 class Project:
@@ -219,7 +219,7 @@ class Project:
         """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
         return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"), network_of)
 
-    def _state(self, domain: Domain, config: ConfiguredPolicies | None, nlu: bool = True) -> State:
+    def _state(self, domain: Domain, config: ConfiguredPolicies | None, nlu: bool = True) -> DialogueState:
         """Return ``current``, ``adapted`` (only the bot's words or thresholds have changed), or ``changed``."""
         try:
             trained, ensemble, metadata, *_ = read_model(self.model)
@@ -276,7 +276,7 @@ class Project:
         rasa = None
         if self.rasa is not None:
             rasa = read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
-        state: State = "changed" if force else self._state(domain, config, nlu)
+        state: DialogueState = "changed" if force else self._state(domain, config, nlu)
         nlu_state: NLUState = "current" if not nlu else self._nlu_state(data, steps)
         if force and data.intents:
             nlu_state = "changed"
@@ -319,7 +319,7 @@ class _Job:
     nlu: bool
     lenient: bool
 
-    def run(self, folder: Path, state: State, nlu_state: NLUState, steps: list[Step] | None) -> Figures:
+    def run(self, folder: Path, state: DialogueState, nlu_state: NLUState, steps: list[Step] | None) -> Figures:
         """Bring the copies in a folder up to date, as far as their states ask for it, and return figures."""
         project, model, nlu_model = self.project, folder / DIALOGUE, folder / NLU
 
@@ -373,7 +373,7 @@ class _Job:
             files, count = ", ".join(map(str, project.nlu_files)), len(data.examples)
             kinds = f"{counted(len(data.intents), 'intent')}, {counted(len(data.entities), 'entity')}"
             yield f"{files}: {counted(count, 'message')} of {kinds}"
-            yield from brief(self._nlu_findings(), project.folder)
+            yield from first_findings(self._nlu_findings(), project.folder)
 
     def _nlu_findings(self) -> list[Finding]:
         data, domain = self.data, self.domain

@@ -168,7 +168,7 @@ def _import_quietly() -> None:
         import_keras()
 
 
-def brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
+def first_findings(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
     """Yield the first findings, a line each, and how many more there are."""
     for found in findings[:MOST_WARNINGS]:
         yield f"{found.places[0]}: {found.severity}: {found.message} [{found.kind}]"

@@ -26,13 +26,12 @@ from rasa_core.rasa_project.rasa1 import (
 )
 from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.stories.markdown import StoryFileReader
-from rasa_core.stories.yaml import ReadStories, YamlStoryReader
+from rasa_core.stories.yaml import YAML_SUFFIXES, ReadStories, YamlStoryReader
 from rasa_core.support.folders import files_below
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.support.yaml_parts import Part, YamlError, keys_in, read_yaml
 
-YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
 STORY_KEYS: Final = frozenset({"stories", "rules"})

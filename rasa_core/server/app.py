@@ -43,7 +43,7 @@ from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.logs import AccessLog, access_logger, level_number, log_to_console, log_to_file
 from rasa_core.server.metrics import Metrics
 from rasa_core.server.metrics import can_be_read as metrics_can_be_read
-from rasa_core.server.paths import Paths, View, Views, check_sender_id, decoded_path
+from rasa_core.server.paths import Paths, View, Views, check_id_in_path, decoded_path
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_JWT_METHOD, DEFAULT_MAX_BODY, ServerSettings
@@ -171,7 +171,7 @@ class ServerApp(FlaskNames):
         elif not self.is_public(view, endpoint):
             unnamed = None if endpoint in rasa3.REST_CHANNEL else ""  # The body names the sender there.
             self.guard.admit(request, sender_id if endpoint in _OF_A_CONVERSATION else unnamed)
-        check_sender_id(sender_id)
+        check_id_in_path(sender_id)
         return view, sender_id
 
     def is_brief(self, view: View) -> bool:

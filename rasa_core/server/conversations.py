@@ -83,7 +83,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     body = takes.CONTINUE.of(request)
     action = _executed_action(body, agent)
     # All is checked before the turn begins, so that a request which is refused has changed nothing.
-    events = events_in(body.get("events", []), agent)
+    events = checked_events(body.get("events", []), agent)
     check_taken_back(events, agent, sender_id)
     error = _error_of(action, body)
     answered = turns.continue_(sender_id, action, events, request.conditions("continue"), error)
@@ -142,7 +142,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
     takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
-    events = events_in(request.conversation(), agent, is_log=True)
+    events = checked_events(request.conversation(), agent, is_log=True)
     check_taken_back(events, agent, None)
     answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))
     return _told(request, agent, sender_id, answered)
@@ -151,7 +151,7 @@ def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
-    events = events_in([body] if isinstance(body, dict) else body, agent, is_log=True)
+    events = checked_events([body] if isinstance(body, dict) else body, agent, is_log=True)
     check_taken_back(events, agent, sender_id)
     if "include_events" in request.args:
         check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
@@ -165,7 +165,7 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     body = takes.LOGGED.of(request)
     agent.turns()  # Raises where nothing can predict.
     said = {"event": "user", "text": body["text"], "parse_data": body.get("parse_data") or None}
-    (message,) = events_in([said], agent)
+    (message,) = checked_events([said], agent)
     assert isinstance(message, UserUttered)
     if "include_events" in request.args:
         check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
@@ -185,7 +185,7 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what comes after some events; nothing is stored."""
-    events = events_in(request.json(), agent, is_log=True)
+    events = checked_events(request.json(), agent, is_log=True)
     check_taken_back(events, agent, None)
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     if not events and agent.domain.rasa is not None:
@@ -256,7 +256,7 @@ def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
     return error
 
 
-def events_in(items: object, agent: Agent, *, is_log: bool = False) -> list[Event]:
+def checked_events(items: object, agent: Agent, *, is_log: bool = False) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong.
 
     A log (`is_log`) may name what the domain does not have, where `takes.any_name_in_logs` says so.

@@ -39,7 +39,7 @@ _needs_no_quoting = re.compile(r"[\w/.~-]*", re.ASCII).fullmatch
 _of_a_conversation = re.compile(r"/conversations?/+(?=.)", re.DOTALL)
 
 
-def without_token(query_string: str) -> str:
+def query_without_secrets(query_string: str) -> str:
     """Return the parameters of a URL with the value of ``token`` and its like replaced, however the name is written."""
     return "&".join(
         f"{name}=***" if _is_secret(unquote_plus(name).lower()) else f"{name}{equals}{value}"
@@ -113,7 +113,7 @@ class LogStyle:
         if self._key is not None:
             path, query = self._hidden_path(path, environ["rasa_core.work"]), _without_values(query) if query else ""
         elif query:
-            query = without_token(query)
+            query = query_without_secrets(query)
         if query:
             query = f"?{_printable(query, _PLAIN)}"
         method = _printable(environ["REQUEST_METHOD"], "")

@@ -17,7 +17,6 @@ from io import TextIOWrapper
 from typing import Any
 
 from rasa_core.server.log_lines import ACCESS, LogStyle
-from rasa_core.server.log_lines import without_token as without_token
 from rasa_core.support.folders import make_private
 from rasa_core.support.threads import started
 

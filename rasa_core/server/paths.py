@@ -139,7 +139,7 @@ class Paths:
         return found[2], found[1]
 
 
-def check_sender_id(sender_id: str) -> None:
+def check_id_in_path(sender_id: str) -> None:
     """Raise `HttpError` 400 for a name that no conversation may have."""
     if len(sender_id) > MAX_SENDER_ID:
         raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")

@@ -25,7 +25,7 @@ from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import RasaProcessor
 from rasa_core.server.api import takes
-from rasa_core.server.paths import check_sender_id
+from rasa_core.server.paths import check_id_in_path
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.told_events import check_length, check_told, unknown_conversation, with_events_if_short
 from rasa_core.stories.sessions import sessions_as_stories
@@ -63,7 +63,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     if not isinstance(text, str) or (not text and agent.domain.rasa is None):
         return json_response([])
     sender_id = UserMessage.DEFAULT_SENDER_ID if sender in (None, "") else str(sender)
-    check_sender_id(sender_id)  # As in a path, or the conversation could be read and deleted at none.
+    check_id_in_path(sender_id)  # As in a path, or the conversation could be read and deleted at none.
     request.environ["rasa_core.work"].sender = sender_id
     if request.only_sender not in (None, sender_id):
         raise HttpError(403, f'this JWT may speak as the sender {request.only_sender!r} alone; send it as "sender".')

@@ -346,7 +346,7 @@ def read_yaml_stories(resource: str | Path | Sequence[str | Path], domain: Domai
 
 def _yaml_files(folder: Path) -> list[Path]:
     found = (path for path in files_below(folder) if path.suffix.lower() in YAML_SUFFIXES)
-    return [path for path in found if holds_stories(path)]
+    return [path for path in found if holds_yaml_stories(path)]
 
 
 def rules_as_steps(rules: Iterable[Rule]) -> list[StoryStep]:
@@ -359,7 +359,7 @@ def rules_as_steps(rules: Iterable[Rule]) -> list[StoryStep]:
     return steps
 
 
-def holds_stories(path: Path) -> bool:
+def holds_yaml_stories(path: Path) -> bool:
     """Tell whether a YAML file has stories or rules."""
     try:
         return bool({"stories", "rules"} & keys_in(path).keys())

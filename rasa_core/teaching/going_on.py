@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from rasa_core.channels.channel import OutputChannel, UserMessage
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, FollowupAction
@@ -22,10 +22,10 @@ from rasa_core.tracker_store.digests import FALLBACKS
 from rasa_core.tracker_store.idempotency import RequestConditions, RequestResult
 from rasa_core.tracker_store.search import UNSURE_BELOW
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.turn import State
 
 _LONGEST_NAME: Final = 900  # characters of a conversation's name, which that of its draft adds to
 
-State = dict[str, Any]
 LeftToAPerson = Callable[[DialogueStateTracker, Prediction], bool]
 """Tells whether a person has to say if a prediction is right."""
 

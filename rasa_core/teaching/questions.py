@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rasa_core.policies.policy import Prediction
     from rasa_core.trackers import DialogueStateTracker
 
-State = Literal["message", "action", "events"]
+SessionState = Literal["message", "action", "events"]
 """What a session waits for: a message, a verdict on the next action, or the events of an action that runs elsewhere."""
 
 FITTING: Final[Mapping[str, tuple[str, ...]]] = {
@@ -70,7 +70,7 @@ class Answer:
             raise TeachingError(f'"kind" of an answer is {kind!r:.80}; expected one of {", ".join(_KINDS)}.{hint}')
         return cls(kind, text or "", None if entities is None else tuple(entities))
 
-    def check_fits(self, state: State) -> None:
+    def check_fits(self, state: SessionState) -> None:
         """Raise `TeachingError`, which says what is expected, if the session waits for something else."""
         if self.kind not in FITTING[state]:
             waits = {"message": "a message of the user", "action": "a verdict on the predicted action"}
@@ -109,7 +109,7 @@ class Question:
         Whether there is a step to take back.
     """
 
-    state: State
+    state: SessionState
     sender_id: str
     version: int
     turns: tuple[str, ...] = ()

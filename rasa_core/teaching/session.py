@@ -26,7 +26,7 @@ from rasa_core.teaching.corrections import (
 )
 from rasa_core.teaching.going_on import Awaited, awaited, everything, go_on, run_here
 from rasa_core.teaching.learning import Learner
-from rasa_core.teaching.questions import Answer, Question, State, TeachingError, about_action
+from rasa_core.teaching.questions import Answer, Question, SessionState, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class TeachingSession:
 
     # -- states
 
-    def _state(self, tracker: DialogueStateTracker) -> State:
+    def _state(self, tracker: DialogueStateTracker) -> SessionState:
         if self._is_asked_for_events(tracker):
             return "events"
         return "message" if self._awaited(tracker).next is None else "action"

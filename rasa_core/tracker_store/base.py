@@ -54,7 +54,7 @@ class NotOverriddenError(StoreError, NotImplementedError):
     """A custom store lacks a method that was called."""
 
 
-def as_json(value: object, kind: str, name: object, encode: Callable[[object], str] = encode_as_ordered) -> str:
+def json_line(value: object, kind: str, name: object, encode: Callable[[object], str] = encode_as_ordered) -> str:
     """Return `value`, which is the `kind` called `name`, as a line of ASCII JSON, or raise `EventError`."""
     try:
         return encode(value)
@@ -172,7 +172,7 @@ class Conversation(ABC):
 
     def commit_answer(self, answer: StoredAnswer, result: object) -> None:
         """Store what `commit` stores, with `result`, which is JSON-able, as the text of `answer`."""
-        self.commit(answer._replace(text=as_json(result, "answer to", self.tracker.sender_id)))
+        self.commit(answer._replace(text=json_line(result, "answer to", self.tracker.sender_id)))
 
     def replace(self, events: Iterable[Event]) -> None:
         """Put `events` in the place of everything so far; stored by the next `commit`."""
@@ -316,7 +316,7 @@ class TrackerStore:
     @staticmethod
     def serialise_tracker(tracker: DialogueStateTracker) -> str:
         """Return the events of `tracker` as JSON text."""
-        return as_json([event.as_dict() for event in tracker.events], "conversation", tracker.sender_id)
+        return json_line([event.as_dict() for event in tracker.events], "conversation", tracker.sender_id)
 
     def deserialise_tracker(self, sender_id: str, data: str | bytes) -> DialogueStateTracker:
         """Return the tracker that `serialise_tracker` wrote.

@@ -11,7 +11,7 @@ from typing import Any, Final
 from rasa_core.tracker_store.rows import NO_EVENT
 
 FALLBACKS: Final = frozenset({"action_default_fallback", "action_two_stage_fallback", "action_default_ask_rephrase"})
-NOT_UNDERSTOOD: Final = "nlu_fallback"
+_NLU_FALLBACK: Final = "nlu_fallback"
 PROBLEMS: Final = ("failed", "paused", "fallback", "deviates")
 """What may be wrong in a conversation, the worst first; less than all of them is that the bot was unsure."""
 
@@ -142,7 +142,7 @@ def _problems_in(event: Mapping[str, Any]) -> Iterator[str]:
     kind, name = event.get("event"), _name_of(event)
     if kind == "pause":
         yield "paused"
-    if kind == "user" and _intent(event).get("name") == NOT_UNDERSTOOD:
+    if kind == "user" and _intent(event).get("name") == _NLU_FALLBACK:
         yield "fallback"
     if kind != "action":
         return

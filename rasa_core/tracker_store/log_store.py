@@ -30,9 +30,9 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarte
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.support.strict_json import encode_known
 from rasa_core.support.work import UNDER_WAY
-from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer, TrackerStore, as_json
+from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer, TrackerStore, json_line
 from rasa_core.tracker_store.heads import Head, TrackerCache, conversation_id
-from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
+from rasa_core.tracker_store.packing import LoggedValue, LoggedValues, note_logged_values, packed, unpacked
 from rasa_core.tracker_store.rows import events_in, rows_up_to
 from rasa_core.trackers import DialogueStateTracker, Expected, expected_in
 from rasa_core.trackers.state import SNAPSHOT
@@ -232,7 +232,7 @@ class EventLogStore(TrackerStore, ABC):
             snapshot = dict(zip(SNAPSHOT, parts, strict=False))
             if head.fingerprint == self._model():
                 tracker = self._resume(sender_id, snapshot, version=head.version, origin=head.origin)
-                _places_of(tracker).update((name, Place(*place)) for name, place in places.items())
+                _places_of(tracker).update((name, LoggedValue(*place)) for name, place in places.items())
                 return tracker
             expected = expected_in(snapshot)  # No log says what a caller was told.
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -241,7 +241,7 @@ class EventLogStore(TrackerStore, ABC):
         rows = self._rows(sender_id, head.origin, head.version)
         for event in events_in(rows, sender_id, head.origin):
             tracker.take(event)
-        note_places(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
+        note_logged_values(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
         tracker.expected = expected
         tracker.mark_committed()
         return tracker
@@ -293,16 +293,16 @@ class EventLogStore(TrackerStore, ABC):
         if not rows and version and answer is None:
             return None
         first = version - len(rows)
-        note_places(places, tracker, events, rows, first)
+        note_logged_values(places, tracker, events, rows, first)
         # Without names, of which it has as many as values; for `_load`.
         parts = [*tracker.snapshot().values(), {name: place[:-1] for name, place in places.items()}]
-        state = as_json(parts, "state of conversation", tracker.sender_id, encode_known)
+        state = json_line(parts, "state of conversation", tracker.sender_id, encode_known)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
         if answer is not None and not answer.text:
             try:
                 answer = StoredAnswer(*answer[:-1], packed(result, events, places, rows, first))
             except (TypeError, ValueError, RecursionError):
-                as_json(result, "answer to", tracker.sender_id)  # Tells what is wrong.
+                json_line(result, "answer to", tracker.sender_id)  # Tells what is wrong.
                 raise
         started = time.perf_counter()
         self.commit(tracker.sender_id, first, rows, head, answer)
@@ -387,12 +387,12 @@ class _LoggedConversation(Conversation, AbstractContextManager[Conversation]):
         self.tracker, self._hidden = self._store._replacement(tracker.sender_id, stored, events)
 
 
-def _places_of(tracker: DialogueStateTracker) -> Places:
+def _places_of(tracker: DialogueStateTracker) -> LoggedValues:
     """Return where the log has values of a tracker of one of these stores."""
     assert tracker.home is not None
-    places: Places = tracker.home[1]
+    places: LoggedValues = tracker.home[1]
     return places
 
 
 def _row(event: Event) -> str:
-    return as_json(event.as_dict(), "event", event)
+    return json_line(event.as_dict(), "event", event)

@@ -2,7 +2,7 @@
 
 An answer repeats the last message and the value of each slot, which are in the log already, once. So what is long and
 stands in a row of the log is left out, and the row named instead. That needs to know where in the log a value stands
-that was set long ago: its `Place` is noted when it is logged, and kept in the head, one for each slot.
+that was set long ago: its `LoggedValue` is noted when it is logged, and kept in the head, one for each slot.
 
 A packed answer is ``@``, as no JSON text begins, and a JSON list: a checksum of all that was left out, a list for each
 of it, the names in the answer, or the number of names that most answers have, and what is left. The list of what was
@@ -41,7 +41,7 @@ _Gap: TypeAlias = list[Any]
 the one behind the last; of what the bot said, its index, its key, its row, and its position and length there."""
 
 
-class Place(NamedTuple):
+class LoggedValue(NamedTuple):
     """Where the log has a value: in which row, a checksum of its JSON text and, in the process that logged it, that."""
 
     seq: int
@@ -49,12 +49,12 @@ class Place(NamedTuple):
     text: str | None = None
 
 
-Places: TypeAlias = dict[str, Place]
+LoggedValues: TypeAlias = dict[str, LoggedValue]
 """By name: of the last message the empty one, of a slot its own behind ``=``."""
 
 
-def note_places(
-    places: Places, tracker: DialogueStateTracker, events: Sequence[Event], rows: Sequence[str], first: int
+def note_logged_values(
+    places: LoggedValues, tracker: DialogueStateTracker, events: Sequence[Event], rows: Sequence[str], first: int
 ) -> None:
     """Note where the log has the values that `events`, in the last of the `rows` since `first`, gave to `tracker`."""
     for number, event in enumerate(events, len(rows) - len(events)):
@@ -68,10 +68,10 @@ def note_places(
         # To write it once more takes less time than to look for its end.
         text, start = encoded(value), row.find(_KEYS[kind]) + len(_KEYS[kind])
         if len(text) >= _SHORTEST and row.startswith(text, start):
-            places[slot and f"={slot}"] = Place(first + number, _checksum(text), text)
+            places[slot and f"={slot}"] = LoggedValue(first + number, _checksum(text), text)
 
 
-def packed(result: Any, events: Sequence[Event], places: Places, rows: Sequence[str], first: int) -> str:
+def packed(result: Any, events: Sequence[Event], places: LoggedValues, rows: Sequence[str], first: int) -> str:
     """Return the text of an answer, without what is in the log; `events` are stored with it, last of the `rows`."""
     state = result.get("tracker", result) if type(result) is dict else None
     if type(state) is dict and tuple(state) == _STATE:
@@ -89,7 +89,7 @@ def packed(result: Any, events: Sequence[Event], places: Places, rows: Sequence[
 
 
 def _without_log(
-    state: dict[str, Any], places: Places, rows: Sequence[str], first: int
+    state: dict[str, Any], places: LoggedValues, rows: Sequence[str], first: int
 ) -> tuple[int, list[_Gap], list[Any]]:
     """Return what of a state is not in the log: slots, time and pause, then message and events if they are not."""
     _, slots, message, moment, paused, events = state.values()

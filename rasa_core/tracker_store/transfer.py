@@ -22,7 +22,7 @@ import dataclasses
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
@@ -30,9 +30,10 @@ from typing import Any, Self
 from rasa_core.events import Event
 from rasa_core.exceptions import EventError, StoreError, StoreUnavailableError, VersionConflictError, did_you_mean
 from rasa_core.support.strict_json import is_number
-from rasa_core.tracker_store.base import as_json
+from rasa_core.tracker_store.base import json_line
 from rasa_core.tracker_store.heads import Head, check_sender_id
 from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.packing import ReadRows
 from rasa_core.tracker_store.retention import each_sender_id
 from rasa_core.tracker_store.reviews import Mark, mark_from_json, marks_in, reviews_of
 
@@ -42,8 +43,6 @@ _CHUNK = 2**22  # characters, about; a single event may be larger.
 _FORMAT = 1
 _ONE_EACH = "A line holds one conversation, as `rasa-core store export` writes it, or one tracker of a server."
 _WITH_EVENTS = "Ask the server for /conversations/<id>/tracker?ignore_restarts=true, which gives them all."
-
-ReadRows = Callable[[int, int], Sequence[str]]
 
 
 class DumpError(StoreError, ValueError):
@@ -90,7 +89,7 @@ class Dump:
         about = {"format": _FORMAT, "sender_id": self.sender_id, "version": self.version, "origin": self.origin}
         if self.mark != Mark():
             about["mark"] = self.mark.as_dict()
-        start = as_json(about, "conversation", self.sender_id)
+        start = json_line(about, "conversation", self.sender_id)
         # The rows are JSON already: writing them as they are keeps them as they are.
         return f'{start[:-1]},"events":[{",".join(self.rows)}]}}\n'
 
@@ -148,7 +147,7 @@ def _rows(content: dict[str, Any], own_events: bool) -> list[str]:
             known = _known(event, own_events)
             # What a server gives may be in the words of Rasa Core 0.9; a log is kept as it is.
             kept = event if known is None or "format" in content else known.as_dict()
-            rows.append(as_json(kept, "event", event))
+            rows.append(json_line(kept, "event", event))
         except EventError as error:
             raise DumpError(f"event {number}: {error}") from error
     return rows

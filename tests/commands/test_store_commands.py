@@ -28,7 +28,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.server import create_app
 from rasa_core.tracker_store import EventLogStore, Head, StoredAnswer, store_from_url
-from rasa_core.tracker_store.base import as_json
+from rasa_core.tracker_store.base import json_line
 from rasa_core.tracker_store.transfer import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def other_url(tmp_path: Path) -> str:
 def add(url: str, sender_id: str, count: int = 2, *, idle: float = 0.0, answer: StoredAnswer | None = None) -> None:
     """Store a conversation that changed last `idle` seconds ago."""
     events = [SlotSet("mood", number, timestamp=1000.0 + number) for number in range(count)]
-    rows = [as_json(event.as_dict(), "event", event) for event in events]
+    rows = [json_line(event.as_dict(), "event", event) for event in events]
     with store_from_url(url) as store:
         store.commit(sender_id, 0, rows, Head(count, 0, "model", time.time() - idle, "{}"), answer)
 

@@ -19,7 +19,7 @@ from rasa_core.evaluation.metrics import (
     scores_by_label,
     weighted_f1,
 )
-from rasa_core.evaluation.tables import in_percent, written
+from rasa_core.evaluation.tables import in_percent, rounded
 from rasa_core.events import ACTION_LISTEN_NAME
 
 ACTIONS = [ACTION_LISTEN_NAME, "utter_a", "utter_b", "utter_c"]
@@ -129,4 +129,4 @@ def test_spread_follows_its_definition(values: list[float]) -> None:
     [(1.0, "1.0000", "100.0%"), (0.99999, "0.9999", "99.9%"), (0.25, "0.2500", "25.0%"), (0.0, "0.0000", "0.0%")],
 )
 def test_what_is_almost_all_is_not_written_as_all(share: float, figure: str, percentage: str) -> None:
-    assert (written(share), in_percent(share)) == (figure, percentage)
+    assert (rounded(share), in_percent(share)) == (figure, percentage)

@@ -135,7 +135,7 @@ class Application(Protocol):
         ...
 
 
-def openapi(app: Application, request: Request) -> Response:
+def openapi_response(app: Application, request: Request) -> Response:
     """Return the document."""
     models = () if app.nlu_models is None else tuple(app.nlu_models.names())
     key = Names.of(app.model.agent_or_none(), models), request.environ.get("SCRIPT_NAME", "")

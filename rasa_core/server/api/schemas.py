@@ -41,7 +41,7 @@ def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def listed(schema: Schema) -> Schema:
+def array(schema: Schema) -> Schema:
     """Return the schema of a list."""
     return {"type": "array", "items": schema}
 
@@ -146,9 +146,9 @@ def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
         **made,
         **{name: schema for name, schema in in_logs.items() if name not in made},
         "Event": {"anyOf": [ref(name) for name in made]},
-        "Events": listed(ref("Event")),
+        "Events": array(ref("Event")),
         "LogEvent": {"anyOf": [ref(name) for name in in_logs]},
-        "Log": {**listed(ref("LogEvent")), "description": "The events of a conversation, in order."},
+        "Log": {**array(ref("LogEvent")), "description": "The events of a conversation, in order."},
         "Timestamp": {
             **NUMBER_OR_NULL,
             "description": "Unix time in seconds; now if it is missing or null.",
@@ -164,7 +164,7 @@ def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
         "ParseData": shape(
             "What a message means, as an interpreter tells it.",
             intent=or_null(ref("Ranked")),
-            entities=listed(ref("Entity")),
+            entities=array(ref("Entity")),
             text_=TEXT_OR_NULL,
             intent_ranking_={"type": ["array", "null"], "items": ref("Ranked")},
         ),
@@ -185,7 +185,7 @@ ANSWERS: Final[Mapping[str, Schema]] = {
         code=WHOLE,
         version=TEXT,
         index_={**WHOLE, "description": "The position in its list of the event that is wrong."},
-        nearest_={**listed(TEXT), "description": "Existing names that look like the one that was sent."},
+        nearest_={**array(TEXT), "description": "Existing names that look like the one that was sent."},
     ),
     "Logged": shape("An event of the log.", event=TEXT, timestamp=NUMBER_OR_NULL),
     "Message": shape(
@@ -193,7 +193,7 @@ ANSWERS: Final[Mapping[str, Schema]] = {
         recipient_id=TEXT,
         text_=TEXT_OR_NULL,
         data_=ANYTHING,
-        buttons_=listed(_BUTTON),
+        buttons_=array(_BUTTON),
         image_=ANYTHING,
         attachment_=ANYTHING,
         custom_=ANYTHING,
@@ -205,13 +205,13 @@ ANSWERS: Final[Mapping[str, Schema]] = {
         latest_message=OBJECT,
         latest_event_time=NUMBER_OR_NULL,
         paused=FLAG,
-        events=or_null(listed(ref("Logged"))),
+        events=or_null(array(ref("Logged"))),
     ),
     "Decision": shape(
         "The next action, and what there is to say before it.",
         next_action={**TEXT_OR_NULL, "description": "action_listen ends the turn; null if the bot is paused."},
         tracker=ref("State"),
-        messages_=listed(ref("Message")),
+        messages_=array(ref("Message")),
         confidence_=NUMBER_OR_NULL,
         policy_=TEXT_OR_NULL,
         understood_=NUMBER_OR_NULL,
@@ -219,17 +219,21 @@ ANSWERS: Final[Mapping[str, Schema]] = {
         version_=WHOLE,
         info_={**TEXT, "description": "What is odd about the request, for whoever reads the answer."},
     ),
-    "Messages": listed(ref("Message")),
-    "Changed": shape("What one action led to.", tracker=ref("State"), messages=listed(ref("Message"))),
+    "Messages": array(ref("Message")),
+    "Changed": shape("What one action led to.", tracker=ref("State"), messages=array(ref("Message"))),
     "Prediction": shape(
         "What comes next, and how probable each action is.",
-        scores=listed(shape(action=TEXT, score={"type": "number"})),
+        scores=array(shape(action=TEXT, score={"type": "number"})),
         policy=TEXT_OR_NULL,
         confidence=NUMBER_OR_NULL,
         tracker=ref("State"),
     ),
     "Parse": shape(
-        "What a text means.", text_=TEXT_OR_NULL, intent=OBJECT, entities=listed(OBJECT), intent_ranking_=listed(OBJECT)
+        "What a text means.",
+        text_=TEXT_OR_NULL,
+        intent=OBJECT,
+        entities=array(OBJECT),
+        intent_ranking_=array(OBJECT),
     ),
     "Explanation": shape(
         "Why one decision is as it is.",
@@ -241,19 +245,19 @@ ANSWERS: Final[Mapping[str, Schema]] = {
         executed=TEXT_OR_NULL,
         understood=NUMBER_OR_NULL,
         failed=TEXT_OR_NULL,
-        policies=listed(
+        policies=array(
             shape(
                 policy=TEXT,
                 action=TEXT_OR_NULL,
                 score={"type": "number"},
                 scores=OBJECT,
-                lessons=or_null(listed(OBJECT)),
+                lessons=or_null(array(OBJECT)),
                 note=TEXT_OR_NULL,
             )
         ),
         nearest_miss=or_null(OBJECT),
     ),
-    "SenderIds": {**listed(TEXT), "description": "The ids of conversations."},
+    "SenderIds": {**array(TEXT), "description": "The ids of conversations."},
     "Deleted": shape(deleted=FLAG),
     "Version": shape(version=TEXT, core_model=TEXT_OR_NULL, nlu_model=TEXT_OR_NULL),
     "Status": shape(model_file=TEXT_OR_NULL, model_id=TEXT_OR_NULL, num_active_training_jobs=WHOLE),

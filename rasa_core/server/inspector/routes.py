@@ -166,7 +166,7 @@ class Inspector:
         agent = app.model.agent()
         body = takes.ACT.of(request)
         action, error = body.get("action"), body.get("error")
-        events = conversations.events_in(body.get("events", []), agent)
+        events = conversations.checked_events(body.get("events", []), agent)
         conversations.check_taken_back(events, agent, sender_id)
         error = None if error is None else error[:LONGEST_ERROR]
         left = going_on.doubt if body.get("only_if_sure", False) else going_on.nothing
