@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import threading
 import time
 import zlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
@@ -32,7 +33,7 @@ except ImportError:  # Windows: order among threads only.
     fcntl = None  # type: ignore[assignment]
 
 _BYTES = 2**30
-_FIRST_WAIT, _LONGEST_WAIT = 0.0005, 0.02
+_random: Final = random.SystemRandom()  # Not the one that users seed, and another one in each process.
 
 
 def check_timeout(timeout: float) -> float:
@@ -49,6 +50,21 @@ def timeout_from(options: Mapping[str, str]) -> float:
         return float(text)
     except ValueError:
         raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
+
+
+def tries(deadline: float, first: float, longest: float) -> Iterator[None]:
+    """Yield once, and again after waits that grow from `first` to `longest` seconds, until the deadline has passed.
+
+    Processes that wait for the same thing try at different moments, so that none is always a little too late.
+    """
+    wait = first
+    while True:
+        yield
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(wait * _random.uniform(0.5, 1.0), left))
+        wait = min(wait * 2, longest)
 
 
 class _Process:
@@ -234,13 +250,10 @@ class LockFile:
         return True
 
     def _await(self, descriptor: int, offset: int, name: str, deadline: float, timeout: float) -> None:
-        wait = _FIRST_WAIT
-        while not self._try_lock(descriptor, offset):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise busy_error(name, timeout)
-            time.sleep(min(wait, left))
-            wait = min(wait * 2, _LONGEST_WAIT)
+        for _ in tries(deadline, 0.0005, 0.02):
+            if self._try_lock(descriptor, offset):
+                return
+        raise busy_error(name, timeout)
 
     def _unusable(self, error: OSError) -> StoreUnavailableError:
         return StoreUnavailableError(

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +44,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import StoredAnswer, url_options
 from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, conversation_id, version_conflict
-from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
+from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from, tries
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
 from rasa_core.tracker_store.redis_scripts import (
@@ -67,7 +66,6 @@ from rasa_core.trackers import DialogueStateTracker
 LEASE, RENEWED = 4.0, 1.0
 """How long a lease lasts, and how often it is renewed, in seconds."""
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.02
 _LAYOUT = b"1"
 _PAGE = 500
 _FORM = "redis://user:password@host:6379/0; write /, ?, #, @ and % of a password as %2F, %3F, %23, %40 and %25"
@@ -195,14 +193,11 @@ class RedisTrackerStore(EventLogStore):
         (key,), token = self._keys.of(sender_id, "lease"), secrets.token_hex(16).encode()
         # A mutex orders the threads of this process, so that it asks Redis for a conversation once at a time.
         with self._mutexes.hold(key, name=sender_id, timeout=self._timeout):
-            wait = _FIRST_WAIT
-            while not self._hold_lease(key, token, take=1):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise busy_error(sender_id, self._timeout)
-                # Waiting processes ask at different moments, so that none is always a little too late.
-                time.sleep(min(wait * random.uniform(0.5, 1.0), left))
-                wait = min(wait * 2, _LONGEST_WAIT)
+            for _ in tries(deadline, 0.001, 0.02):
+                if self._hold_lease(key, token, take=1):
+                    break
+            else:
+                raise busy_error(sender_id, self._timeout)
             self._leases().keep(token, key)
             try:
                 yield

@@ -14,7 +14,6 @@ not, once it was sent: nobody knows whether it was applied.
 from __future__ import annotations
 
 import os
-import random
 import select
 import threading
 import time
@@ -29,7 +28,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store.idle_connections import IdleConnections
-from rasa_core.tracker_store.locks import MutexTable, busy_error, check_timeout
+from rasa_core.tracker_store.locks import MutexTable, busy_error, check_timeout, tries
 
 _Result = TypeVar("_Result")
 
@@ -38,7 +37,6 @@ class ClashError(StoreUnavailableError):
     """The server undid a commit because another one was in its way."""
 
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.005, 0.1
 GRACE = 1.0  # Seconds by which this side gives up later than the server, whose own message then comes first.
 
 # What an error is for the caller, and the remedy.
@@ -302,17 +300,17 @@ class Database(ABC):
 
     def _pooled(self, deadline: float) -> PoolProxiedConnection:
         """Return a connection of the pool; while the server allows no more, wait for one that is given back."""
-        wait = _FIRST_WAIT
-        while True:
+        refused: Exception | None = None
+        for _ in tries(deadline, 0.005, 0.1):
             try:
                 return self._engine.raw_connection()
             except self.error as error:
-                left = deadline - time.monotonic()
-                if left <= 0 or self.diagnosis(error)[1] is not FULL:
+                if self.diagnosis(error)[1] is not FULL:
                     raise
+                refused = error
                 self._idle.refused()
-            time.sleep(min(wait * random.uniform(0.5, 1.0), left))
-            wait = min(wait * 2, _LONGEST_WAIT)
+        assert refused is not None
+        raise refused
 
     def _give_back(self, thread: _ThreadConnection) -> None:
         """Return a connection to the pool, unless locks stand on it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import SqliteTrackerStore
-from rasa_core.tracker_store.locks import MutexTable, close_lock_file, open_lock_file
+from rasa_core.tracker_store.locks import MutexTable, close_lock_file, open_lock_file, tries
 
 
 class Holder:
@@ -96,3 +98,13 @@ def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with refused, file.hold("a", timeout=1):
         pass
     close_lock_file(file)
+
+
+def test_waiting_takes_nothing_from_the_random_numbers_that_users_seed() -> None:
+    random.seed(7)
+    expected = random.random()
+    random.seed(7)
+    start = time.monotonic()
+    assert len(list(tries(start + 0.02, 0.001, 0.004))) > 3
+    assert time.monotonic() - start >= 0.02
+    assert random.random() == expected

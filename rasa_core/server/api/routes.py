@@ -17,7 +17,7 @@ def _document() -> Any:
 
 def openapi(app: Any, request: Request, sender_id: str) -> Response:
     """Describe all that is answered here, as OpenAPI 3.1."""
-    answer: Response = _document().openapi(app, request)
+    answer: Response = _document().openapi_response(app, request)
     return answer
 
 
