@@ -52,20 +52,16 @@ def _one_origin_each(arguments: Iterable[str]) -> Iterator[str]:
         yield argument
 
 
-def _checked_origins(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if not _origin.fullmatch(value):
-            raise click.BadParameter(f"{value!r} is not an origin such as https://example.org, or '*' in quotes.")
-    return values
+def _each_is(form: re.Pattern[str], described: str) -> Callable[..., tuple[str, ...]]:
+    """Return what checks the values of an option."""
 
+    def check(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not form.fullmatch(value):
+                raise click.BadParameter(f"{value!r} is not {described} or '*' in quotes.")
+        return values
 
-def _checked_hosts(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if not _host.fullmatch(value):
-            raise click.BadParameter(
-                f"{value!r} is not a host such as bot.example.org, without a scheme or a port; or '*' in quotes."
-            )
-    return values
+    return check
 
 
 def _bytes(ctx: click.Context, param: click.Parameter, value: str) -> int:
@@ -127,14 +123,14 @@ _OPTIONS = (
         "cors_origins",
         multiple=True,
         metavar="ORIGIN...",
-        callback=_checked_origins,
+        callback=_each_is(_origin, "an origin such as https://example.org,"),
         help="Web pages that may call the server, such as https://example.org; '*' for all.",
     ),
     click.option(
         "--allowed-hosts",
         multiple=True,
         metavar="HOST",
-        callback=_checked_hosts,
+        callback=_each_is(_host, "a host such as bot.example.org, without a scheme or a port;"),
         help="Another name under which the server is called, such as bot.example.org; repeatable; '*' for all. It "
         "knows localhost and the address that it listens on; other names are refused, unless there is a token.",
     ),
