@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core import _legacy
-from rasa_core.compat.messages import PREFIXES, AsksOfOld
+from rasa_core.compat.messages import PREFIXES, AsksOfOld, bracketed_entities
 from rasa_core.events import check_parse_data
-from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities, check_length_of
+from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, check_length_of
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.support.outages import Outages
 from rasa_core.support.strict_json import decode, plain

@@ -174,10 +174,15 @@ def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Jso
 
     The events of the prediction that chose the action are there already, as it will find them in the log.
     """
-    latest = tracker.latest_events(most_events)
-    chosen = latest if most_events is None else latest[session_known(latest) :]
+    latest, began = tracker.latest_events(most_events), tracker.turn_began
+    turn = None if began is None else len(latest) - (tracker.version - began)
+    chosen = latest if most_events is None else latest[session_known(latest, turn) :]
     events = [told_as_in_rasa(event, tracker.sender_id) for event in [*chosen, *tracker.foretold]]
-    return {**tracker.current_state(), **rasa_state(tracker), "events": events}
+    state = {**tracker.current_state(), **rasa_state(tracker), "events": events}
+    if state["active_loop"]:
+        trigger = state["active_loop"]["trigger_message"]
+        trigger["metadata"] = trigger["metadata"] or {}  # As Rasa tells it here, and null elsewhere.
+    return state
 
 
 def domain_body(domain: Domain) -> _Json:

@@ -1,4 +1,4 @@
-"""What processors that were written for 0.9 ask the interpreter of messages that name their intent."""
+"""Messages that name their intent, as 0.9 reads them: what processors of that time ask of them, and old brackets."""
 
 from __future__ import annotations
 
@@ -28,3 +28,20 @@ class AsksOfOld:
         return parsed["intent"]["name"], parsed["entities"]
 
     deprecated_extraction = extract_intent_and_entities
+
+
+def bracketed_entities(written: str) -> list[tuple[str, str]]:
+    """Read ``entity=value,other=value``; a comma with no entity behind it belongs to the value before it.
+
+    `ValueError`, with a clause that says what is wrong, is raised for anything else.
+    """
+    entities: list[tuple[str, str]] = []
+    for part in filter(str.strip, written.split(",")):
+        entity, equals, value = part.partition("=")
+        if entities and not equals:
+            entities[-1] = entities[-1][0], f"{entities[-1][1]},{part}"
+        elif not equals or not entity.strip():
+            raise ValueError(f"{part.strip()[:80]!r} is not like entity=value")
+        else:
+            entities.append((entity.strip(), value))
+    return [(entity, value.strip().strip("\"'")) for entity, value in entities]

@@ -98,6 +98,8 @@ class UserUttered(Event):
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
         given = {described.field: parameter(cls, parameters, key) for key, described in cls._keys.items()}
         check_parse_data(given["parse_data"])
+        if given["metadata"]:  # Code of the user's own looks for them there.
+            given["parse_data"] = {"metadata": given["metadata"], **given["parse_data"]}
         return cls(**given)
 
     def _parameters(self) -> Json:

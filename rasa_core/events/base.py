@@ -58,7 +58,7 @@ class Event:
         Unix time in seconds; 0 or None means now. It may be set until the event is in a tracker.
     """
 
-    __slots__ = ("_is_logged",)
+    __slots__ = ("_beside", "_is_logged")
     type_name: ClassVar[str] = "event"
     timestamp: float
     _keys: ClassVar[Mapping[str, JsonKey]] = {}
@@ -82,8 +82,10 @@ class Event:
         Event.__init__(self, self.timestamp)
 
     def as_dict(self) -> Json:
-        """Return the JSON form: ``event``, ``timestamp`` and the parameters of the type."""
-        return {"event": self.type_name, "timestamp": self.timestamp, **self._parameters()}
+        """Return the JSON form: ``event``, ``timestamp``, the parameters of the type, and what came with it."""
+        told = {"event": self.type_name, "timestamp": self.timestamp, **self._parameters()}
+        beside = getattr(self, "_beside", None)
+        return told if beside is None else {**told, "metadata": beside}
 
     def as_story_string(self) -> str | None:
         """Return the story line without its bullet, or None if the event is left out of stories."""
@@ -116,7 +118,7 @@ class Event:
     def _is_simple(self) -> bool:
         """Tell whether the event is of this package, and all that it has is JSON of the right types."""
         # Classes of users' own may hold more than their keys say.
-        if type(self).__module__ not in OWN_MODULES:
+        if type(self).__module__ not in OWN_MODULES or getattr(self, "_beside", None) is not None:
             return False
         for field, kind, is_required in self._keys.values():
             value = getattr(self, field)
@@ -137,8 +139,9 @@ class Event:
         return {key: getattr(self, described.field) for key, described in self._keys.items()}
 
     def _content(self) -> object:
-        """Return what makes two events of one type equal."""
-        return _without_time(self.as_dict())
+        """Return what makes two events of one type equal: nothing that merely comes with them."""
+        told = _without_time(self.as_dict())
+        return told if getattr(self, "_beside", None) is None else but_none({**told, "metadata": None}, "metadata")
 
     def __eq__(self, other: object) -> bool:
         """Compare type and parameters, never the time."""
@@ -213,6 +216,9 @@ class Event:
             raise EventError(f'"{error.args[0]}" of event "{name}" is missing.') from error
         if stamp:
             object.__setattr__(event, "timestamp", stamp)
+        beside = parameters.get("metadata")  # Whatever the type, somebody may have a use for it.
+        if beside and isinstance(beside, dict) and "metadata" not in event_class._keys:
+            object.__setattr__(event, "_beside", beside)
         return event
 
     @staticmethod
@@ -323,23 +329,6 @@ def as_story(name: str, parameters: Mapping[str, Any]) -> str:
     # Only strings hold these: a template variable, a comment of a story file, half a character that no file can hold.
     text = json.dumps(parameters, ensure_ascii=False)
     return name + _UNSAFE_IN_STORIES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def bracketed_entities(written: str) -> list[tuple[str, str]]:
-    """Read ``entity=value,other=value``; a comma with no entity behind it belongs to the value before it.
-
-    `ValueError`, with a clause that says what is wrong, is raised for anything else.
-    """
-    entities: list[tuple[str, str]] = []
-    for part in filter(str.strip, written.split(",")):
-        entity, equals, value = part.partition("=")
-        if entities and not equals:
-            entities[-1] = entities[-1][0], f"{entities[-1][1]},{part}"
-        elif not equals or not entity.strip():
-            raise ValueError(f"{part.strip()[:80]!r} is not like entity=value")
-        else:
-            entities.append((entity.strip(), value))
-    return [(entity, value.strip().strip("\"'")) for entity, value in entities]
 
 
 def check_parse_data(parse_data: Mapping[str, Any]) -> None:

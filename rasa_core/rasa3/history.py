@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
-from rasa_core.events.rasa3 import ActiveLoop, CallerAction, LoopInterrupted, ReminderCancelled, entities_in
+from rasa_core.events.rasa3 import ActiveLoop, CallerAction, EntitiesAdded, LoopInterrupted, ReminderCancelled
+from rasa_core.events.rasa3 import entities_in as entities_in
 from rasa_core.history import FAILED, SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
 from rasa_core.rasa3.held_states import States
 from rasa_core.slots import Slot
@@ -23,6 +24,7 @@ from rasa_core.support.strict_json import independent
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
+NOT_UNDERSTOOD: Final = "intent_"  # Of a message that nothing is known of, and nothing was done before.
 EARLIER: Final = "~"  # Before the name of what was set since the last message that is shown, but not just now.
 POSITION: Final = f"{EARLIER}@"
 """Among what is fresh: how many actions there had been before the message that is shown."""
@@ -272,6 +274,8 @@ class RasaHistory(History):
             self.loop = None if event.loop_name is None else self._loop_begun(event.loop_name, message)
             if event.loop_name is None:
                 self._go_on()
+        elif isinstance(event, EntitiesAdded) and message is not None:
+            self.user = self.vocabulary.features_of(message)
         elif self.loop is not None and isinstance(event, LoopInterrupted):
             self.loop.is_interrupted = event.is_interrupted
         elif isinstance(event, Rejected):
@@ -305,6 +309,8 @@ class RasaHistory(History):
 
     def present_state(self, message: Understood, slots: Iterable[Slot], action_name: str | None) -> State:  # noqa: D102
         state = dict(self.user)
+        if not state and self.heard and action_name is None:  # Else it would look like the beginning of a story.
+            state[NOT_UNDERSTOOD] = 1.0
         for slot in slots:
             for index, feature in enumerate(slot.as_feature() if slot.value is not None else ()):
                 if feature:

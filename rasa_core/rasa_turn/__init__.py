@@ -14,6 +14,7 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
+    ActionExecuted,
     Event,
     SlotSet,
     UserUttered,
@@ -107,6 +108,7 @@ class RasaTurns:
         runner: Any = None,
     ) -> None:
         """Begin a session where the conversation is new, or has rested for long."""
+        tracker.turn_began = tracker.version
         if _has_begun(tracker) and not self._has_rested(tracker):
             return
         if metadata:  # Before the session, whose action sees it, and lets the new session begin with it.
@@ -117,7 +119,8 @@ class RasaTurns:
         rasa = self.domain.rasa
         if rasa is None or not rasa.session_seconds or not tracker.latest_message.parse_data.get("intent"):
             return False
-        return time.time() - tracker.latest_message.timestamp > rasa.session_seconds
+        rests_since = time.time() - rasa.session_seconds
+        return tracker.latest_message.timestamp < rests_since and not _began_after(rests_since, tracker)
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:  # noqa: D102
         message = UserMessage(text, RestOutputChannel(), tracker.sender_id)
@@ -255,3 +258,18 @@ def _has_begun(tracker: DialogueStateTracker) -> bool:
         return False
     # Only where nothing is known to have been done, since the log is read for the rest.
     return tracker.latest_action_name is not None or bool(tracker.applied_events())
+
+
+def _began_after(moment: float, tracker: DialogueStateTracker) -> bool:
+    """Tell whether a session has begun since, by an action of the bot's own that does not say so.
+
+    The latest message is an old one where those since then were taken back.
+    """
+    begun = (
+        isinstance(event, ActionExecuted) and event.action_name == SESSION_START and event.timestamp > moment
+        for event in reversed(tracker.latest_events(_LATELY))
+    )
+    return any(begun)
+
+
+_LATELY: Final = 100  # Events that are looked through; as many turns in which nothing was understood have more.

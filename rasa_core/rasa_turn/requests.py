@@ -31,6 +31,7 @@ class RasaRequests:
     take_in: Any
     run_action: Any
     run_until_listening: Any
+    runner: Any
     change: Any
     _converse: Any
     _once: Any
@@ -116,6 +117,10 @@ class RasaRequests:
 
         message = UserMessage(None, dispatcher.output_channel, dispatcher.sender_id)
         self._converse(message, act, self._once(f"reminder-{key}"))
+
+    def foresee_session(self, tracker: DialogueStateTracker) -> None:
+        """Begin a session where it is time, in a conversation that is not stored; nobody else's code runs for it."""
+        self.begin_session(tracker, self.dispatcher_for(UserMessage(None, None, "")), None, self.runner.for_caller())
 
     def execute(
         self,

@@ -22,6 +22,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, did_you_mean, nearest
+from rasa_core.processor import RasaProcessor
 from rasa_core.server.api import takes
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.told_events import (
@@ -179,8 +180,11 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
     if tracker is None:
         raise unknown_conversation(sender_id)
     check_length(tracker.count())
+    turns = agent.turns()
+    if isinstance(turns, RasaProcessor):
+        turns.foresee_session(tracker)
     # By name where scores are the same.
-    return json_response(_prediction(agent, tracker, lambda name, score: (-score, name)))
+    return json_response(_prediction(agent, tracker, lambda name, score: (-score, name), latest_session=True))
 
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -195,16 +199,23 @@ def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def _prediction(
-    agent: Agent, tracker: DialogueStateTracker, order: Callable[[str, float], Any], wanted: str = "ALL"
+    agent: Agent,
+    tracker: DialogueStateTracker,
+    order: Callable[[str, float], Any],
+    wanted: str = "AFTER_RESTART",
+    *,
+    latest_session: bool = False,
 ) -> dict[str, Any]:
     found = agent.predict(tracker)
     scores = sorted(found.scores.items(), key=lambda item: order(*item))
-    is_rasa = agent.domain.rasa is not None
+    began, of_rasa = tracker.turn_began, None
+    if agent.domain.rasa is not None:
+        of_rasa = with_events(tracker, wanted, latest_session=latest_session, began=began)
     return {
         "scores": [{"action": name, "score": score} for name, score in scores],
         "policy": found.policy,
         "confidence": found.confidence,
-        "tracker": with_events(tracker, wanted) if is_rasa else tracker.current_state(should_include_events=True),
+        "tracker": of_rasa or tracker.current_state(should_include_events=True),
     }
 
 

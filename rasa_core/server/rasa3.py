@@ -192,7 +192,7 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
         answered = turns.execute(message, name, body.get("policy"), body.get("confidence"), conditions)
     else:
         answered = turns.act(message, lambda tracker, talk: turns.run_action(name, tracker, talk), conditions)
-    return _said(request, agent, sender_id, answered)
+    return _said(request, agent, sender_id, answered, tracker.version)
 
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -208,14 +208,16 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     turns, conditions = agent.turns(), request.conditions("trigger_intent")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):
-        return _said(request, agent, sender_id, turns.trigger_intent(message, name, entities, conditions))
+        return _said(
+            request, agent, sender_id, turns.trigger_intent(message, name, entities, conditions), tracker.version
+        )
     said = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
 
     def take(tracker: DialogueStateTracker, talk: Dispatcher) -> None:
         turns.take_message(tracker, said)
         turns.run_until_listening(tracker, talk, lambda: None)
 
-    return _said(request, agent, sender_id, turns.act(message, take, conditions))
+    return _said(request, agent, sender_id, turns.act(message, take, conditions), tracker.version)
 
 
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
@@ -224,14 +226,18 @@ def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChann
     return RestOutputChannel(tracker.latest_input_channel if wanted == "latest" else wanted)
 
 
-def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
-    """Answer with the state and what was said, and with the events that were asked for."""
+def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResult, began: int) -> Response:
+    """Answer with the state and what was said, and with the events that were asked for.
+
+    `began` is how many events there were before.
+    """
     result, wanted = answered.result, takes.INCLUDE_EVENTS.of(request)
     # What has a key is answered again with the same bytes, whatever has happened since.
     if wanted is None and agent.domain.rasa is not None and "Idempotency-Key" not in request.headers:
         wanted = "AFTER_RESTART"
     if wanted is not None:
-        result = {**result, "tracker": with_events_if_short(agent.read_tracker(sender_id), wanted, latest_session=True)}
+        now = agent.read_tracker(sender_id)
+        result = {**result, "tracker": with_events_if_short(now, wanted, latest_session=True, began=began)}
     return at_version(result, answered.version)
 
 

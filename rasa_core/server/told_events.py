@@ -48,21 +48,26 @@ def check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
         check_length(tracker.count(since_restart=wanted == "APPLIED" or not _reads_sessions(tracker, wanted)))
 
 
-def with_events(tracker: DialogueStateTracker, wanted: str, *, latest_session: bool = False) -> dict[str, Any]:
+def with_events(
+    tracker: DialogueStateTracker, wanted: str, *, latest_session: bool = False, began: int | None = None
+) -> dict[str, Any]:
     """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name.
 
     Parameters
     ----------
     latest_session
         Whether a conversation of Rasa 3 is told from the beginning of its latest session, as Rasa answers a change.
+    began
+        How many events there were before the change; then it is the session of that moment.
     """
     state, is_rasa = tracker.current_state(), tracker.history.loops is not None
     latest_session = latest_session and is_rasa
     is_short = latest_session and wanted == "AFTER_RESTART"
-    chosen = _latest_session(tracker) if is_short else EVENTS_TOLD[wanted](tracker)
+    chosen = _latest_session(tracker, began) if is_short else EVENTS_TOLD[wanted](tracker)
     if chosen is not None:
         events = list(chosen)
-        begun = beginning_of_session(events) if latest_session else 0
+        before = None if began is None else max(len(events) - (tracker.version - began), 0)
+        begun = beginning_of_session(events, before) if latest_session else 0
         sender_id = tracker.sender_id
         state["events"] = [
             told_as_in_rasa(event, sender_id) if is_rasa else event.as_dict() for event in events[begun:]
@@ -70,10 +75,12 @@ def with_events(tracker: DialogueStateTracker, wanted: str, *, latest_session: b
     return state
 
 
-def with_events_if_short(tracker: DialogueStateTracker, wanted: str, *, latest_session: bool) -> dict[str, Any]:
+def with_events_if_short(
+    tracker: DialogueStateTracker, wanted: str, *, latest_session: bool, began: int | None = None
+) -> dict[str, Any]:
     """Return the same after a change, which an error must not seem to have undone: no events if they are too long."""
     try:
-        return with_events(tracker, wanted, latest_session=latest_session)
+        return with_events(tracker, wanted, latest_session=latest_session, began=began)
     except LogTooLongError:
         return with_events(tracker, "NONE")
 
@@ -83,9 +90,15 @@ def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:
     return wanted == "ALL" or (tracker.history.loops is not None and tracker.count() <= MOST_READ)
 
 
-def _latest_session(tracker: DialogueStateTracker) -> Iterable[Event]:
-    """Return the events since a moment before the latest session, of which the log tells where it begins."""
-    return _behind_restart(tracker.latest_events(tracker.count(since_restart=True) + _LONGEST_BEGINNING))
+def _latest_session(tracker: DialogueStateTracker, began: int | None) -> Iterable[Event]:
+    """Return the events since a moment before the latest session, of which the log tells where it begins.
+
+    Where it has begun after the first `began` events, these are as many as an answer has unasked.
+    """
+    count = tracker.count(since_restart=True) + _LONGEST_BEGINNING
+    if began is not None and began <= tracker.version - tracker.count(since_restart=True):
+        count = max(count, MOST_TOLD_UNASKED)
+    return _behind_restart(tracker.latest_events(count))
 
 
 def _after_restart(tracker: DialogueStateTracker) -> Iterable[Event]:

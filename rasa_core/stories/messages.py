@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import yaml
 
+from rasa_core.compat.messages import bracketed_entities
 from rasa_core.events import UserUttered
-from rasa_core.events.base import bracketed_entities
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
 from rasa_core.support.strict_json import decode, decode_prefix
 

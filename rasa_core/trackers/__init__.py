@@ -327,7 +327,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             window=self.history.window,
             read_events=self.events_between,
         )
-        twin.history = self.history.copy()
+        twin.history, twin.turn_began = self.history.copy(), self.turn_began
         return twin._follow(events)
 
     def copy(self) -> Self:
@@ -375,7 +375,7 @@ class DialogueStateTracker(EventLog, ConversationState):
 
 _ABOUT_LOOPS_AND_REMINDERS = (
     *("active_loop", "form", "loop_interrupted", "action_execution_rejected", "caller_action"),
-    *("reminder", "cancel_reminder"),
+    *("reminder", "cancel_reminder", "entities"),
 )
 _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "user": lambda tracker, event: tracker._on_user(event),

@@ -56,9 +56,12 @@ class EventLog:
         Position in the log of the first event that belongs to the conversation.
     foretold : sequence of Event
         What will be logged before the action that is running; an action server is told of it.
+    turn_began : int or None
+        How many events there were when the present turn began; None where that is not known.
     """
 
     foretold: Sequence[Event] = ()
+    turn_began: int | None = None
 
     def __init__(self, sender_id: str, max_event_history: int | None = None) -> None:
         self.sender_id = sender_id

@@ -72,8 +72,13 @@ def beginning_of_session(events: Sequence[Any], before: int | None = None) -> in
     return 0
 
 
-def session_known(events: Sequence[Any]) -> int:
-    """Return from where on Rasa 3 knows the events in a turn: from the session in which the turn began."""
+def session_known(events: Sequence[Any], before: int | None = None) -> int:
+    """Return from where on Rasa 3 knows the events in a turn: from the session in which the turn began.
+
+    `before` is where in `events` the turn begins; without it, what is likely.
+    """
+    if before is not None:
+        return beginning_of_session(events, max(before, 0))
     begun = beginning_of_session(events)
     if sum(event.type_name == "user" for event in events[begun:]) > 1:
         return begun

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event, UserUttered
+from rasa_core.events.rasa3 import EntitiesAdded, entities_in
 from rasa_core.history import FAILED, History, State, Vocabulary
 from rasa_core.slots import Slot
 from rasa_core.support.strict_json import independent
@@ -184,6 +186,12 @@ class ConversationState:
         slot.value = value
 
     def _on_loop(self, event: Event) -> None:
+        if isinstance(event, EntitiesAdded):
+            if self.history.loops is None or self.latest_action_name != ACTION_LISTEN_NAME:
+                return  # As in Rasa, which takes none once something was done.
+            message, known = self.latest_message, self.latest_message.entities
+            added = [entity for entity in entities_in(event.entities) if entity not in known]
+            self.latest_message = replace(message, parse_data={**message.parse_data, "entities": [*known, *added]})
         self.history.record_other(event, self.latest_message)
         self._state = None
 

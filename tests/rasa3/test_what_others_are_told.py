@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from answering_server import answering_server
-from rasa3_bots import HOTEL, fresh, trained, write
+from rasa3_bots import HOTEL, fresh, say, trained, write
 from werkzeug.test import Client
 
 from rasa_core.actions.webhook import ActionServer
@@ -50,12 +50,16 @@ def client(own: Agent) -> Client:
     return Client(create_app(fresh(own)))
 
 
-def asked(own: Agent, *texts: str, events: list[dict[str, Any]] | None = None, **options: Any) -> list[Any]:
+def asked(
+    own: Agent, *texts: str, events: Any = (), metadata: dict[str, Any] | None = None, **options: Any
+) -> list[Any]:
     """Send messages to a bot whose action logs some events, and return the requests to its action server."""
-    with answering_server({"action_go": {"events": events or []}}) as (url, requests):
+    with answering_server({"action_go": {"events": list(events)}}) as (url, requests):
         agent = Agent(own.domain, own.policy_ensemble, actions=ActionServer(url, **options))
         for text in texts:
-            agent.turns().respond(UserMessage(text, RestOutputChannel(), "ada", input_channel="rest"))
+            agent.turns().respond(
+                UserMessage(text, RestOutputChannel(), "ada", input_channel="rest", metadata=metadata)
+            )
         logged = [event.type_name for event in agent.read_tracker("ada").events]
         return [*requests, logged]
 
@@ -79,6 +83,8 @@ def test_an_action_server_is_told_of_the_session_in_which_the_turn_began(
     assert names(request["tracker"]["events"]) == [*BEGUN, "/go", "user_featurization"]
     request, _ = asked(own, "/chat", "/restart", "/go", most_events=None)
     assert "/chat" in names(request["tracker"]["events"])
+    first, _ = asked(own, "/go", metadata={"from": "web"})  # With what was set before the session of this turn.
+    assert names(first["tracker"]["events"])[:3] == ["session_started_metadata", *BEGUN[:2]]
     # One that begins because the user was away is known only in the next turn.
     clock = itertools.count(time.time(), 100)  # Time flies: each message begins a session.
     monkeypatch.setattr(time, "time", lambda: next(clock))
@@ -100,6 +106,35 @@ def test_a_loop_of_which_an_action_server_does_not_say_so_is_not_interrupted(own
     assert logged.count("loop_interrupted") == 4
     told = [one["is_interrupted"] for one in request["tracker"]["events"] if one["event"] == "loop_interrupted"]
     assert told == [False, False]
+
+
+def test_events_of_every_kind_keep_their_metadata(own: Agent) -> None:
+    beside = {"metadata": {"k": "v"}}
+    said = {"event": "user", "text": "hm", "parse_data": {"intent": {"name": "go"}, "entities": [], "text": "hm"}}
+    sent = [{"event": "slot", "name": "s", "value": "1"}, {"event": "pause"}, {"event": "resume"}, said]
+    _, request, _ = asked(own, "/go", "/go", events=[{**one, **beside} for one in sent])
+    told = [event["event"] for event in request["tracker"]["events"] if event["metadata"] == {"k": "v"}]
+    assert told == ["slot", "pause", "resume", "user"]
+    (parsed,) = (one["parse_data"] for one in request["tracker"]["events"] if one.get("text") == "hm")
+    assert parsed["metadata"] == {"k": "v"}
+
+
+def test_the_message_that_began_a_loop_has_an_object_as_its_metadata(tmp_path: Path) -> None:
+    bot = trained(write(tmp_path, **HOTEL, domain__own="actions: [validate_hotel_form]"))
+    with answering_server({"validate_hotel_form": {}}) as (url, requests):
+        say(Agent(bot.domain, bot.policy_ensemble, actions=ActionServer(url)), "/book")
+    assert requests[-1]["tracker"]["active_loop"]["trigger_message"]["metadata"] == {}
+
+
+def test_entities_that_are_added_to_a_message_are_among_its_own(client: Client) -> None:
+    client.post("/conversations/ada/messages", json={"text": "/chat", "sender": "user"})
+    added = {"event": "entities", "entities": [{"entity": "x", "value": "1"}]}
+    state = client.post("/conversations/ada/tracker/events", json=added).get_json()
+    assert state["latest_message"]["entities"] == [{"entity": "x", "value": "1"}]
+    client.post("/conversations/ada/execute", json={"name": "utter_chat"})
+    assert client.post("/conversations/ada/tracker/events", json={**added, "entities": [{"entity": "y"}]}).get_json()[
+        "latest_message"
+    ]["entities"] == [{"entity": "x", "value": "1"}]
 
 
 def test_an_event_has_the_keys_of_which_nothing_is_said(client: Client) -> None:
