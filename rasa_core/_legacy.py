@@ -1,8 +1,8 @@
-"""What names and methods of 0.9 offer with things of higher storeys: found by name, and loaded when they are asked for.
+"""Imports of the modules that names of 0.9 need from higher storeys: by name, at the moment they are first used.
 
-Everything else in this package imports from the storeys below it. These few calls go up, since the old interface
-has them where it has them: ``Agent.visualize`` draws, ``rasa_core.policies.OnlinePolicyEnsemble`` teaches, and
-``RasaNLUInterpreter`` reads a model of typed text.
+Every other module of this package imports only from the storeys below its own. The calls that go through this module
+import from above, since 0.9 has the names at these places: ``Agent.visualize`` draws,
+``rasa_core.policies.OnlinePolicyEnsemble`` teaches, and ``RasaNLUInterpreter`` reads an NLU model.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _PLACES = {
     "visualize_stories": "rasa_core.drawing.stories",
     "visualize_story_graph": "rasa_core.drawing.stories",
 }
-"""Name to the module that has it."""
+"""Maps each name to the module that defines it."""
 
 
 def load(name: str) -> Any:
-    """Return one of the names above from its module; raise `AttributeError` for any other."""
+    """Import the module that defines `name` and return the object; raise `AttributeError` for an unknown name."""
     module = _PLACES.get(name)
     if module is None:
         raise AttributeError(f"nothing of old is called {name!r}; known are {', '.join(sorted(_PLACES))}.")

@@ -1,4 +1,7 @@
-"""The agent: a domain, policies, an interpreter and a store as one bot. What users of the library hold."""
+"""The agent: one bot, made of a domain, policies, an interpreter and a tracker store.
+
+`Agent` is the class that programs which use this library work with.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ from rasa_core.trackers.event_log import story_text
 from rasa_core.turn import State
 
 _FOR_READING = ("augmentation_factor", "remove_duplicates", "tracker_limit", "use_story_concatenation")
-"""Parameters of `load_data` that scripts of old give to `Agent.train`, with a file."""
+"""Parameters of `load_data` that old scripts pass to `Agent.train` together with the path of a story file."""
 
 
 class Agent(AgentTurns[MessageProcessor]):
@@ -46,24 +49,25 @@ class Agent(AgentTurns[MessageProcessor]):
     domain
         A `Domain`, or the path of a domain file.
     policies
-        A list of policies, the first of equally certain ones wins; or a `PolicyEnsemble`.
+        A list of policies, or a `PolicyEnsemble`. If several policies are equally certain, the first of the list wins.
     interpreter
         Turns text into intent and entities: an interpreter, the folder of a model, an ``http(s)://`` address,
         or None for messages such as ``/greet``.
     tracker_store
         Keeps the conversations, such as ``store_from_url("sqlite:///bot.db")``; in memory if not given.
     actions, action_endpoint
-        The action server, its address, or what endpoints.yml says of it; it runs the actions that have no template.
-        Without it, `domain` says where they run.
+        The action server that runs the actions without a template: an `ActionServer`, its address, or its entry in
+        endpoints.yml. Without an action server, `domain` says where these actions run.
     nlg
-        The server that words the responses of a bot of Rasa 3, given in the same ways; without it, the domain does.
+        The NLG server that generates the responses of a Rasa 3 bot: an `NlgServer`, its address, or its entry in
+        endpoints.yml. Without an NLG server, the responses of the domain are used.
 
     Attributes
     ----------
     model_fingerprint : str or None
         A hash of the model that was loaded; None if the agent was trained here.
     model_file : str or None
-        The name of the folder that it was loaded from; of a project, that of the version.
+        The name of the folder that the model was loaded from; for a project, the name of the model version.
 
     Examples
     --------
@@ -119,8 +123,8 @@ class Agent(AgentTurns[MessageProcessor]):
         """Read stories from a file, several files or a folder, as conversations to train on.
 
         Parameters are those of `rasa_core.stories.load_data`, without the domain: ``remove_duplicates``,
-        ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ... If not given, ``max_history`` is that
-        of the policies.
+        ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ... If ``max_history`` is not given, the
+        longest history of the policies is used.
         """
         kwargs.setdefault("max_history", self.policy_ensemble.longest_history)
         return list(load_data(resource_name, self.domain, *args, **kwargs))
@@ -131,16 +135,16 @@ class Agent(AgentTurns[MessageProcessor]):
         Parameters
         ----------
         training_trackers
-            Conversations, as `load_data` returns them. Of many, give an object that makes them anew each time it is
-            iterated over: each policy goes through them once, and they never are in memory all at once. The model
-            has no copy of such stories.
+            Conversations, as `load_data` returns them. If they do not fit into memory, give an object that makes them
+            anew each time it is iterated over: each policy then iterates over the conversations once, one at a time,
+            and the model is written without a copy of the stories.
         **kwargs
-            For the policies: ``epochs``, ``batch_size``, ``validation_split``, ``verbose`` ...
+            Training parameters of the policies: ``epochs``, ``batch_size``, ``validation_split``, ``verbose`` ...
 
         Raises
         ------
         ValueError
-            If there are no policies, or a keyword belongs elsewhere.
+            If there are no policies, or a keyword argument is one of a policy's constructor.
         """
         if "featurizer" in kwargs:
             raise ValueError("a featurizer is given to a policy, not to train: policies=[KerasPolicy(featurizer)].")
@@ -173,15 +177,16 @@ class Agent(AgentTurns[MessageProcessor]):
     ) -> None:
         """Train the policies, and then let somebody talk to the bot on the terminal and correct what it does.
 
-        What was taught is appended to a story file in the end, if wanted, and trained on, if wanted.
+        In the end the user is asked whether to append the corrected conversations to a story file, and whether to
+        train on them.
 
         Parameters
         ----------
         training_trackers
             Conversations, as `load_data` returns them. With an empty list the policies are trained neither
-            before nor in the end; they learn what is corrected.
+            before nor in the end; they only learn from each correction.
         input_channel
-            Where messages come from, instead of the terminal; it has to call its handler in this thread.
+            The channel that messages come from, instead of the terminal. It must call its handler in this thread.
         max_visual_history
             How many turns of the conversation are shown with each question.
         **kwargs
@@ -191,21 +196,21 @@ class Agent(AgentTurns[MessageProcessor]):
 
         if training_trackers:
             self.train(training_trackers, **kwargs)
-        if isinstance(training_trackers, str | Path):  # As in 0.8; `train` has told of it.
+        if isinstance(training_trackers, str | Path):  # A path, as in 0.8; `train` has warned that it is deprecated.
             training_trackers = self.load_data(training_trackers)
         taught = teach(self, training_trackers, input_channel, max_visual_history, kwargs)
         if taught:
             self._stories = "\n".join(filter(None, [self._stories, _as_stories(taught)]))
 
     def persist(self, model_path: str | Path, fingerprints: Mapping[str, str] | None = None) -> None:
-        """Write the model into a folder, whole or not at all; a model that is there already is replaced.
+        """Write the model into a folder, whole or not at all; a model that is already in the folder is replaced.
 
         Parameters
         ----------
         fingerprints
             Further hashes of the training input, kept in the model's metadata.
         """
-        # As `stories.md` is written: half a character is in no file.
+        # The same bytes as in `stories.md`: lone surrogates, which UTF-8 cannot encode, are escaped.
         content = self._stories.encode("utf-8", "backslashreplace")
         stories_print = hashlib.blake2b(content, digest_size=16).hexdigest()
         prints = {"stories": stories_print, **(fingerprints or {})}
@@ -223,14 +228,14 @@ class Agent(AgentTurns[MessageProcessor]):
         nlg: str | Mapping[str, Any] | NlgServer | None = None,
         action_endpoint: str | Mapping[str, Any] | ActionServer | None = None,
     ) -> Self:
-        """Read a model that `persist` wrote; `actions`, `nlg` and `action_endpoint` are those of `Agent`.
+        """Read a model that `persist` wrote; for `actions`, `nlg` and `action_endpoint`, see `Agent`.
 
         Raises
         ------
         ModelError
-            If there is no model at `path`, or it cannot be used.
+            If there is no model at `path`, or the model cannot be used.
         """
-        # As in 0.9, where scripts pass on an option that was not given.
+        # Scripts for 0.9 pass None where the option for the path was not given, and expect this message.
         if path is None:
             raise ModelError("No domain path specified.")
         actions = action_endpoint if actions is None else actions
@@ -243,33 +248,33 @@ class Agent(AgentTurns[MessageProcessor]):
     # -- conversations
 
     def _create_processor(self, preprocessor: Preprocessor | None = None) -> MessageProcessor:
-        """Return a new processor: what subclasses override, as in 0.9."""
+        """Return a new processor. Subclasses may override this method, as in 0.9."""
         kind: Any = MessageProcessor if self.domain.rasa is None else partial(RasaProcessor, nlg=self.nlg)
         parts = (self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
         made: MessageProcessor = kind(*parts, message_preprocessor=preprocessor, server=self.actions)
         return made
 
     def start_message_handling(self, text_message: str, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> State:
-        """Take in a message, and return what to do next in your own code.
+        """Log a user's message, and return the action that the caller is to run next.
 
         Returns
         -------
         dict
             ``next_action``: name of the action to run, None while the bot is paused; ``confidence``,
-            ``policy``, ``version``; ``tracker``: the state of the conversation; ``info``: what the caller
-            should know, where there is something.
+            ``policy``, ``version``; ``tracker``: the state of the conversation; ``info``: a note to the caller, such as
+            that the domain does not have the intent; missing if there is nothing to note.
         """
         return self.turns().start_message_handling(UserMessage(text_message, None, sender_id))
 
     def continue_message_handling(
         self, sender_id: str, executed_action: str | None, events: Iterable[Event] = (), error: str | None = None
     ) -> State:
-        """Report an action that was run, what came of it, and its error if it failed; return what to do next.
+        """Log an action that the caller ran, its events, and its `error` if it failed; return the next action.
 
         Raises
         ------
         ValueError
-            If the domain does not have the action, or a slot of the events; nothing is stored then.
+            If the domain does not have the action, or a slot in `events`; then nothing is stored.
         """
         return self.turns().continue_message_handling(sender_id, executed_action, events or (), error)
 
@@ -280,17 +285,17 @@ class Agent(AgentTurns[MessageProcessor]):
         output_channel: OutputChannel | None = None,
         sender_id: str = UserMessage.DEFAULT_SENDER_ID,
     ) -> list[dict[str, Any]] | None:
-        """Take in a message and run actions here until the bot listens.
+        """Log a user's message and run actions in this process until the bot listens.
 
         Returns
         -------
         list of dict, or None
-            What the bot says; None if it was sent to an `output_channel` that does not collect.
+            The bot's messages; None if they were sent to an `output_channel` that does not collect them.
         """
         processor = self.turns(message_preprocessor)
         return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
 
-    handle_text = handle_message  # As Rasa Core 0.11 calls it, and this:
+    handle_text = handle_message  # The name in Rasa Core 0.11, whose `handle_channels` is a method, too.
     handle_channels = handle_channels
 
     def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
@@ -298,20 +303,20 @@ class Agent(AgentTurns[MessageProcessor]):
         self.turns(message_preprocessor).handle_channel(input_channel)
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
-        """Return the next action of a conversation; nothing is changed."""
+        """Return the next action of a conversation, which is not changed."""
         return self.turns().predict(tracker)
 
     def explain(self, tracker: DialogueStateTracker | str, at: int | None = None) -> Explanation:
-        """Tell why the bot decides as it does; nothing is changed.
+        """Explain one decision of the bot: which policy chose the action, and why. Nothing is changed.
 
         Parameters
         ----------
         tracker
-            A conversation, or the sender_id of one; an unknown one is as at its start.
+            A conversation, or its sender_id. An unknown sender_id stands for a conversation that is just starting.
         at
-            The decision that was made with the first `at` events is explained; it led to the action at the index `at`
-            of ``tracker.events``. If not given, the decision that is to be made now; while the bot listens, the one
-            to listen.
+            Explain the decision that was made after the first `at` events, which led to the action at index `at` of
+            ``tracker.events``. By default, the decision that is due now is explained; while the bot is listening, the
+            decision to listen.
 
         Raises
         ------
@@ -322,21 +327,21 @@ class Agent(AgentTurns[MessageProcessor]):
         return explain(self.turns(), found, at)
 
     def append_events(self, sender_id: str, events: Iterable[Event]) -> State:
-        """Append events to a conversation, and return its state."""
+        """Append events to a conversation, and return the state of the conversation."""
         state: State = independent(self.processor.append_events(sender_id, events).result)
         return state
 
     def replace_events(self, sender_id: str, events: Iterable[Event]) -> State:
-        """Replace a conversation by events, and return its state, with them."""
+        """Replace all events of a conversation, and return its state, which includes the new events."""
         state: State = independent(self.processor.replace_events(sender_id, events).result)
         return state
 
     def read_tracker(self, sender_id: str) -> DialogueStateTracker:
-        """Return the tracker of a conversation; an unknown one is as at its start, and is not stored."""
+        """Return the tracker of a conversation; for an unknown sender_id, a new tracker that is not stored."""
         return self.tracker_store.peek(sender_id)
 
     def toggle_memoization(self, activate: bool) -> None:
-        """Switch each `MemoizationPolicy` itself, not its subclasses, on or off."""
+        """Switch each `MemoizationPolicy` on or off; policies of its subclasses are left as they are."""
         for policy in self.policy_ensemble.policies:
             if type(policy) is MemoizationPolicy:
                 policy.toggle(activate)
@@ -350,7 +355,7 @@ class Agent(AgentTurns[MessageProcessor]):
         should_merge_nodes: bool = True,
         fontsize: int = 12,
     ) -> None:
-        """Draw stories as a graph into a file: HTML, SVG or DOT, by its ending."""
+        """Draw stories as a graph into a file; its ending chooses the format: HTML, SVG or DOT."""
         visualize_stories = _legacy.load("visualize_stories")
 
         options = None, nlu_training_data, should_merge_nodes, fontsize
@@ -358,6 +363,6 @@ class Agent(AgentTurns[MessageProcessor]):
 
 
 def _as_stories(trackers: Iterable[DialogueStateTracker]) -> str:
-    """Return the stories among conversations that were not glued together for training."""
+    """Return the text of the stories; conversations that augmentation made of several stories are left out."""
     own = [tracker for tracker in trackers if not getattr(tracker, "is_augmented", False)]
     return "\n".join(story_text(tracker.applied_events(), tracker.sender_id) for tracker in own)

@@ -1,4 +1,4 @@
-"""The logic of a turn, on the parts that an agent has now."""
+"""The part of an agent that makes the processor for its turns and keeps it up to date."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Processor = TypeVar("Processor")
 
 
 class AgentTurns(Generic[Processor]):
-    """What of an agent handles messages; a subclass may make a processor of its own, as in 0.9."""
+    """The base of `Agent` that makes its processor; a subclass may make a processor of its own, as in 0.9."""
 
     domain: Domain
     policy_ensemble: PolicyEnsemble
     interpreter: NaturalLanguageInterpreter
     tracker_store: TrackerStore
-    on_commit: Callable[[DialogueStateTracker], object] | None = None  # Sees each conversation after a change.
+    on_commit: Callable[[DialogueStateTracker], object] | None = None  # Called with each conversation that was changed.
     _made: tuple[Processor, NaturalLanguageInterpreter, PolicyEnsemble, Domain, TrackerStore] | None = None
 
     def _bind_store(self) -> None:
@@ -31,9 +31,9 @@ class AgentTurns(Generic[Processor]):
 
     @property
     def processor(self) -> Processor:
-        """The logic of a turn, on the parts that the agent has now."""
+        """The processor that takes turns with the agent's present interpreter, ensemble, domain and store."""
         made = self._made
-        # Parts may be replaced at any time, as programs for 0.9 do; what follows from them is made anew then.
+        # Programs for 0.9 replace these parts of an agent at any time; then a new processor is needed.
         if (
             made is not None
             and made[1] is self.interpreter
@@ -49,7 +49,7 @@ class AgentTurns(Generic[Processor]):
 
     @processor.setter
     def processor(self, value: Processor | None) -> None:
-        """Take one that a subclass has made, which may keep it under this name, also before the agent is ready."""
+        """Keep a processor that a subclass made; one that is set before the agent has a store is not kept."""
         if value is not None and hasattr(self, "tracker_store"):
             self._made = (value, self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
 
@@ -58,7 +58,8 @@ class AgentTurns(Generic[Processor]):
     ) -> Processor:
         kept = self._made
         processor: Any = self._create_processor(message_preprocessor)
-        self._made = kept  # One with a preprocessor is for one message, also where a subclass keeps it.
+        # A subclass may have set `self.processor`; this processor is for one message and is not to be kept.
+        self._made = kept
         if interpreter is not None:
             processor.interpreter = interpreter
         processor.on_commit = self.on_commit or processor.on_commit
@@ -69,7 +70,7 @@ class AgentTurns(Generic[Processor]):
         raise NotImplementedError
 
     def _ensure_agent_is_prepared(self) -> None:
-        """Raise `ModelError` if nothing can predict."""
+        """Raise `ModelError` if the agent has no policies."""
         if not self.policy_ensemble.policies:
             raise ModelError(
                 "this agent has no policies and cannot predict: give it policies and train it, or load a model."
@@ -78,7 +79,7 @@ class AgentTurns(Generic[Processor]):
     def turns(
         self, message_preprocessor: Preprocessor | None = None, interpreter: NaturalLanguageInterpreter | None = None
     ) -> Processor:
-        """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict.
+        """Return the processor, or a new one if a parameter is given; raise `ModelError` if there are no policies.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 def load(
     config_file: str | Path | None = None, fallback_args: object = None, max_history: int | None = None
 ) -> list[Policy]:
-    """Return the policies that a file names, each one new; memoization and the network if there is no file.
+    """Return new policies as a file lists them; without a file, memoization and the network.
 
     Parameters
     ----------
@@ -33,17 +33,17 @@ def load(
     fallback_args
         Ignored; the file says what a fallback does.
     max_history
-        States that memoization compares, where no file is given.
+        How many states memoization compares, if no file is given.
 
     Raises
     ------
     ModelError
-        If the file is not there or cannot be read, or names a policy that there is none for; the message begins with
-        the file, and with the line where there is one.
+        If the file is missing, cannot be read, or names an unknown policy; the message begins with the file and, where
+        there is one, the line.
     """
     if config_file is None:
         return [MemoizationPolicy(max_history=max_history), KerasPolicy()]
-    if not Path(config_file).is_file():  # Of a project it may be missing; here somebody has named it.
+    if not Path(config_file).is_file():  # `read_rasa_config` takes a missing file for an empty one, as in a project.
         raise ModelError(f"{config_file}: there is no such file of policies.")
     config = read_rasa_config(config_file, network_of)
     for line in told(config.notes):
@@ -52,7 +52,7 @@ def load(
 
 
 def _in_programs(policies: Iterable[Policy]) -> Iterator[Policy]:
-    """Yield policies as programs make them, where the folder of a bot has others in the place of those of Rasa 2."""
+    """Yield the policies, with the classes that programs know in the place of those that a project folder gets."""
     forms = False
     for policy in policies:
         if isinstance(policy, RasaFallbackPolicy):

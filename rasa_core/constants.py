@@ -24,7 +24,7 @@ DEFAULT_SERVER_PORT: Final = 5005
 DEFAULT_SERVER_FORMAT: Final = "http://localhost:{}"
 DEFAULT_SERVER_URL: Final = DEFAULT_SERVER_FORMAT.format(DEFAULT_SERVER_PORT)
 DEFAULT_REQUEST_TIMEOUT: Final = 300
-"""Seconds that an action server may take."""
+"""Timeout for a request to an action server, in seconds."""
 
 DEFAULT_NLU_FALLBACK_THRESHOLD: Final = 0.0
 DEFAULT_CORE_FALLBACK_THRESHOLD: Final = 0.0

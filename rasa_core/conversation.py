@@ -1,4 +1,4 @@
-"""The old import path of `rasa_core.trackers.Dialogue`, and the topics of old, which have no effect."""
+"""The old import path of `rasa_core.trackers.Dialogue`, and `Topic`, which old code uses and which has no effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DefaultTopic", "Dialogue", "QuestionTopic", "Topic", "story_lines", 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Accepted in old code; topics have no effect."""
+    """A topic, as old code makes it; it has no effect."""
 
     name: str
 

@@ -1,7 +1,7 @@
-"""What the bot says: templates with their variables filled in, buttons, images and cards.
+"""The dispatcher sends the bot's messages: templates with their variables filled in, buttons, images and cards.
 
-A dispatcher belongs to one turn of one conversation. It sends what actions say to an output channel at once,
-and keeps it in `Dispatcher.latest_bot_messages` for the log.
+A dispatcher belongs to one turn of one conversation. It sends each message of an action to an output channel at once,
+and keeps the message in `Dispatcher.latest_bot_messages` until it is logged.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Content = dict[str, Any]
 
 _SAYABLE = ("text", "buttons", "elements", "image", "attachment")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
-# What may be a name in a payload; braces around anything with quotes, colons or spaces in front are JSON.
+# A variable in a payload, such as {city}. Braces around quotes, colons or a leading space belong to a JSON object.
 _PLACEHOLDER = re.compile(r"\{([^{}\"':\[\].\s][^{}\"':\[\].]*)\}")
 _WIDE = re.compile(r"\d{5}")
 _PLACE = re.compile(r"\[([^\[\]]+)\]")
 
 
 class Responses(Protocol):
-    """What a dispatcher takes texts from: a `Domain`."""
+    """The methods of a `Domain` that a dispatcher uses: those that give the templates."""
 
     templates: Any
 
@@ -43,18 +43,18 @@ class Responses(Protocol):
 
 
 class HasSlots(Protocol):
-    """What has values for the variables of a text: a `DialogueStateTracker`."""
+    """The method of a `DialogueStateTracker` that a dispatcher uses to get the values for variables."""
 
     def current_slot_values(self) -> dict[str, Any]: ...  # noqa: D102
 
 
 Values = Mapping[str, Any] | HasSlots | None
 FillText = Callable[[str, str], str]
-"""Fills a text that stands under a key."""
+"""Takes a text of a template and its key, and returns the text with its variables filled in."""
 
 
 class Button(Content):
-    """Something to press: ``title`` is shown, ``payload`` is what the user says by pressing it."""
+    """A button: its ``title`` is shown, and its ``payload`` is the user's message when it is pressed."""
 
 
 class Element(Content):
@@ -63,7 +63,7 @@ class Element(Content):
 
 @dataclass(frozen=True, slots=True)
 class BotMessage:
-    """One thing that the bot said; ``data`` holds ``buttons``, ``elements``, ``attachment``; ``metadata`` the rest."""
+    """A message of the bot; ``data`` holds ``buttons``, ``elements``, ``attachment``; ``metadata`` all other keys."""
 
     text: str | None
     data: Content | None = None
@@ -71,23 +71,23 @@ class BotMessage:
 
 
 class Dispatcher:
-    """Sends what actions say to one user.
+    """Sends the messages of actions to one user.
 
     Parameters
     ----------
     sender_id
         Identifies the conversation.
     output_channel
-        Where messages go.
+        The channel that messages are sent to.
     domain
-        Holds the templates.
+        The domain with the templates.
 
     Attributes
     ----------
     latest_bot_messages : list of BotMessage
-        What was said, one entry for each call.
+        The messages that are not logged yet, one entry for each call.
     send_messages : list of str
-        The texts that went out, one entry for each message.
+        The texts that were sent, one entry for each message.
     """
 
     def __init__(self, sender_id: str, output_channel: OutputChannel, domain: Responses) -> None:
@@ -98,19 +98,19 @@ class Dispatcher:
         self.send_messages: list[str] = []
 
     def utter_message(self, text: str) -> None:
-        """Say `text`; each part between blank lines becomes a message."""
+        """Send `text`; blank lines split it into several messages."""
         if not isinstance(text, str):
             raise EventError(f"what the bot says is text, not {type(text).__name__}.")
         parts = [part for part in _BLANK_LINES.split(text) if part.strip()]
-        # A text of nothing but blank lines is said as it is, rather than not at all.
+        # A text of blank lines alone is sent unchanged; otherwise nothing would be sent.
         for part in parts or [text]:
             self.output_channel.send_text_message(self.sender_id, part)
             self.send_messages.append(part)
         self.latest_bot_messages.append(BotMessage(text))
 
     def utter_button_message(self, text: str, buttons: Iterable[Content] | None, **kwargs: Any) -> None:
-        """Say `text` with `buttons`, of which None is none; `kwargs` go to the output channel."""
-        # Made JSON before it is sent: what the user saw and what the log says are the same.
+        """Send `text` with `buttons` (None for no buttons); `kwargs` are passed to the output channel."""
+        # The buttons are converted to JSON before they are sent, so that the log holds exactly what the user saw.
         shown = sayable(text, list(buttons or ()))
         self.output_channel.send_text_with_buttons(self.sender_id, text, shown, **kwargs)
         self.send_messages.append(text)
@@ -129,11 +129,11 @@ class Dispatcher:
         self.latest_bot_messages.append(BotMessage(None, {"elements": shown}))
 
     def report_failure(self, action_name: str, problem: str) -> None:
-        """Tell the output channel that an action failed; this is not said to the user."""
+        """Tell the output channel that an action failed; the user gets no message."""
         self.output_channel.report_failure(self.sender_id, action_name, problem)
 
     def utter_response(self, message: Content) -> None:
-        """Say a template that is already filled: text and buttons, then cards, then the image."""
+        """Send a filled template: first its text and buttons, then its cards, then its image."""
         if not any(message.get(key) is not None for key in _SAYABLE):
             logger.warning("nothing is said: a message has none of %s, but %s.", _SAYABLE, sorted(message))
         if message.get("buttons"):
@@ -147,16 +147,16 @@ class Dispatcher:
                 self.utter_attachment(message[key])
 
     def utter_template(self, template: str, filled_slots: Values = None, **kwargs: Any) -> None:
-        """Say one of the texts of a template.
+        """Send one of the variants of a template.
 
         Parameters
         ----------
         template
-            Name of the template; if there is none of that name, the bot says so.
+            Name of the template. If the domain does not have it, the bot sends a message that says so.
         filled_slots
-            Values for ``{name}`` in the texts, or the tracker whose slots have them.
+            Values for variables such as ``{name}``, or the tracker whose slots give the values.
         kwargs
-            More such values; they win over slots.
+            Further values for variables; they go before the values of slots.
         """
         message = self.retrieve_template(template, filled_slots, **kwargs)
         if message is not None:
@@ -165,17 +165,17 @@ class Dispatcher:
     def utter_button_template(
         self, template: str, buttons: Iterable[Content] | None, filled_slots: Values = None, **kwargs: Any
     ) -> None:
-        """Say one of the texts of a template with its own buttons and then `buttons`."""
+        """Send one of the variants of a template; `buttons` are added after the buttons of the variant."""
         message = self.retrieve_template(template, filled_slots, **kwargs) or {}
         self.utter_response({**message, "buttons": [*(message.get("buttons") or []), *(buttons or ())]})
 
     def retrieve_template(self, template_name: str, filled_slots: Values = None, **kwargs: Any) -> Content | None:
-        """Return one of the variants of a template, filled; if there is no such template, a text that says so."""
+        """Return a filled variant of a template; if the domain does not have the template, a text that says so."""
         chosen = self.domain.random_template_for(template_name)
         if chosen is None:
             hint = did_you_mean(template_name, self.domain.templates)
             logger.error("the domain has no template %r.%s", template_name, hint)
-            # The words of 0.9: the turn goes on, and somebody notices.
+            # The message of 0.9. The turn goes on, and whoever tests the bot notices.
             return {"text": f"Undefined utter template <{template_name}>."}
         variables = variables_of(filled_slots, kwargs)
 
@@ -186,12 +186,12 @@ class Dispatcher:
 
 
 def sayable(text: object, content: T) -> T:
-    """Return what is to be said beside `text` as JSON, so that channels can send it and the log can hold it.
+    """Return `content`, which is sent beside `text`, as plain JSON data that channels can send and the log can hold.
 
     Raises
     ------
     EventError
-        If `text` is no text, or something in `content` stands for nothing in JSON.
+        If `text` is neither a string nor None, or something in `content` cannot be written as JSON.
     """
     if text is not None and not isinstance(text, str):
         raise EventError(f"what the bot says is text, not {type(text).__name__}.")
@@ -203,7 +203,7 @@ def sayable(text: object, content: T) -> T:
 
 
 def variables_of(source: Values, values: Content) -> Content:
-    """Join the values of slots and those given by name; a tracker may also be given as ``tracker=``."""
+    """Return the values for variables: those of slots, overridden by `values`; ``tracker=`` may give the slots."""
     if source is None and hasattr(values.get("tracker"), "current_slot_values"):
         source = values["tracker"]
     if source is None:
@@ -213,7 +213,7 @@ def variables_of(source: Values, values: Content) -> Content:
 
 
 def filled(value: Any, fill: FillText, key: str) -> Any:
-    """Return what stands under `key` of a template, with all texts in it filled."""
+    """Return the `value` under `key` of a template, with the variables in all its texts filled in."""
     if isinstance(value, str):
         return fill(value, key)
     if isinstance(value, Mapping):
@@ -224,9 +224,9 @@ def filled(value: Any, fill: FillText, key: str) -> Any:
 
 
 def _fill_text(text: str, variables: Content, template: str) -> str:
-    """Fill ``{name}`` as `str.format` does, though without ``{name.attribute}``.
+    """Return `text` with ``{name}`` filled in as `str.format` does, but without ``{name.attribute}``.
 
-    Text in which anything cannot be filled is returned as it is.
+    If any variable cannot be filled, the text is returned unchanged.
     """
     if "{" not in text and "}" not in text:
         return text
@@ -245,19 +245,19 @@ def _fill_fields(text: str, variables: Content) -> Iterable[str]:
         yield literal
         if field is None:
             continue
-        # Attributes could read anything of the objects in slots, which texts come from users for.
+        # Attributes are refused: a template could read private data of any object that is in a slot.
         name, *places = _PLACE.split(field) if "[" in field else (field,)
         if "." in name or any(places[1::2]) or "{" in (spec or ""):
             raise ValueError(f"{{{field}}} is not the plain name of a slot")
         spec = spec or ""
-        if _WIDE.search(spec):  # It would fill the memory, with a text that nobody can say.
+        if _WIDE.search(spec):  # A width of five digits or more could make a text that fills the memory.
             raise ValueError(f"{{{field}:{spec[:20]}}} is wider than any message")
         value = formatter.convert_field(_inside(variables[name], places[::2]), conversion)
         yield format(value, spec)
 
 
 def _inside(value: Any, places: Iterable[str]) -> Any:
-    """Return what stands at places of a value, such as ``[0][name]``, each of a list, a text or an object."""
+    """Return the part of a value that indices such as ``[0][name]`` lead to, in lists, texts and objects."""
     for place in places:
         if isinstance(value, dict):
             value = value[place]
@@ -269,9 +269,9 @@ def _inside(value: Any, places: Iterable[str]) -> Any:
 
 
 def _fill_payload(payload: str, variables: Content, template: str) -> str:
-    """Fill ``{name}`` where `name` has a value, and leave all else as it is: payloads contain JSON.
+    """Return `payload` with ``{name}`` filled in where `name` has a value; other braces are JSON and stay.
 
-    In a payload with an intent of its own (``/inform{"city": "{city}"}``), text is escaped as JSON needs it.
+    In a payload that names an intent (``/inform{"city": "{city}"}``), the values are escaped for JSON.
     """
 
     def value_of(match: re.Match[str]) -> str:

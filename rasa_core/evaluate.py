@@ -1,4 +1,4 @@
-"""What programs for 0.9 import from here; ``python -m rasa_core.evaluate`` runs the command."""
+"""The old import path of `rasa_core.commands.evaluate`; ``python -m rasa_core.evaluate`` runs that command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_ACTION = "None"
 
 
 def align_lists(pred: Sequence[str], actual: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both lists, equally long by ``"None"`` put in where items of one have no match in the other."""
+    """Return both lists, made equally long by ``"None"`` where an item has no match in the other list."""
     left, right = [], []
     for _, start, end, other_start, other_end in difflib.SequenceMatcher(
         a=pred, b=actual, autojunk=False

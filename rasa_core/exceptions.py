@@ -1,6 +1,6 @@
-"""Every error that this package raises on purpose, under one root.
+"""Every error that this package raises on purpose, all derived from `RasaCoreError`.
 
-Each class is also the builtin that fits, so that code which catches ``ValueError`` keeps working.
+Each class is derived from the fitting builtin, too, so that code which catches ``ValueError`` keeps working.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class DomainError(RasaCoreError, ValueError):
     message
         What is wrong, what was expected, and the remedy.
     item
-        What it is about, such as ``("actions", "utter_greet")``, so that its line can be found.
+        The part of the domain that is wrong, such as ``("actions", "utter_greet")``, so that its line can be found.
     """
 
     def __init__(self, message: str, item: tuple[str, str] | None = None) -> None:
@@ -50,7 +50,7 @@ class StoryParseError(RasaCoreError, ValueError):
     message
         What is wrong, what was expected, and the remedy.
     file, line, column
-        Where; lines and columns count from 1. Each may be missing when the text did not come from a file.
+        The place of the mistake; lines and columns count from 1. Each is None where it is not known.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class StoryParseError(RasaCoreError, ValueError):
 
 
 class MissingStoriesError(StoryParseError, FileNotFoundError):
-    """There is no file or folder of stories where one is looked for."""
+    """There is no file or folder of stories at the given path."""
 
 
 class ModelError(RasaCoreError, ValueError):
@@ -73,11 +73,11 @@ class ModelError(RasaCoreError, ValueError):
 
 
 class MissingModelError(ModelError, FileNotFoundError):
-    """There is no model where one is looked for, so that programs may train one then."""
+    """There is no model at the given path. Programs may catch this error and train a model."""
 
 
 class UnsupportedDialogueModelError(ModelError):
-    """A model was written by a version that this one cannot read."""
+    """A model was written by a version of this package whose models this version cannot read."""
 
 
 class StoreError(RasaCoreError, RuntimeError):
@@ -85,23 +85,23 @@ class StoreError(RasaCoreError, RuntimeError):
 
 
 class VersionConflictError(StoreError):
-    """A conversation changed between reading it and writing to it."""
+    """A conversation was changed by somebody else between reading it and writing to it."""
 
 
 class PreconditionError(StoreError, ValueError):
-    """A conversation is at another version than the caller asked for."""
+    """A conversation is at another version than the one that the caller requires."""
 
 
 class IdempotencyKeyError(StoreError, ValueError):
-    """The key of a request cannot be kept."""
+    """The idempotency key of a request cannot be stored."""
 
 
 class KeyReusedError(IdempotencyKeyError):
-    """A key came with another request than the first time."""
+    """An idempotency key that belongs to an earlier request came with a different request."""
 
 
 class LogTooLongError(StoreError, ValueError):
-    """More of the log of a conversation would be read than may be."""
+    """Reading the log of a conversation would exceed the limit on its length."""
 
 
 class StoreUnavailableError(StoreError):
@@ -113,15 +113,15 @@ class InterpreterError(RasaCoreError, RuntimeError):
 
 
 class RemoteActionError(RasaCoreError, RuntimeError):
-    """An action that lives in the caller's code was asked to run here."""
+    """An action that the caller has to run was to be run in this process."""
 
 
 class CallersActionError(RemoteActionError):
-    """A turn that runs here came to an action that the domain leaves to the caller; nothing of the turn is stored."""
+    """A turn in this process reached an action that the caller has to run; nothing of the turn is stored."""
 
 
 class ActionRejectedError(RasaCoreError, RuntimeError):
-    """An action refused to run in the present state of the conversation; another one may run in its place."""
+    """An action refused to run in the present state of the conversation; another action may run in its place."""
 
     def __init__(self, action_name: str, reason: str = "") -> None:
         self.action_name = action_name
@@ -133,10 +133,10 @@ class ClientError(RasaCoreError, RuntimeError):
 
 
 def brief(error: object, longest: int = 1000) -> str:
-    """Return of what kind an exception is and what it says, as a text that can be kept, whatever raised it."""
+    """Return the class and the message of an exception as a text of at most `longest` characters that can be stored."""
     try:
         said = str(error)
-    except Exception:  # Of a class that somebody else wrote.
+    except Exception:  # `__str__` of an exception class that a user wrote may itself raise anything.
         said = ""
     return f"{type(error).__name__}: {said}".rstrip(": ").encode("utf-8", "replace").decode()[:longest]
 
@@ -149,14 +149,14 @@ def counted(number: int, noun: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` known names that look like `name`, in whatever case, the best first."""
+    """Return up to `count` known names that look like `name`, the best first; case matters little."""
     names = sorted(set(known))
     lower: dict[str, list[str]] = {}
     for one in names:
         lower.setdefault(one.lower(), []).append(one)
     written = name[:200].lower()
     found = lower.get(written) or difflib.get_close_matches(name[:200], names, n=count, cutoff=0.6)
-    # In another case, more names look alike, so that they are told only where no other does.
+    # Without regard to case more names look alike, so such matches are used only where there are no others.
     alike = [] if found else difflib.get_close_matches(written, lower, n=count, cutoff=0.6)
     return [*found, *(one for match in alike for one in lower[match])][:count]
 

@@ -1,6 +1,6 @@
-"""What policies see of a conversation, kept up to date event by event.
+"""The history of a conversation: the features from which policies predict, updated with each event.
 
-A *state* is what is known at the moment of a prediction: a mapping from feature name to value
+A *state* holds the features at the moment of a prediction: a mapping from feature name to value
 (``intent_greet``, ``entity_name``, ``slot_cuisine_0``, ``prev_action_listen``). A history keeps the last
 states in full and everything before them in summary, so its size does not grow with the conversation.
 """
@@ -21,8 +21,8 @@ from rasa_core.slots import Slot, short_text
 
 State = dict[str, float]
 
-# Bounds of what a history holds besides its states, so that a head stays small however long a turn or a message is. The
-# network looks at the last four actions (`said 0` to `said 3` of `rasa_core.policies.features.history`).
+# Limits on the summary in a history, so that a stored head stays small however long a turn or a message is. The network
+# looks at the last four actions (`said 0` to `said 3` of `rasa_core.policies.features.history`).
 TURN_ACTIONS_KEPT: Final = 10
 LAST_ACTIONS_KEPT: Final = 4
 MENTIONS_KEPT: Final = 20
@@ -32,14 +32,14 @@ VALUE_LENGTH_KEPT: Final = 60
 NEW, SAME, CHANGED = "new", "same", "changed"
 
 FAILED: Final = "failed"
-"""The feature of a state after an action that failed; which one that was, ``prev_`` says."""
+"""The feature of a state after an action that failed; the feature ``prev_...`` says which action it was."""
 
 HEARD: Final = ""
-"""Stands for a message among the names of the slots that were set; no slot has this name."""
+"""Stands for a user message in a list of slots that were set (`History.fresh`); no slot has this name."""
 
 
 class Understood(Protocol):
-    """What a user said, as it was understood: a `rasa_core.events.UserUttered`."""
+    """A user's message with its intent and entities: a `rasa_core.events.UserUttered`."""
 
     @property
     def intent(self) -> dict[str, Any]: ...  # noqa: D102
@@ -50,7 +50,7 @@ class Understood(Protocol):
 
 
 class Mention(NamedTuple):
-    """An entity of the latest message: its value as text, cut, and whether it is NEW, the SAME, or CHANGED."""
+    """An entity of the latest message: its value as text, cut off, and whether the value is NEW, SAME or CHANGED."""
 
     entity: str
     value: str
@@ -58,7 +58,7 @@ class Mention(NamedTuple):
 
 
 Seen: TypeAlias = tuple[int, int]
-"""How often something occurred, and in which turn it did last; unnamed, since each action makes one."""
+"""How often something occurred, and in which turn last. A plain tuple, since it is made for every action."""
 
 
 class TurnSummary(NamedTuple):
@@ -71,7 +71,7 @@ class TurnSummary(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names that a history counts; others, such as misspelt intents, would make it grow without bound."""
+    """The names that a history counts; with other names, such as misspelt intents, it would grow without bound."""
 
     intents: frozenset[str]
     entities: frozenset[str]
@@ -86,11 +86,11 @@ class RasaVocabulary(Vocabulary):
     Attributes
     ----------
     entity_features : mapping of str to frozenset of str
-        Intent to the entities (``city``, ``city#from``) that influence what follows it.
+        For each intent the entities (``city``, ``city#from``) that influence the predictions after it.
     loops : frozenset of str
         Names of the actions that are loops.
     slot_order : tuple of str
-        Names of the slots as action servers are told them.
+        Names of the slots in the order in which action servers get them.
     """
 
     entity_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class RasaVocabulary(Vocabulary):
     slot_order: tuple[str, ...] = ()
 
     def features_of(self, message: Understood) -> State:
-        """Return what a message adds to a state: its intent, and the names of its entities with roles and groups."""
+        """Return the features of a message: its intent, and the names of its entities with roles and groups."""
         name = message.intent.get("name")
         labels: dict[str, None] = {}
         for entity in message.entities:
@@ -117,10 +117,10 @@ _SUMMARY: Final = (
     *(*_COUNTED, "fresh", "intent", "last_actions", "length", "mentions", "slots_set"),
     *("turn_actions", "turn_before", "turns", "values"),
 )
-"""What is known of the conversation besides its last states."""
+"""The attributes that summarise the conversation, besides its last states."""
 _summary_of: Final = attrgetter(*_SUMMARY)
 _CHANGING: Final = (*_COUNTED, "values")
-"""The parts that are changed in place; all others are replaced."""
+"""The attributes whose dictionaries are changed in place, so that a copy needs its own; others are replaced whole."""
 
 
 class History:
@@ -129,9 +129,9 @@ class History:
     Parameters
     ----------
     window
-        How many states are kept; None keeps all.
+        How many states are kept; None for all.
     vocabulary
-        Names to count; None counts every name.
+        The names that are counted; None for every name.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class History:
     turns : int
         How many messages the user sent.
     intents, entities, actions : dict of str to Seen
-        How often each occurred, and when last.
+        For each intent, entity and action, how often it occurred and in which turn last.
     intent : str or None
         The intent of the latest message.
     mentions : list of Mention
@@ -156,23 +156,23 @@ class History:
     slots_set : dict of str to (str or None)
         The slots that were set after the latest message or action, each with its value if that is a `short_text`.
     fresh : list of str
-        The slots that were set after the latest action, be it to what they had, and `HEARD` if a message came.
+        The slots that were set after the latest action, also to the value that they had, and `HEARD` if a message came.
     news : deque of list of str
-        What `fresh` was in each of the `states`.
+        For each of the `states`, the content of `fresh` at that moment.
     values : dict of str to int
-        For each entity the checksum of its latest value; it tells whether the next one is the same.
+        For each entity the checksum of its latest value, which tells whether the next value is the same.
     """
 
     __slots__ = (*_SUMMARY, "news", "states", "vocabulary", "window")
 
     loops: Collection[str] | None = None
-    """Names of the loops; None but for Rasa 3."""
+    """Names of the loops; None unless the bot is one of Rasa 3."""
     loop: Any = None
-    """The loop that is going on; None but for Rasa 3."""
+    """The active loop; None unless the bot is one of Rasa 3."""
     rejected: str | None = None
-    """The action that refused to run just now; None but for Rasa 3."""
+    """The action that has just refused to run; None unless the bot is one of Rasa 3."""
     parts: ClassVar[tuple[str, ...]] = (*_SUMMARY, "news", "states")
-    """The names in a snapshot, in order."""
+    """The names of the attributes in a snapshot, in order."""
     reminders: dict[str, Any]
     acting: dict[str, Any] | None
     due: list[str]
@@ -184,7 +184,7 @@ class History:
         self.clear()
 
     def go_on_with(self, reminders: dict[str, Any]) -> None:
-        """Keep the reminders of before something was taken back, after which what refused to run may be tried again."""
+        """After events were taken back, keep `reminders`, and let a rejected action be tried again; only for Rasa 3."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -205,18 +205,18 @@ class History:
         self.values: dict[str, int] = {}
 
     def record_message(self, message: Understood) -> None:
-        """Take note of a user message."""
+        """Record a user message."""
         entities = ((str(entity["entity"]), entity.get("value")) for entity in message.entities)
         self.record_user(message.intent.get("name"), entities)
 
     def record_other(self, event: Event, message: Understood | None = None) -> None:
-        """Take note of an event that changes neither messages, slots nor actions; here, it changes nothing."""
+        """Record an event that is no message, slot or action; only the history of Rasa 3 does something here."""
 
     def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:
-        """Take note of a user message: its intent, and the names and values of its entities."""
+        """Record a user message by its intent and the names and values of its entities."""
         known = self.vocabulary
         if HEARD not in self.fresh:
-            self.fresh = [*self.fresh, HEARD]  # A new list, since copies and snapshots share the one that there was.
+            self.fresh = [*self.fresh, HEARD]  # A new list, since copies and snapshots share the old one.
         if self.turns:
             named = list(dict.fromkeys(mention.entity for mention in self.mentions))
             self.turn_before = TurnSummary(self.intent, named, self.turn_actions)
@@ -230,10 +230,10 @@ class History:
         self._mention([one for one in entities if known is None or one[0] in known.entities])
 
     def _mention(self, entities: list[tuple[str, Any]]) -> None:
-        # Compared with the messages before, not with an entity earlier in this one.
+        # A value is compared with the values in earlier messages, not with a value earlier in this message.
         before, self.mentions = dict(self.values), []
         for entity, value in entities:
-            # A checksum, not the value: the head has one number for each entity, whatever users say.
+            # A checksum and not the value, so that the stored head has one number per entity, however long the values.
             text = _as_text(value)
             checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"))
             last = before.get(entity)
@@ -245,7 +245,7 @@ class History:
         self.mentions = self.mentions[:MENTIONS_KEPT]
 
     def record_slot(self, name: str, value: Any) -> None:
-        """Take note of a slot that was set."""
+        """Record that a slot was set."""
         if name not in self.fresh:
             self.fresh = [*self.fresh, name]
         self.slots_set = dict([*self.slots_set.items(), (name, short_text(value))][-SLOTS_KEPT:])
@@ -257,12 +257,13 @@ class History:
     def record_action(
         self, state: State, action_name: str, *, is_hidden: bool = False, is_followup: bool = False
     ) -> None:
-        """Take note of an action that was executed in `state`.
+        """Record an action that was executed in `state`.
 
         Parameters
         ----------
         is_hidden, is_followup
-            Whether other policies are not to see the turn, and whether the action was fixed; for Rasa 3 alone.
+            Whether the turn is hidden from the other policies, and whether the action was a follow-up action. Only the
+            history of Rasa 3 uses them.
         """
         known = self.vocabulary
         self.states.append(state)
@@ -271,18 +272,18 @@ class History:
         self.length += 1
         if known is None or action_name in known.actions:
             self._see(self.actions, action_name)
-        # A new list, since copies and snapshots share the one that there was.
+        # A new list, since copies and snapshots share the old one.
         self.turn_actions = [*self.turn_actions, action_name][-TURN_ACTIONS_KEPT:]
         self.slots_set = {}
         if action_name != ACTION_LISTEN_NAME:
             self.last_actions = [*self.last_actions, action_name][-LAST_ACTIONS_KEPT:]
 
     def present_state(self, message: Understood, slots: Iterable[Slot], action_name: str | None) -> State:
-        """Return the state after a message, with these slots, and after an action."""
+        """Return the state for the latest message, the slots, and the action before."""
         return compute_state(message, slots, action_name, self.vocabulary)
 
     def recorded_states(self) -> Collection[State]:
-        """Return the states that are here, oldest first."""
+        """Return the states that are kept, oldest first."""
         return self.states
 
     def visible(self, state: State, *, is_followup: bool = False) -> list[State]:
@@ -290,27 +291,28 @@ class History:
         return [state]
 
     def slots_set_before(self, count: int) -> Sequence[Collection[str]]:
-        """Return for each of the last states which slots were set since the one before it; fewer if less is kept.
+        """Return for each of the last `count` states the slots that were set since the state before; fewer if not kept.
 
-        In Rasa 3, they have 1.0 if they were set after all actions before the state, hidden ones too, else 0.0.
+        For Rasa 3, the slots map to 1.0 if they were set after the last action before the state, hidden actions
+        included, else to 0.0.
         """
         return [*self.news, self.fresh][-count:]
 
     def reaches(self, count: int | None) -> bool:
-        """Tell whether the last `count` states (None: all) are here, as far as there were that many."""
+        """Tell whether the last `count` states (None: all) are kept, or all states if there were fewer."""
         return len(self.states) == self.length or (count is not None and count <= len(self.states))
 
     def content(self) -> list[Any]:
-        """Return the content as JSON-able data, in the order of `parts`."""
+        """Return the values of the attributes as data for JSON, in the order of `parts`."""
         found = [dict(part) if type(part) is dict else part for part in _summary_of(self)]
         return [*found, list(self.news), [_packed(state) for state in self.states]]
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the content by name."""
+        """Return the values of the attributes by name, as data for JSON."""
         return dict(zip(self.parts, self.content(), strict=True))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over the content of a `snapshot`, which may have come back from JSON."""
+        """Set the attributes to the values of a `snapshot`, which may have been written to JSON and read again."""
         for name in _SUMMARY:
             setattr(self, name, snapshot[name])
         self.news = deque(snapshot["news"], maxlen=self.window)
@@ -338,12 +340,12 @@ class History:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value as text, the same for what is the same in JSON: tuples and lists, keys in any order."""
+    """Return a value as text, the same text for values that are equal in JSON, such as a tuple and a list."""
     return json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | tuple) else str(value)
 
 
 def _packed(state: State) -> State | list[str]:
-    """Return the names alone where every value is 1.0, as nearly always: half as long, and quicker to read."""
+    """Return only the names of a state if every value is 1.0, as nearly always: it is shorter and quicker to read."""
     values = list(state.values())
     return list(state) if values.count(1.0) == len(values) else state
 
@@ -355,9 +357,9 @@ def _unpacked(packed: State | list[str]) -> State:
 def compute_state(
     message: Understood, slots: Iterable[Slot], action_name: str | None, vocabulary: Vocabulary | None
 ) -> State:
-    """Return the state after a user's message, with these slots, and after an action."""
+    """Return the state for the latest user message, the slots, and the action before (`action_name`)."""
     state: State = {}
-    # All intents of the ranking, as in 0.9; of these, most policies look at the best one (`with_best_intent_only`).
+    # All intents of the ranking, as in 0.9; most policies reduce them to the best intent (`with_best_intent_only`).
     for intent in message.parse_data.get("intent_ranking") or [message.intent]:
         if intent.get("name"):
             confidence = intent.get("confidence")
@@ -368,7 +370,7 @@ def compute_state(
     for slot in slots:
         if slot.value is not None:
             for index, feature in enumerate(slot.as_feature()):
-                # A feature of 0 is left out of a state, as all features of what did not happen are.
+                # A state leaves out every feature that is 0.
                 if feature:
                     state[f"slot_{slot.name}_{index}"] = float(feature)
     if action_name is not None:
@@ -377,9 +379,9 @@ def compute_state(
 
 
 def with_best_intent_only(state: State) -> State:
-    """Return the state of a tracker, where intents come first, with 1.0 for its best intent and without the others.
+    """Return `state` with 1.0 for its most probable intent and without its other intents.
 
-    The best intent is the most probable one, the first of equals.
+    Intents come first in a state of a tracker. Of equally probable intents the first is kept.
     """
     names = iter(state)
     first, second = next(names, ""), next(names, "")

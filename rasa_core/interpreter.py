@@ -1,6 +1,6 @@
-"""From text to an intent and entities.
+"""Interpreters turn the text of a message into an intent and entities.
 
-What an interpreter returns is called a *parse*::
+The result of an interpreter is called a *parse*::
 
     {"text": "hi Anna", "intent": {"name": "greet", "confidence": 0.9},
      "intent_ranking": [{"name": "greet", "confidence": 0.9}],
@@ -51,10 +51,10 @@ _TRAIN = "Train a model from your NLU data with rasa-core nlu train -d nlu.md -o
 
 
 def names_its_intent(text: str, intents: Collection[str] | None = None) -> bool:
-    """Tell whether a message says its intent itself, as ``/greet`` does, so that no model is needed.
+    """Tell whether a message names its intent, as ``/greet`` does, so that no model is needed to interpret it.
 
-    Where the `intents` of a bot are given, only one of them, or one that every bot has, may follow the prefix; or else
-    a single word and perhaps an object, as in ``/nope{"a": 1}``, which nobody would say.
+    If the `intents` of a bot are given, the prefix must be followed by one of them, by a default intent, or by a single
+    word, perhaps with a JSON object: ``/nope{"a": 1}`` is surely no sentence of a user, though the intent is unknown.
     """
     if intents is None or not text.startswith(PREFIXES):
         return text.startswith(PREFIXES)
@@ -66,7 +66,7 @@ def names_its_intent(text: str, intents: Collection[str] | None = None) -> bool:
 
 
 def parsed_by(interpreter: NaturalLanguageInterpreter, text: str) -> Parse:
-    """Return what an interpreter makes of a text, with an intent and entities; raise `InterpreterError` if it can't."""
+    """Return the interpreter's parse of a text, checked and completed; raise `InterpreterError` if it is no parse."""
     parsed = interpreter.parse(text)
     try:
         if type(interpreter) not in _GIVE_JSON:
@@ -85,7 +85,7 @@ def parsed_by(interpreter: NaturalLanguageInterpreter, text: str) -> Parse:
 
 
 def signature(interpreter: NaturalLanguageInterpreter) -> str:
-    """Return what the log names as the interpreter of a message: its model in short, or its class if it has none."""
+    """Return the name of an interpreter in the log: its model's short fingerprint, or its class if it has no model."""
     return (interpreter.model_fingerprint or "")[:SHORT_FINGERPRINT] or type(interpreter).__name__
 
 
@@ -98,12 +98,12 @@ class NaturalLanguageInterpreter:
 
     @property
     def model_fingerprint(self) -> str | None:
-        """What tells the model that is loaded here from others; None if there is none, or it is elsewhere."""
+        """A hash of the model in this process; None if the interpreter has no model or asks a server."""
         return None
 
     @staticmethod
     def create(obj: object) -> NaturalLanguageInterpreter:
-        """Return the interpreter that `obj` stands for; `ValueError` says that it stands for none.
+        """Return the interpreter that `obj` describes; raise `ValueError` if it describes none.
 
         Parameters
         ----------
@@ -128,16 +128,16 @@ class NaturalLanguageInterpreter:
 class RegexInterpreter(AsksOfOld, NaturalLanguageInterpreter):
     """Reads messages of the form ``/intent@0.7{"entity": "value"}``.
 
-    The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; what stands before
-    the object is the name of the intent. A list gives one entity for each of its items. Behind a prefix or one word,
-    ``[entity=value,other=value]`` is read too, as old stories and buttons have it, if no name in `intents` has it.
+    The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; the text before the
+    object is the name of the intent. A list gives one entity for each item. After a prefix or a single word, entities
+    may be written ``[entity=value,other=value]``, as in old stories, unless `intents` has the whole as a name.
     """
 
     def __init__(self, intents: Collection[str] = ()) -> None:
         self._intents = intents
 
     def parse(self, text: str) -> Parse:
-        """Return the parse of `text`; no text is an error, and one without a name has the intent None."""
+        """Return the parse of `text`; no text raises an error, and a text without a name has the intent None."""
         opening = text.find("{")
         name, entities = (text if opening < 0 else text[:opening]).strip(), None
         if prefixed := name.startswith(PREFIXES):
@@ -162,11 +162,11 @@ def _split_confidence(name: str) -> tuple[str, float]:
 
 
 def _without_brackets(name: str, text: str) -> tuple[str, list[Parse] | None]:
-    """Return the name before ``[entity=value]``, and the entities; None where nothing stands before the bracket."""
+    """Return the name before ``[entity=value]`` and the entities; without such a name, `name` and None."""
     intent, _, written = name.partition("[")
     if not intent:
         return name, None
-    try:  # What stands behind the bracket is no value.
+    try:  # Text after the closing bracket is ignored.
         values = bracketed_entities(written[: written.rindex("]")] if "]" in written else written)
     except ValueError as error:
         logger.warning("no entities in %.80r: an intent is followed by [entity=value] (%s).", text, error)
@@ -192,7 +192,7 @@ def _json_entities(text: str, start: int) -> list[Parse]:
 
 
 class _Model(Protocol):
-    """What an interpreter needs of `rasa_core.nlu.model.NLUModel`, which stands on a higher storey."""
+    """The part of `rasa_core.nlu.model.NLUModel` that is used here; this module may not import its higher storey."""
 
     fingerprint: str
 
@@ -205,16 +205,16 @@ class RasaNLUInterpreter(NaturalLanguageInterpreter):
     Parameters
     ----------
     model_directory
-        Where ``rasa-core nlu train`` has written the model.
+        The folder that ``rasa-core nlu train`` wrote the model into.
     config_file
         Accepted and ignored.
     lazy_init
-        Whether the model is loaded when the first message comes, not now.
+        Whether to load the model when the first message comes, instead of now.
 
     Raises
     ------
     InterpreterError
-        If there is no model that can be read; the message names the remedy. With `lazy_init`, `parse` raises it.
+        If the model cannot be read; the message names the remedy. With `lazy_init`, `parse` raises this error.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class RasaNLUInterpreter(NaturalLanguageInterpreter):
 
     @property
     def model(self) -> _Model:
-        """The model itself: a `rasa_core.nlu.model.NLUModel`, which also parses many messages at once."""
+        """The `rasa_core.nlu.model.NLUModel`, which can also parse many messages at once."""
         if self._model is None:
             with self._loading:
                 if self._model is None:
@@ -235,11 +235,11 @@ class RasaNLUInterpreter(NaturalLanguageInterpreter):
 
     @property
     def model_fingerprint(self) -> str | None:
-        """A hash of what the model was trained from, data and settings; None before it is loaded."""
+        """A hash of the data and settings that the model was trained with; None before the model is loaded."""
         return None if self._model is None else self._model.fingerprint
 
     def parse(self, text: str) -> Parse:
-        """Return what the model makes of `text`; see `rasa_core.nlu.model.NLUModel.parse`."""
+        """Return the model's parse of `text`; see `rasa_core.nlu.model.NLUModel.parse`."""
         return self.model.parse(text)
 
 
@@ -256,31 +256,31 @@ def _read_nlu_model(directory: str) -> _Model:
         raise InterpreterError(f"cannot read an NLU model at {directory!r}: {problem}") from error
 
 
-_GIVE_JSON: Final = (RegexInterpreter, RasaNLUInterpreter)  # Their parses need no second look.
+_GIVE_JSON: Final = (RegexInterpreter, RasaNLUInterpreter)  # Their parses are always valid JSON and need no check.
 
 
 class _NotSpokenError(InterpreterError):
-    """The server does not know this kind of request."""
+    """The server does not know this kind of request, so that the other kind is tried."""
 
 
 class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
     """Asks a running Rasa NLU 0.12 (``GET /parse``) or Rasa 1 to 3 (``POST /model/parse``).
 
-    Which of the two the server speaks is tried with the first message and remembered. Connections are kept
-    open; a message is sent up to two times more if one breaks, since it does no harm to read a message twice.
-    Safe to share between threads, and with processes that are forked.
+    The first message is sent in one form and then in the other, and the form that works is remembered. Connections are
+    kept open. If a connection breaks, the message is sent again up to two times, since it is harmless to parse a
+    message twice. An interpreter is safe to share between threads and with forked processes.
 
     Parameters
     ----------
     model_name, project_name
-        What a Rasa NLU 0.12 server is to use; the default model of a project if `model_name` is None.
+        The model and the project that a Rasa NLU 0.12 server is to use. None for the project's default model.
     token
         Sent as ``?token=``; never logged.
     server
-        ``http://host:port`` or ``https://host:port``, perhaps with a path below which the server is mounted.
-        A query (``?token=...``) is added to every request.
+        ``http://host:port`` or ``https://host:port``, perhaps with the path that the server is mounted at.
+        A query in the address (``?token=...``) is added to every request.
     timeout
-        How long the server may take to answer, in seconds; a message is not sent again later than this.
+        Timeout for an answer of the server, in seconds; after this time, a message is not sent again.
 
     Raises
     ------
@@ -296,7 +296,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         project_name: str = "default",
         timeout: float = 5.0,
     ) -> None:
-        from rasa_core.support.http import HttpTransport  # With urllib3, which most processes never need.
+        from rasa_core.support.http import HttpTransport  # Imported here, as it loads urllib3, which few need.
 
         url = _checked_address(server)
         self.server = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
@@ -309,9 +309,9 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         self._transport = HttpTransport(url, _ANSWER_LIMIT, hidden_query=urlencode(query, errors="replace"))
 
     def parse(self, text: str) -> Parse:
-        """Return what the server makes of `text`.
+        """Return the server's parse of `text`.
 
-        A server that fails is logged as an error, at times while it does, and the parse then has the intent ``""``
+        If the server fails, an error is logged now and then until it works again, and the parse has the intent ``""``
         with confidence 0.0, so that the bot can fall back.
         """
         try:
@@ -323,7 +323,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         return {"text": text, "intent": {"name": "", "confidence": 0.0}, "intent_ranking": [], "entities": []}
 
     def close(self) -> None:
-        """Close the idle connections; the next message opens one."""
+        """Close the idle connections; the next message opens a new one."""
         self._transport.close()
 
     def _ask(self, text: str) -> Parse:
@@ -345,7 +345,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         raise InterpreterError("; ".join(reasons))
 
     def _read_answer(self, request: str, answer: HttpAnswer, text: str) -> Parse:
-        """Return the parse in an answer, with what it lacks filled in."""
+        """Return the parse in an answer, with missing keys added."""
         status, content = answer.status, answer.content
         if status in (404, 405):
             raise _NotSpokenError(f"{request} answered {status}: {self._excerpt(content)}")
@@ -363,7 +363,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         return parse
 
     def _excerpt(self, content: bytes) -> str:
-        """Return the start of an answer, in which a server may have repeated the token."""
+        """Return the start of an answer for an error message, without the token, which a server may repeat in it."""
         from rasa_core.support.http import without_token
 
         shown = content[:2000].decode("utf-8", "replace")

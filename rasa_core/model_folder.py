@@ -1,8 +1,7 @@
-"""The model directory: written whole or not at all, and checked when it is read.
+"""Writing and reading a dialogue model's folder, which is written whole or not at all and checked when it is read.
 
-A model holds ``domain.yml``, ``metadata.json``, ``stories.md`` and one folder a policy. Nothing in it is
-code: it is JSON, YAML of plain data, and arrays without pickled objects. The same input and seed give the same
-bytes.
+A model holds ``domain.yml``, ``metadata.json``, ``stories.md`` and one folder for each policy. It contains no code,
+only JSON, YAML of plain data, and arrays without pickled objects. The same input and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ DOMAIN_NAME = "domain.yml"
 STORIES_NAME = "stories.md"
 
 DIALOGUE_MODEL = frozenset({METADATA_NAME, "policy_metadata.json"})
-"""Names of files by which a dialogue model is known."""
+"""File names of metadata, one of which is in every dialogue model."""
 
-_READS_TRIED = 30  # A model that is replaced by a busy process may be read more slowly than it is written.
+_READS_TRIED = 30  # A reader may be slower than a process that keeps replacing the model.
 
 
 def write_model(
@@ -36,21 +35,21 @@ def write_model(
     stories: str = "",
     fingerprints: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model, replacing the one at `path`.
+    """Write a model into the folder `path`; a model that is already there is replaced.
 
     Parameters
     ----------
     path
         A new folder, an empty one, or one that holds a model.
     stories
-        The stories that it was trained on, as text.
+        The text of the stories that the model was trained on.
     fingerprints
         Hashes of the training input.
 
     Raises
     ------
     ModelError
-        If `path` is something else, or cannot be written.
+        If `path` is none of these, or cannot be written.
     """
 
     def fill(folder: Path) -> None:
@@ -64,7 +63,7 @@ def write_model(
 
 
 def _add_fingerprints(folder: Path, of_input: Mapping[str, str]) -> None:
-    """Note in the metadata what it was trained on, and what all files of the model are, for `_fingerprint`."""
+    """Add the hashes of the training input to the metadata, and a hash of all files for `_fingerprint`."""
     metadata = folder / METADATA_NAME
     content = json.loads(metadata.read_text(encoding="utf-8")) | {"fingerprints": dict(of_input)}
     files = (file for file in folder.rglob("*") if file.is_file() and file != metadata)
@@ -73,18 +72,18 @@ def _add_fingerprints(folder: Path, of_input: Mapping[str, str]) -> None:
 
 
 class Model(NamedTuple):
-    """A model as it was read, all of it from one writing.
+    """A model that was read; all its parts were written together.
 
     Attributes
     ----------
     domain, ensemble
-        Its parts.
+        The domain and the trained policies.
     metadata : dict
         The content of ``metadata.json``.
     stories : str
-        The stories that it was trained on; an empty string if they were removed.
+        The text of the stories that the model was trained on; empty if the file was removed.
     fingerprint : str
-        A hash of the model; the same model has the same.
+        A hash of the model; equal models have equal hashes.
     """
 
     domain: Domain
@@ -95,12 +94,12 @@ class Model(NamedTuple):
 
 
 def read_model(path: str | Path, action_factory: str | None = None) -> Model:
-    """Read a model; while it is being replaced, the old one or the new one, never parts of both.
+    """Read a model. While it is being replaced, the old or the new model is read, never parts of both.
 
     Raises
     ------
     ModelError
-        If there is no model at `path`, or it cannot be read, or its parts do not fit.
+        If there is no model at `path`, or it cannot be read, or its domain was changed after training.
     """
     folder = Path(path)
     for _ in range(_READS_TRIED):
@@ -117,7 +116,7 @@ def read_model(path: str | Path, action_factory: str | None = None) -> Model:
 
 
 def fingerprint_of_files(files: Iterable[Path], folder: Path, settings: Any = None) -> str:
-    """Return a hash of files, with their paths in `folder`, and of JSON-able `settings`.
+    """Return a hash of the content of files, their paths relative to `folder`, and `settings`, which are JSON data.
 
     Raises
     ------
@@ -133,10 +132,10 @@ def fingerprint_of_files(files: Iterable[Path], folder: Path, settings: Any = No
 
 
 def _fingerprint(folder: Path) -> str:
-    """Return a hash of the model in `folder`, from what was hashed when it was written.
+    """Return a hash of the model in `folder`: of its domain, and of the hashes that its metadata has of all files.
 
-    Only the texts of templates may be changed by hand afterwards, so that the domain is looked at as it is. The rest
-    is not read for this: where training turns stand, above all, is large, and only explanations need it.
+    The domain file itself is hashed, since the texts of templates may be edited in it by hand. The other files are not
+    read here: the file with the places of the training turns, above all, is large, and only explanations need it.
     """
     return fingerprint_of_files([folder / METADATA_NAME, folder / DOMAIN_NAME], folder)
 
@@ -151,7 +150,7 @@ def _read_stories(folder: Path) -> str:
 
 
 def _identity(folder: Path) -> object:
-    """Return what changes when another folder takes the place of this one."""
+    """Return values that change when another folder takes this folder's place; None if there is no folder."""
     try:
         status = folder.stat()
     except OSError:

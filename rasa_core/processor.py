@@ -1,4 +1,4 @@
-"""Turns on the conversations of a store: opens one, takes the turn, commits it."""
+"""The processor takes turns on stored conversations: it opens a conversation, takes the turn, and commits it."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ __all__ = [
     "TurnProcessor",
 ]
 
-# Conflicts are rare, since a lock orders writers; they come from stores that other software writes to, or from a lease
-# that has ended.
+# Version conflicts are rare, since each writer holds a lock. They occur if other software writes to the store, or if
+# the lease of a lock has expired.
 CONFLICT_WAITS = (0.01, 0.02, 0.04, 0.08)
-"""How long to wait before a turn is taken again, in seconds."""
+"""Seconds to wait before each retry of a turn whose commit met a version conflict."""
 
 
 class MessageProcessor(StepsOfOld, TurnProcessor):
     """Takes turns on the conversations of a store.
 
-    Parameters are those of `TurnProcessor`, and ``tracker_store``; the runner is that of the action `server`, or the
-    one that the domain asks for. Where a commit meets another version than the one that was read, the turn is taken
-    again from a fresh read, unless actions have run here meanwhile: then `VersionConflictError` is raised.
+    Parameters are those of `TurnProcessor`, and ``tracker_store``. Actions run on the action `server`, if it is given,
+    or else where the domain says. If somebody else has changed the conversation before a commit, the turn is repeated
+    on the changed conversation, unless actions have run in this process: then `VersionConflictError` is raised.
 
-    The methods that return `RequestResult` take `RequestConditions`: a request with a key is carried out once. Results
-    are to be read, not to be changed, since parts of them may belong to a tracker that is used again.
+    The methods that return a `RequestResult` take `RequestConditions`: a request with an idempotency key is carried out
+    once. A result must not be changed by the caller, since parts of it may belong to a tracker that is used again.
     """
 
     def __init__(
@@ -93,27 +93,27 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
     # -- as they were always called
 
     def start_message_handling(self, message: UserMessage) -> State:
-        """Take in a message, and return what the caller is to do next."""
-        # Callers in Python may change what they get; over HTTP it is written out at once, and needs no copy.
+        """Log a user's message, and return the caller's next action and the state of the conversation."""
+        # A copy, since callers in Python may change the result. The server writes it out at once and needs no copy.
         state: State = independent(self.parse(message).result)
         return state
 
     def continue_message_handling(
         self, sender_id: str, executed_action: str | None, events: Iterable[Event], error: str | None = None
     ) -> State:
-        """Take in what the caller did, and return what it is to do next."""
+        """Log an action that the caller ran, and return its next action and the state of the conversation."""
         state: State = independent(self.continue_(sender_id, executed_action, events, error=error).result)
         return state
 
     def handle_message(self, message: UserMessage) -> list[dict[str, Any]] | None:
-        """Take in a message and run actions until the bot listens; `respond` tells what is returned."""
+        """Log a user's message and run actions until the bot listens; return the same messages as `respond`."""
         messages: list[dict[str, Any]] | None = self.respond(message).result
         return messages
 
     # -- changes
 
     def parse(self, message: UserMessage, conditions: RequestConditions | None = None) -> RequestResult:
-        """Take in a message; the result is what the caller is to do next."""
+        """Log a user's message; the result is the caller's next action and the state of the conversation."""
 
         def take(conversation: Conversation) -> State:
             return self.start_turn(conversation.tracker, message.text or "")
@@ -128,7 +128,7 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
         conditions: RequestConditions | None = None,
         error: str | None = None,
     ) -> RequestResult:
-        """Take in what the caller did, and why that failed if it did; the result is what it is to do next."""
+        """Log an action that the caller ran, with its `error` if it failed; the result is the caller's next action."""
         events = list(events)
 
         def take(conversation: Conversation) -> State:
@@ -139,7 +139,7 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
         return self.change(sender_id, take, conditions)
 
     def check_log(self, events: Iterable[Event]) -> None:
-        """Raise as `check` does, for events that say what has happened elsewhere."""
+        """Raise the errors of `check` for events that a client appends without an action."""
         self.check(None, events)
 
     def append_events(
@@ -160,8 +160,8 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
     def append_message(
         self, sender_id: str, message: UserUttered, conditions: RequestConditions | None = None
     ) -> RequestResult:
-        """Append a message that was understood, without a prediction; the result is the state."""
-        # Checked before the conversation is opened: what cannot be stored is refused without waiting for a lock.
+        """Append a message that has been interpreted, without a prediction; the result is the conversation's state."""
+        # Checked before the conversation is opened, so that an invalid message is refused without waiting for a lock.
         message = cast(UserUttered, message.storable())
 
         def append(conversation: Conversation) -> State:
@@ -174,29 +174,29 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
     def replace_events(
         self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
     ) -> RequestResult:
-        """Replace a conversation by events; the result is its state, with those after the latest restart."""
+        """Replace all events of a conversation; the result is its state, with the events since the latest restart."""
         events = list(events)
         self.check_log(events)
 
         def replace(conversation: Conversation) -> State:
             conversation.replace(events)
-            # Of Rasa 3, all: a session, which begins like a restart, is none to those who read the log.
+            # Clients of Rasa 3 get all events: for them the start of a session, which is like a restart, hides nothing.
             return conversation.tracker.current_state(True, only_events_after_latest_restart=self.domain.rasa is None)
 
         return self.change(sender_id, replace, conditions)
 
     def respond(self, message: UserMessage, conditions: RequestConditions | None = None) -> RequestResult:
-        """Take in a message and run actions here until the bot listens, while nobody else has the conversation.
+        """Log a user's message and run actions in this process until the bot listens; holds the conversation's lock.
 
-        What has happened is stored before each action of the user's own starts, and after each one. A request
-        with a key that was cut off is taken up where it was stored last: what was said is not said again, and
-        only the action that was running then runs a second time.
+        The events are stored before and after each custom action. If a request with an idempotency key was interrupted
+        and is sent again, the turn goes on after the events that were stored last: messages that were sent are not sent
+        again, and only the action that was running when it was interrupted runs a second time.
 
         Returns
         -------
         RequestResult
-            The result is the list of what was said, if the message came with a `CollectingOutputChannel` or
-            with none, and None otherwise.
+            The result is the list of the bot's messages, if `message` has a `CollectingOutputChannel` or no output
+            channel, and None otherwise.
         """
         return self._converse(message, self.run_turn, conditions)
 
@@ -206,7 +206,7 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
         take: Callable[[DialogueStateTracker, Dispatcher], object],
         conditions: RequestConditions | None = None,
     ) -> RequestResult:
-        """Let `take` change a conversation and say something; the result is the state, and what was said."""
+        """Let `take` change a conversation and send messages; the result is the state and the bot's messages."""
         return self._converse(
             message,
             lambda tracker, message, commit: take(tracker, self.dispatcher_for(message)),
@@ -222,7 +222,7 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
         *,
         with_state: bool = False,
     ) -> RequestResult:
-        """Let `act` run actions, as `respond` does; with the state, the result has that and what was said."""
+        """Let `act` run actions, as `respond` does; `with_state` adds the conversation's state to the result."""
         channel = message.output_channel or CollectingOutputChannel()
         if channel is not message.output_channel:
             message = message.to(channel)
@@ -248,7 +248,7 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
                 result = {"tracker": tracker.current_state(should_include_events=True), "messages": said}
             answered = exchange.commit(result)
             self.on_commit(tracker)
-            # A runner that hands trackers to actions of the user's own cannot know who still holds one.
+            # If custom actions get trackers, one of them may still hold this tracker, and it must not be used again.
             if not self.runner.shows_trackers:
                 conversation.keep_tracker()
             return answered
@@ -261,9 +261,9 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
         said: list[dict[str, Any]] | None,
         commit: Callable[[], object],
     ) -> None:
-        """Go on with a turn that was cut off, unless the conversation has gone on without it."""
+        """Go on with a turn that was interrupted, unless the conversation has been continued since."""
         if said is not None:
-            # In front, as it was said first; the answer is whole, as if nothing had happened.
+            # Put first the messages that were sent before the interruption, so that the answer has all of the turn.
             said[:0] = json.loads(earlier.text) or []
         if earlier.version == tracker.version:
             self.run_until_listening(tracker, self.dispatcher_for(message), commit)
@@ -271,31 +271,31 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
     # -- step by step
 
     def next_prediction(self, tracker: DialogueStateTracker) -> Prediction:
-        """Return what comes next, which may also be a part of an action that a caller has to run first."""
+        """Return the next prediction; for Rasa 3 this may be a part of an action that the caller has to run first."""
         return self.predict(tracker)
 
     def take_step(self, tracker: DialogueStateTracker, prediction: Prediction, dispatcher: Dispatcher) -> None:
-        """Run an action that runs here, also of a bot that leaves others to its caller."""
+        """Run one action in this process; other actions of the bot may be left to the caller."""
         self.run_action(prediction.action, tracker, dispatcher, prediction)
 
     def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
-        """Run the action of a reminder, and what follows it, unless it was cancelled.
+        """Run the action of a reminder and the actions after it, unless the reminder was cancelled.
 
-        An empty message of the user is logged before it, as in 0.9.
+        As in 0.9, an empty user message is logged before the action.
 
         Parameters
         ----------
         reminder_event
-            As it stands in the conversation; one that no message cancels need not stand there.
+            The event in the conversation's log. A reminder that no message cancels need not be in the log.
         dispatcher
-            Names the conversation, and says what the bot says.
+            Holds the sender_id, and sends the bot's messages.
         """
         with self.tracker_store.conversation(dispatcher.sender_id) as conversation:
             tracker = conversation.tracker
             name = reminder_event.action_name
             if name is None or _is_cancelled(reminder_event, tracker):
                 return
-            # Else policies would take what follows for an answer to the user's last message.
+            # Otherwise policies would predict the actions after the reminder as if they answered the last message.
             tracker.take(UserUttered.empty())
             self.run_action(name, tracker, dispatcher)
             conversation.commit()
@@ -315,7 +315,10 @@ class MessageProcessor(StepsOfOld, TurnProcessor):
     def change(
         self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None = None
     ) -> RequestResult:
-        """Change a conversation and commit that, once for a request with a key; `change` may be called again."""
+        """Apply `change` to a conversation and commit it, once for each idempotency key.
+
+        After a version conflict, `change` is called again on the changed conversation.
+        """
         sender_id = sender_id or UserMessage.DEFAULT_SENDER_ID
         for wait in CONFLICT_WAITS:
             try:
@@ -343,7 +346,7 @@ def _nothing(tracker: DialogueStateTracker) -> None:
 
 
 def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) -> bool:
-    """Tell whether a reminder of 0.9 no longer stands: by a restart since it was set, or by a message."""
+    """Tell whether a reminder of 0.9 was cancelled by a restart or, if it is cancelled by messages, by a message."""
 
     def is_it(event: Event) -> bool:
         return isinstance(event, ReminderScheduled) and event.name == reminder.name
@@ -351,15 +354,15 @@ def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) ->
     found = False
     for event in tracker.events_after_latest_restart():
         if is_it(event):
-            found = True  # Perhaps anew, after a message that had cancelled it.
+            found = True  # The reminder may have been set again after a message that had cancelled it.
         elif isinstance(event, UserUttered) and reminder.kill_on_user_message:
             found = False
-    # One that no message cancels may have been set elsewhere, and stand in no log.
+    # A reminder that no message cancels may have been set elsewhere and then is in no log: it counts as still set.
     return not found and (reminder.kill_on_user_message or any(map(is_it, tracker.events)))
 
 
 def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:
-    """Let a conversation that starts now begin no later than with its first events, which may be of the past."""
+    """Date the start of a new conversation no later than its first events, whose timestamps may be in the past."""
     moments = [event.timestamp for event in events if isinstance(event, Event)]
     conversation.tracker.begin_by(min(moments, default=math.inf))
 

@@ -1,8 +1,8 @@
-"""What a bot of Rasa 2 or 3 says: variants by condition and channel, and messages with more than text.
+"""The dispatcher of Rasa 2 and 3 bots: responses with variants by condition and channel, and with more than text.
 
-A response is a list of variants. Which of them may be said depends on the slots and on the channel. Variants for this
-channel go before variants for every channel, and of these, variants with a condition before variants without one. Among
-equals chance decides, in an order that is the same in every process.
+A response is a list of variants. The slots and the channel decide which variants fit. Variants for the channel go
+before variants for every channel, and among both, variants with a condition go before variants without one. One of the
+variants that are left is drawn at random, in a sequence that is the same in every process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^\n{}]+?)\}")
 
 
 class WordsResponses(Protocol):
-    """What words responses: a `rasa_core.actions.nlg.NlgServer`, which tells what it returns."""
+    """The method of `rasa_core.actions.nlg.NlgServer` that generates the text of a response."""
 
     def words(  # noqa: D102
         self, response: str, variant: object, values: Mapping[str, Any], tracker: Any, channel: str
@@ -35,12 +35,12 @@ class WordsResponses(Protocol):
 
 
 class ResponseDispatcher(Dispatcher):
-    """Says things as Rasa 3 says them; each response is one `BotMessage`, of however many messages it consists.
+    """Sends messages as Rasa 3 does; a response is logged as one `BotMessage`, also if it is sent as several messages.
 
     Parameters
     ----------
     nlg
-        Words responses, if there is such a server.
+        The NLG server that generates the responses, if there is one.
     """
 
     def __init__(
@@ -52,7 +52,10 @@ class ResponseDispatcher(Dispatcher):
 
     @contextmanager
     def holding(self) -> Iterator[list[Content]]:
-        """Send what is said within this when it ends, as far as it is still in the list; nothing if it raises."""
+        """Hold back the messages of a block and send them when it ends.
+
+        The block gets the list of messages and may remove some. If it raises an exception, none is sent.
+        """
         before, held = self._held, list[Content]()
         self._held = held
         try:
@@ -63,11 +66,11 @@ class ResponseDispatcher(Dispatcher):
             self._send(said)
 
     def utter_message(self, text: str) -> None:
-        """Say `text`; each part between empty lines becomes a message."""
+        """Send `text`; empty lines split it into several messages."""
         self.utter_response({"text": text})
 
     def utter_response(self, message: Content) -> None:
-        """Say a response that is already filled: text with buttons, custom content, image, attachment, cards."""
+        """Send a filled response: its text with buttons, custom content, image, attachment and cards."""
         message = sayable(message.get("text"), message)
         said = {key: value for key, value in message.items() if value or key in ("text", "metadata")}
         data = {key: said[key] for key in _DATA_KEYS if key in said}
@@ -102,21 +105,21 @@ class ResponseDispatcher(Dispatcher):
             channel.send_custom_message(self.sender_id, said["elements"])
 
     def utter_template(self, template: str, filled_slots: Values = None, **kwargs: Any) -> None:
-        """Say one of the variants of a response, or nothing if none of them fits now.
+        """Send one of the variants of a response, or nothing if no variant fits.
 
         Raises
         ------
         DomainError
-            If a condition of a variant has no name or no value.
+            If the condition of a variant lacks its name or value.
         RemoteActionError
-            If an NLG server does not word it.
+            If the NLG server does not return the response.
         """
         message = self.retrieve_template(template, filled_slots, **kwargs)
         if message is not None:
             self.utter_response({**message, **kwargs, "utter_action": template})
 
     def retrieve_template(self, template_name: str, filled_slots: Values = None, **kwargs: Any) -> Content | None:
-        """Return the variant of a response that is to be said now, filled; None if none is."""
+        """Return a fitting variant of a response, filled; None if no variant fits."""
         variants = self.domain.templates.get(template_name)
         values = variables_of(filled_slots, kwargs)
         fitting = _best(template_name, variants or (), values, self.output_channel.name)
@@ -139,7 +142,7 @@ class ResponseDispatcher(Dispatcher):
 
 
 def _best(name: str, variants: Sequence[Content], slots: Mapping[str, Any], channel: str) -> list[Content]:
-    """Return the variants of a response that may be said, of the best kind there is."""
+    """Return the fitting variants of a response that go before all others; see the top of this module."""
     kinds: dict[tuple[bool, bool], list[Content]] = {}
     for variant in variants:
         condition, wanted = variant.get("condition"), variant.get("channel")
@@ -149,8 +152,9 @@ def _best(name: str, variants: Sequence[Content], slots: Mapping[str, Any], chan
 
 
 def _holds(response: str, condition: Mapping[str, Any], slots: Mapping[str, Any]) -> bool:
-    """Tell whether a slot has the value of a condition; texts are equal whatever their case, others as in Python."""
-    if "name" not in condition or "value" not in condition:  # What it was to keep back must not be said.
+    """Tell whether a slot has the value of a condition; texts are compared without regard to case."""
+    # An incomplete condition raises: the variant must not be sent to users that the condition was to exclude.
+    if "name" not in condition or "value" not in condition:
         problem = f"a condition of the response {response!r} is {condition!r:.100}"
         raise DomainError(f"{problem}; it is like {{type: slot, name: city, value: Berlin}}.", ("responses", response))
     found, wanted = slots.get(condition["name"]), condition["value"]
@@ -160,10 +164,10 @@ def _holds(response: str, condition: Mapping[str, Any], slots: Mapping[str, Any]
 
 
 def _fill_text(text: str, values: Content, template: str) -> str:
-    """Fill ``{name}``; ``{{`` and ``}}`` become single braces. With one unknown name, all stays as it is.
+    """Return `text` with ``{name}`` filled in; ``{{`` and ``}}`` become single braces.
 
-    As in Rasa, all stays also where names stand in single and in double braces, or in an object with single braces, as
-    that of a payload.
+    If one name is unknown, the text is returned unchanged. As in Rasa, the text is unchanged, too, if it has names in
+    single as well as in double braces, or a JSON object in single braces, as the payload of a button.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -175,6 +179,6 @@ def _fill_text(text: str, values: Content, template: str) -> str:
     try:
         return _PLACEHOLDER.sub(value_of, text)
     except KeyError as error:
-        if '"' not in error.args[0]:  # Braces around quotes are the object of a payload.
+        if '"' not in error.args[0]:  # Braces around quotes are a JSON object in a payload and no mistake.
             logger.warning("response %r is not filled: there is no value for %s.", template, error)
         return text

@@ -1,4 +1,7 @@
-"""Messages that name their intent, as Rasa 2 and 3 read ``/greet@0.7{"name": "Anna"}``, and what callers are told."""
+"""Parsing of messages that name their intent, such as ``/greet@0.7{"name": "Anna"}``, and notes on mistakes in them.
+
+`parse_slash_message` reads the messages as Rasa 2 and 3 do. `info_about` and `values_info` write the notes for callers.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _MESSAGE: Final = re.compile(r"/(?P<name>[^@{]+)(?:@(?P<confidence>[0-9.]+))?(?P
 
 
 def parse_slash_message(text: str, intents: Collection[str], entities: Collection[str]) -> Parse:
-    """Return the parse of a message; one whose intent is unknown is not understood, and other entities are left out."""
+    """Return the parse of a message; an unknown intent gives the intent None, and unknown entities are left out."""
     text = text.strip()
     found = _MESSAGE.match(text)
     name = "" if found is None else found["name"].strip()
@@ -55,22 +58,22 @@ def parse_slash_message(text: str, intents: Collection[str], entities: Collectio
         "entities": [
             {"entity": entity, "value": value, "start": start, "end": end, "extractor": "RegexMessageHandler"}
             for entity, value in named
-            if entity in entities  # `info_about` tells of the others.
+            if entity in entities  # `info_about` tells the caller which entities are unknown.
         ],
     }
 
 
 def info_about(message: UserUttered, domain: Domain, slots: Mapping[str, Slot]) -> str | None:
-    """Return what the caller should know about a message: which names and values in it the domain does not have.
+    """Return a note about the names and values in a message that the domain does not have; None if there are none.
 
-    Of a bot of Rasa 3, what is unknown is left out of the parse of such a message, so that its text is looked at.
+    The text of the message is parsed again for a Rasa 3 bot, whose own parse leaves out unknown names.
     """
     text = message.text or ""
     values = values_info(domain.slots_for_entities(message.entities), slots) if message.entities else None
     if not text.startswith(INTENT_MESSAGE_PREFIX):
         return values
     named = message if domain.rasa is None else UserUttered(text, parse_data=RegexInterpreter().parse(text))
-    # Told, and not refused: 0.9 takes any name, and clients may send what only another version of the bot knows.
+    # Unknown names are no error: 0.9 accepts any name, and clients may send names of another version of the bot.
     known, found = domain.vocabulary, []
     intent: str = named.intent.get("name") or ""
     if intent and intent not in known.intents and intent not in DEFAULT_INTENTS and intent != domain.restart_intent:
@@ -91,7 +94,7 @@ def info_about(message: UserUttered, domain: Domain, slots: Mapping[str, Slot]) 
 
 
 def values_info(events: Iterable[Event], slots: Mapping[str, Slot]) -> str | None:
-    """Return which values categorical slots were given that they do not have, and that no policy sees."""
+    """Return a note about values that categorical slots do not have, which policies do not see; None without any."""
     found = []
     for event in events:
         if not isinstance(event, SlotSet) or event.value is None:
@@ -106,7 +109,7 @@ def values_info(events: Iterable[Event], slots: Mapping[str, Slot]) -> str | Non
 
 
 def joined(*infos: str | None) -> str | None:
-    """Return several things to know as one."""
+    """Join several notes for the caller into one; None if there are none."""
     told = list(filter(None, infos))
     return " ".join(told) if told else None
 
@@ -114,12 +117,12 @@ def joined(*infos: str | None) -> str | None:
 def _confidence(written: str | None) -> float:
     try:
         return 1.0 if written is None else min(1.0, float(written))
-    except ValueError:  # Such as "0.7.3", which the expression lets through; Rasa is as unsure of it.
+    except ValueError:  # For a text such as "0.7.3", which the expression accepts. Rasa also takes it for 0.
         return 0.0
 
 
 def _entities(content: str) -> list[tuple[str, Any]]:
-    """Return names and values in a JSON object; a list gives several values."""
+    """Return the names and values of entities in a JSON object; a list gives several values of one name."""
     try:
         found = decode(content)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""What the bot remembers, and how each kind of memory becomes numbers that policies learn from.
+"""Slots: the values that a bot remembers, and how each type of slot becomes features for policies.
 
-A new kind is a subclass of `Slot`; a domain names it by its ``type_name``, or by its dotted class path.
+A new type of slot is a subclass of `Slot`; a domain names it by its ``type_name``, or by its dotted class path.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_FEATURE_TEXT: Final = 60
-# Of the context, not of the process: one thread may read a foreign model while another loads a trusted one.
+# A context variable, since one thread may read a foreign model while another thread loads a trusted one.
 _may_import: ContextVar[bool] = ContextVar("may_import", default=True)
 _CHANGEABLE = (list, dict, set)
-_WARNINGS = 20  # users can say anything, and the log should not hold it all
+_WARNINGS = 20  # At most so many values are logged for a slot, since users can say anything.
 
 
 def short_text(value: Any) -> str | None:
-    """Return a text or a number as text, if it has at most `LONGEST_FEATURE_TEXT` characters; None for all else."""
+    """Return a text or number as text if it has at most `LONGEST_FEATURE_TEXT` characters; None for other values."""
     if isinstance(value, int) and abs(value) >= 10**LONGEST_FEATURE_TEXT:
-        return None  # Python refuses to write out numbers of thousands of digits.
+        return None  # `str` raises an error for numbers of thousands of digits.
     text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
     return text if text is not None and len(text) <= LONGEST_FEATURE_TEXT else None
 
 
 class Slot:
-    """One thing that the bot remembers.
+    """One value that the bot remembers during a conversation.
 
     Parameters
     ----------
     name
-        Key of the slot.
+        Name of the slot.
     initial_value
         Value at the start of a conversation and after a reset.
     value_reset_delay
-        Accepted for files of old; has no effect.
+        Accepted for old files; has no effect.
     """
 
     type_name: ClassVar[str | None] = None
@@ -56,7 +56,7 @@ class Slot:
     _subclasses: ClassVar[dict[str, type[Slot]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Register the class under its ``type_name``; the class defined last wins."""
+        """Register the class under its ``type_name``; of several classes with the same name, the last is used."""
         super().__init_subclass__(**kwargs)
         own = cls.__dict__.get("type_name")
         if own is not None:
@@ -72,15 +72,15 @@ class Slot:
         self.value = self.initial()
 
     def feature_dimensionality(self) -> int:
-        """Return how many features `as_feature` gives, whatever the value."""
+        """Return the length of `as_feature`, which is the same for every value."""
         return 1
 
     def value_reset_delay(self) -> int | None:
-        """Return what was given, which has no effect."""
+        """Return the value that the constructor got; it has no effect."""
         return self._value_reset_delay
 
     def has_features(self) -> bool:
-        """Tell whether the value influences predictions at all."""
+        """Tell whether the slot has features, so that its value can influence predictions."""
         return self.feature_dimensionality() != 0
 
     def as_feature(self) -> list[float]:
@@ -91,11 +91,11 @@ class Slot:
         )
 
     def feature_text(self) -> str | None:
-        """Return a short value as text where `as_feature` does not tell it from others; None elsewhere."""
+        """Return the value as text if it is short and `as_feature` is the same for different values; else None."""
         return None
 
     def initial(self) -> Any:
-        """Return the initial value; conversations do not share one that can be changed."""
+        """Return the initial value; of a list, dict or set, a copy, so that conversations do not share it."""
         value = self.initial_value
         return copy.deepcopy(value) if isinstance(value, _CHANGEABLE) else value
 
@@ -105,15 +105,14 @@ class Slot:
 
     def fresh(self) -> Self:
         """Return an independent slot of the same kind, at its initial value."""
-        # Not through the constructor, whose parameters in a class of a user's own nobody here knows, and which every
-        # turn would pay for.
+        # The constructor is not called: a custom class may have any parameters, and this is done in every turn.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.reset()
         return twin
 
     def persistence_info(self) -> dict[str, Any]:
-        """Return what stands in domain.yml: the type, the initial value and the options of the type."""
+        """Return the slot's entry for domain.yml: the type, the initial value and the options of the type."""
         return {"type": type_of(self), "initial_value": self.initial_value}
 
     def __repr__(self) -> str:
@@ -122,7 +121,7 @@ class Slot:
 
     @classmethod
     def check_options(cls, options: Iterable[object]) -> None:
-        """Raise `DomainError` for an option that the constructor does not take, with the nearest one that it takes."""
+        """Raise `DomainError` for an option that the constructor does not take, and suggest the nearest option."""
         parameters = list(inspect.signature(cls).parameters.values())
         known = [one.name for one in parameters[1:] if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
         unknown = [name for name in options if name not in known]
@@ -152,7 +151,7 @@ class Slot:
 
 
 class TextSlot(Slot):
-    """Text, or anything else; classic featurizers see only whether there is a value."""
+    """A text or any other value; classic featurizers only see whether there is a value."""
 
     type_name = "text"
 
@@ -166,12 +165,13 @@ class TextSlot(Slot):
 
 
 class _MayBeUnset(Slot):
-    """A slot that may have a feature for not being set, which comes last.
+    """A slot that can have one more feature, the last, which says that the slot is not set.
 
     Parameters
     ----------
     unset
-        Whether it has; otherwise policies take what is not set for false, 0 or none of the values.
+        Whether it has that feature. Without it, policies cannot tell a slot that is not set from a false boolean slot,
+        from the number 0, or from a value that a categorical slot does not have.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class FloatSlot(_MayBeUnset):
 
 
 class ListSlot(Slot):
-    """Several values, of which only the presence matters."""
+    """A list of values; its feature only says whether the list has any values."""
 
     type_name = "list"
 
@@ -257,7 +257,7 @@ class CategoricalSlot(_MayBeUnset):
     Parameters
     ----------
     values
-        The known values, compared as lower-case text, None as ``none``. A string is split at its commas.
+        The known values; they are compared as lower-case text, and None as ``none``. A string is split at its commas.
     """
 
     type_name = "categorical"
@@ -277,7 +277,7 @@ class CategoricalSlot(_MayBeUnset):
         if values is not None and not isinstance(values, list | tuple):
             raise DomainError(f"slot {name!r}: values is a list such as [low, high], not {values!r}.")
         self.values = [str(value).lower() for value in values or []]
-        # Shared by all copies of the slot (`fresh`), so that a value is told once, not in every conversation.
+        # All copies of the slot (`fresh`) share this set, so that a value is logged once, not in every conversation.
         self._warned: set[str] = set()
 
     def as_feature(self) -> list[float]:
@@ -298,7 +298,7 @@ class CategoricalSlot(_MayBeUnset):
 
 
 class UnfeaturizedSlot(Slot):
-    """Anything that must not influence predictions."""
+    """Any value; it does not influence predictions."""
 
     type_name = "unfeaturized"
 
@@ -311,11 +311,11 @@ class UnfeaturizedSlot(Slot):
 
 
 class DataSlot(Slot):
-    """Base of old for slots with features of their own; subclass it or `Slot`."""
+    """The base class that old code derives slots with features of their own from; new code can derive from `Slot`."""
 
 
 def unfit_option(error: TypeError) -> str:
-    """Return what is wrong with the options of a slot, as its class has said."""
+    """Return a message about the options of a slot, from the error that its constructor raised."""
     _, _, option = str(error).partition("unexpected keyword argument ")
     return f"it has no option {option}." if option else str(error)
 
@@ -326,7 +326,7 @@ def class_from_path(path: str, base: type[T]) -> type[T]:
     if path.startswith("."):
         raise DomainError(f"the path {path!r} must be absolute, such as {(path.lstrip('.') or 'bot.Class')!r}.")
     if module_name == "__main__" and not hasattr(sys.modules["__main__"], class_name):
-        # It was defined in a script, which is the main module no more.
+        # The class was defined in a script that was the main module at that time, and now is imported.
         module_name = module_with(class_name) or module_name
     try:
         if _may_import.get():
@@ -346,7 +346,7 @@ def _classes_in(module_name: str) -> list[str]:
 
 
 def _imported(module_name: str, class_name: str) -> Any:
-    # Not `getattr`: the module's own `__getattr__` might import something.
+    # `vars` and not `getattr`, which would call a `__getattr__` of the module, and that might import something.
     found = vars(sys.modules[module_name]).get(class_name) if module_name in sys.modules else None
     if found is None:
         raise ImportError(f"this process has not imported {module_name}, and a model that is sent to it may not")
@@ -355,7 +355,7 @@ def _imported(module_name: str, class_name: str) -> Any:
 
 @contextmanager
 def without_imports() -> Iterator[None]:
-    """Let `class_from_path` give only what this process has imported already, while a block reads foreign files."""
+    """Within the block, let `class_from_path` return only classes of imported modules, as foreign files are read."""
     before = _may_import.set(False)
     try:
         yield
@@ -364,9 +364,9 @@ def without_imports() -> Iterator[None]:
 
 
 def type_of(slot: Slot) -> str:
-    """Return ``type:`` of a slot as in domain.yml; for users' own classes that is their dotted path."""
+    """Return the ``type:`` of a slot in domain.yml; for a custom class, its dotted path."""
     found = type(slot)
-    own = found.__dict__.get("type_name")  # Not that of a base, which is another class.
+    own = found.__dict__.get("type_name")  # Not an inherited `type_name`, which stands for the base class.
     importable = getattr(sys.modules.get(found.__module__), found.__name__, None) is found
     # Any process that can import a path finds the class; a type name is known only where the class was defined.
     if own is not None and (found.__module__ in (__name__, "__main__") or not importable):

@@ -1,7 +1,6 @@
-"""One turn of a conversation as pure logic: message in, events and next action out.
+"""One turn of a conversation as pure logic: a message comes in, events and the next action come out.
 
-`TurnProcessor` reads and updates the tracker that it is given. It knows no store, and of channels only what a
-dispatcher writes to.
+`TurnProcessor` reads and updates the tracker that it is given. It uses no tracker store, and sends by a dispatcher.
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)
 
-State = dict[str, Any]  # Of a conversation, as callers are told of it.
+State = dict[str, Any]  # The state of a conversation in answers to callers.
 Preprocessor = Callable[[str], str]
 
 _LONGEST_PROBLEM = 1000
 
 
 class Ensemble(Protocol):
-    """What chooses the next action: a `PolicyEnsemble`."""
+    """The part of `PolicyEnsemble` that a turn uses: it chooses the next action."""
 
     @property
     def policies(self) -> Sequence[Policy]: ...  # noqa: D102
@@ -64,7 +63,7 @@ class Ensemble(Protocol):
 
 
 class Runner(Protocol):
-    """What runs actions: an `ActionRunner`, which tells what these do."""
+    """The part of `ActionRunner` that a turn uses; the methods are documented there."""
 
     @property
     def runs_everything(self) -> bool: ...  # noqa: D102
@@ -89,13 +88,13 @@ class TurnProcessor:
     domain
         The bot's domain.
     runner
-        Runs actions, as far as they run here.
+        Runs the actions that run in this process or on an action server.
     max_number_of_predictions
-        How many actions may run for one message before the bot listens, the listening included.
+        How many actions may run for one message, ``action_listen`` included.
     message_preprocessor
         Changes the text of a message before it is interpreted.
     on_circuit_break
-        Called after so many actions, with tracker and dispatcher, and the output channel between them if it takes it.
+        Called if so many actions ran without listening: with tracker and dispatcher, or tracker, channel, dispatcher.
     """
 
     def __init__(
@@ -120,39 +119,40 @@ class TurnProcessor:
         self._warned: set[tuple[str, str]] = set()
 
     def understand(self, text: str) -> dict[str, Any]:
-        """Return what a text means; one that names an intent, as ``/intent{...}`` does, is read as it stands.
+        """Return the parse of a text; a text that names its intent, as ``/intent{...}``, needs no interpreter.
 
         Raises
         ------
         InterpreterError
-            If the interpreter returns something that is no parse.
+            If the interpreter's result is not a parse.
         """
         return self.understood(text)[0]
 
     def understood(self, text: str) -> tuple[dict[str, Any], str]:
-        """Return what a text means, as `understand` does, and what the log names as its interpreter."""
+        """Return the parse of a text, as `understand` does, and the name of its interpreter for the log."""
         if names_its_intent(text, self._intents):
             return self._regex.parse(text), signature(self._regex)
         return parsed_by(self.interpreter, text), signature(self.interpreter)
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
-        """Append the user's message and the slots that its entities set, after a listening, as stories have it.
+        """Interpret a user's message, and append it and the slots that its entities set.
 
-        Where the log does not have that, as after a rewind or a restart, it is added; an action that is fixed stays so.
+        If ``action_listen`` is not the latest action, as after a rewind or a restart, it is added before the message. A
+        follow-up action that was set stays set.
         """
         if self.message_preprocessor is not None:
             text = self.message_preprocessor(text)
-        parsed, by = self.understood(text)  # Which may read another text, as one in lower case, than was typed.
+        parsed, by = self.understood(text)  # The text in `parsed` may differ from `text`, such as in its case.
         self.take_message(tracker, UserUttered(text, parse_data=parsed, interpreter=by))
 
     _hear_for_caller = log_message
 
     def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
-        """Append a message that was understood, as `log_message` does; its values are JSON."""
+        """Append a message that has been interpreted, as `log_message` does; its values must be JSON data."""
         check_length_of(message.parse_data)
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
-            told = tracker.expected or Expected(ACTION_LISTEN_NAME)  # It has listened when the message came.
+            told = tracker.expected or Expected(ACTION_LISTEN_NAME)  # The bot listened, since a message came.
             tracker.take(told.executed(ACTION_LISTEN_NAME, moment=message.timestamp))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.take(FollowupAction(fixed))
@@ -161,7 +161,7 @@ class TurnProcessor:
             tracker.take(event)
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
-        """Return the next action: a fixed one, a restart that the user wants, or what the policies say."""
+        """Return the next action: a follow-up action, a restart that the user asks for, or the policies' choice."""
         fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
         if fixed is not None and fixed in self.domain.action_map:
             return self._certain(str(fixed))
@@ -174,22 +174,22 @@ class TurnProcessor:
         return Prediction(action_name, 1.0, None, scores)
 
     def expected(self, prediction: Prediction | None, action_name: str) -> Expected:
-        """Return what the log is to say of why an action ran: no policy was asked if there is no prediction."""
+        """Return the policy, confidence and model to log with an action; without `prediction`, no policy chose it."""
         if prediction is None:
             return Expected(action_name, model=self.policy_ensemble.fingerprint)
-        sure = float(prediction.confidence)  # Users' own ensembles may have NumPy's.
+        sure = float(prediction.confidence)  # The confidence of a custom ensemble may be a NumPy float.
         return Expected(prediction.action, prediction.policy, sure, self.policy_ensemble.fingerprint)
 
     def is_silent(self, tracker: DialogueStateTracker) -> bool:
-        """Tell whether the bot is paused, and the user does not want to begin anew."""
+        """Tell whether the bot is paused and the user does not ask for a restart."""
         return tracker.is_paused() and not self.wants_restart(tracker)
 
     def wants_restart(self, tracker: DialogueStateTracker) -> bool:
-        """Tell whether the user surely wants to begin anew; a guess must not wipe a conversation."""
+        """Tell whether the user surely asks for a restart; an uncertain intent must not delete a conversation."""
         return surely_means(tracker.latest_message, self.domain.restart_intent, self.policy_ensemble.policies)
 
     def start_turn(self, tracker: DialogueStateTracker, text: str) -> State:
-        """Take in a message, and return what the caller is to do next."""
+        """Log a user's message, and return the caller's next action and the state of the conversation."""
         self._hear_for_caller(tracker, text)
         info = info_about(tracker.latest_message, self.domain, tracker.slots)
         if self.is_silent(tracker):
@@ -203,12 +203,12 @@ class TurnProcessor:
         events: Iterable[Event],
         error: str | None = None,
     ) -> State:
-        """Take in what the caller did, and why that failed if it did, and return what it is to do next.
+        """Log an action that the caller ran, with its `error` if it failed, and return the caller's next action.
 
         Raises
         ------
         UnknownActionError, UnknownSlotError
-            If the domain does not have the action, or a slot of the events; the tracker is as it was.
+            If the domain does not have the action, or a slot in `events`; the tracker is not changed then.
         """
         events = list(events)
         self.check(executed_action, events)
@@ -228,7 +228,7 @@ class TurnProcessor:
     def take_report(
         self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event], error: str | None
     ) -> None:
-        """Append an action that the caller ran, what it led to, and why it failed if it did."""
+        """Append an action that the caller ran, with its `error` if it failed, and the events that it returned."""
         if action_name is not None:
             tracker.take((tracker.expected or self.expected(None, action_name)).executed(action_name, error))
         if action_name == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
@@ -236,14 +236,14 @@ class TurnProcessor:
         self._take_events(tracker, action_name, events)
 
     def check(self, executed_action: str | None, events: Iterable[Event]) -> None:
-        """Raise `UnknownActionError` or `UnknownSlotError` for what the domain does not have."""
+        """Raise `UnknownActionError` or `UnknownSlotError` if the domain lacks the action or a slot in `events`."""
         if executed_action is not None:
             self.domain.index_for_action(executed_action)
         for event in events:
             self.domain.check_event(event)
 
     def _info_about(self, tracker: DialogueStateTracker, executed_action: str) -> str | None:
-        """Return what the caller should know about an action that was reported out of turn."""
+        """Return a note to the caller if an action was reported that was not the next one."""
         if tracker.is_listening():
             return INFO_NO_MESSAGE
         if executed_action == tracker.latest_action_name and self.predict(tracker).action != executed_action:
@@ -251,7 +251,7 @@ class TurnProcessor:
         return None
 
     def _next_step(self, tracker: DialogueStateTracker, info: str | None = None) -> State:
-        """Return what the caller is to do next; callers go on until they are told to listen, also while paused."""
+        """Return the caller's next action and the state; for a paused bot the next action is to listen."""
         is_silent = self.is_silent(tracker)
         prediction = self._certain(ACTION_LISTEN_NAME) if is_silent else self.predict(tracker)
         expected = self.expected(prediction, prediction.action)
@@ -287,31 +287,31 @@ class TurnProcessor:
         message: UserMessage,
         commit: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take in a message, run actions until the bot listens, and say what they say.
+        """Log a user's message, run actions until the bot listens, and send their messages.
 
         Parameters
         ----------
         commit
-            Stores what has happened so far; called before each action that may have effects outside of the
-            conversation, and before the one that follows it.
+            Stores the events so far; called before each action that may have effects outside of the conversation,
+            and before the action after it.
 
         Raises
         ------
         RemoteActionError
-            If the next action lives in the caller's code.
+            If the next action is one that the caller has to run.
         """
         self.log_message(tracker, message.text or "")
         self.run_until_listening(tracker, self.dispatcher_for(message), commit)
 
     def dispatcher_for(self, message: UserMessage) -> Dispatcher:
-        """Return what says things to the sender of `message`."""
+        """Return a dispatcher that sends messages to the sender of `message`."""
         return Dispatcher(message.sender_id, message.output_channel or CollectingOutputChannel(), self.domain)
 
     def run_until_listening(
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
     ) -> None:
-        """Run actions until the bot listens, is paused, or has run as many as it may."""
-        # A turn that may end at an action of the caller's is stored whole, or not at all.
+        """Run actions until the bot listens or is paused, or `max_number_of_predictions` actions have run."""
+        # If the caller has to run some actions, the turn may fail at one of them; then nothing of it may be stored.
         may_commit = self.runner.runs_everything
         for number in range(self.max_number_of_predictions):
             if self.is_silent(tracker):
@@ -345,20 +345,20 @@ class TurnProcessor:
         dispatcher: Dispatcher,
         prediction: Prediction | None = None,
     ) -> None:
-        """Run one action and log it, what the bot said, and the events that it returned, in this order.
+        """Run one action; log the action, then the bot's messages, then the events that it returned.
 
         An action that raises is logged with its error, and the output channel is told; the turn goes on.
 
         Raises
         ------
         RemoteActionError
-            If the action does not run here.
+            If the action is one that the caller has to run.
         """
         self.runner.check_runs_here(action_name)
         problem, version = None, tracker.version
         try:
             events = [event.storable() for event in self.runner.run(action_name, dispatcher, tracker)]
-        except Exception as error:  # whatever a user's action raises must not end the conversation
+        except Exception as error:  # No exception of a custom action may end the conversation.
             log_failure(logger, action_name, tracker.sender_id, error)
             events, problem = [], brief(error, _LONGEST_PROBLEM)
         log_executed(tracker, self.expected(prediction, action_name).executed(action_name, problem), version)
@@ -368,21 +368,21 @@ class TurnProcessor:
         self._take_events(tracker, action_name, events)
 
     def _take_events(self, tracker: DialogueStateTracker, action_name: str | None, events: Sequence[Event]) -> None:
-        """Append what an action has led to, or what a caller sent without one."""
+        """Append the events that an action returned, or that a caller sent without an action."""
         for event in events:
             self._warn_about_new_slot(action_name, event)
             tracker.update(event)
         takes_back = action_name is not None and any(isinstance(event, ActionReverted) for event in events)
-        if takes_back and tracker.follow_up_action is None:  # It would be chosen, and taken back, for ever.
+        if takes_back and tracker.follow_up_action is None:  # Otherwise the action would be chosen again for ever.
             tracker.take(FollowupAction(ACTION_LISTEN_NAME))
 
     @staticmethod
     def log_bot_utterances_on_tracker(tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:
-        """Append what the bot said since the last call."""
+        """Append the bot's messages since the last call."""
         for message in dispatcher.latest_bot_messages:
             try:
                 tracker.update(BotUttered(message.text, message.data))
-            except EventError as error:  # What was put in by hand, since a dispatcher refuses it.
+            except EventError as error:  # A custom action put it into the list itself; a dispatcher refuses it.
                 logger.error("what the bot said in conversation %r is not logged: %s", tracker.sender_id, error)
         dispatcher.latest_bot_messages = []
 

@@ -37,32 +37,32 @@ def one_hot(hot_idx: int, length: int, dtype: DTypeLike | None = None) -> NDArra
 
 
 def is_int(value: Any) -> bool:
-    """Tell whether `value` is a whole number, be it an int or a float."""
+    """Tell whether `value` is a whole number, as an int or as a float."""
     try:
-        # A float such as 3.0 is one as well, as in 0.9.
+        # As in 0.9, a float such as 3.0 counts as a whole number.
         return bool(value == int(value))
     except (TypeError, ValueError, OverflowError):
         return False
 
 
 class Topic(Protocol):
-    """What has a name, as `rasa_core.conversation.Topic`."""
+    """An object with a name, such as `rasa_core.conversation.Topic`."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
 
 
 class TopicStack:
-    """Topics, the latest on top; programs of old may keep some, and nothing in rasa_core uses it.
+    """A stack of topics, the latest on top. Old programs may use it; nothing in rasa_core does.
 
     Parameters
     ----------
     topics
-        Those that there are.
+        All known topics.
     iterable
-        What is on the stack, the latest last.
+        The topics on the stack, the latest last.
     default
-        What is on top of an empty stack.
+        The topic that `top` returns for an empty stack.
     """
 
     def __init__(self, topics: Sequence[Topic], iterable: Iterable[Topic], default: Topic) -> None:
@@ -75,7 +75,7 @@ class TopicStack:
         return self._stack[-1] if self._stack else self.default
 
     def __iter__(self) -> Iterator[Topic]:
-        """Go through the topics, the latest last."""
+        """Iterate over the topics, the latest last."""
         return iter(self._stack)
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class TopicStack:
         return len(self._stack)
 
     def push(self, x: Topic | str) -> None:
-        """Put a topic, or the one of that name, on top, wherever it was; raise `ValueError` if there is none."""
+        """Move a topic, or the topic with the given name, to the top; raise `ValueError` for an unknown topic."""
         named = {topic.name: topic for topic in self.topics}
         topic = named.get(x) if isinstance(x, str) else x
         if topic is None or topic not in self.topics:
@@ -91,7 +91,7 @@ class TopicStack:
         self._stack = [other for other in self._stack if other != topic] + [topic]
 
     def pop(self) -> Topic | None:
-        """Take the latest topic away, and return it; None if there is none."""
+        """Remove the latest topic and return it; None if the stack is empty."""
         return self._stack.pop() if self._stack else None
 
 
@@ -103,21 +103,24 @@ def is_training_data_empty(X: NDArray[Any]) -> bool:  # noqa: N803
 def subsample_array(
     arr: list[Any], max_values: int, can_modify_incoming_array: bool = True, rand: random.Random | None = None
 ) -> list[Any]:
-    """Return so many values of a list in a random order, or all; the list itself is shuffled if it may be."""
+    """Return up to `max_values` values of a list in a random order.
+
+    The list itself is shuffled, unless `can_modify_incoming_array` is false.
+    """
     values = arr if can_modify_incoming_array else list(arr)
     (rand or random).shuffle(values)
     return values[:max_values]
 
 
 class HashableNDArray:
-    """An array that can be in a set or be a key of a dictionary.
+    """A wrapper that makes an array hashable, for sets and for keys of a dictionary.
 
     Parameters
     ----------
     wrapped
         The array.
     tight
-        Whether to keep a copy, which nobody else changes.
+        Whether to keep a copy, so that later changes to the array have no effect.
     """
 
     def __init__(self, wrapped: NDArray[Any], tight: bool = False) -> None:
@@ -130,64 +133,64 @@ class HashableNDArray:
         return isinstance(other, HashableNDArray) and bool(np.array_equal(self._wrapped, other._wrapped))
 
     def __hash__(self) -> int:
-        """Return the same for equal arrays of one type."""
+        """Return a hash that is the same for equal arrays of one dtype."""
         return self._hash
 
     def unwrap(self) -> NDArray[Any]:
-        """Return the array, or a copy if this is a copy."""
+        """Return the array; of a `tight` wrapper, a copy of it."""
         return self._wrapped.copy() if self._tight else self._wrapped
 
 
 lazyproperty = cached_property
-"""A property that is computed once an object."""
+"""A property that is computed once for each object."""
 
 
 def fix_yaml_loader() -> None:
-    """Do nothing: every YAML file is read as text in Unicode."""
+    """Do nothing; YAML files are read as Unicode text anyway."""
 
 
 def all_subclasses(cls: type) -> list[type]:
-    """Return the classes that are made from `cls`, and from these, and so on."""
+    """Return all direct and indirect subclasses of `cls`."""
     below: list[type] = cls.__subclasses__()
     return below + [one for child in below for one in all_subclasses(child)]
 
 
 def str_range_list(start: int, end: int) -> list[str]:
-    """Return the numbers from `start` up to `end`, which is not among them, as texts."""
+    """Return the numbers from `start` up to, but not including, `end` as texts."""
     return list(map(str, range(start, end)))
 
 
 def generate_id(prefix: str = "", max_chars: int | None = None) -> str:
-    """Return a random name: `prefix`, and as many hexadecimal digits as are asked for, or 32."""
+    """Return `prefix` followed by `max_chars` random hexadecimal digits, by default 32."""
     return prefix + uuid.uuid4().hex[:max_chars]
 
 
 def cap_length(s: str, char_limit: int = 20, append_ellipsis: bool = True) -> str:
-    """Return a text that has no more than so many characters; dots stand for what is left out."""
+    """Return a text cut off to `char_limit` characters; it then ends with three dots if `append_ellipsis`."""
     if len(s) <= char_limit:
         return s
     return s[: char_limit - 3] + "..." if append_ellipsis else s[:char_limit]
 
 
 def extract_args(kwargs: dict[str, Any], keys_to_extract: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the arguments of these names, and the others."""
+    """Split `kwargs` in two: the arguments named in `keys_to_extract`, and all others."""
     extracted = {name: value for name, value in kwargs.items() if name in keys_to_extract}
     return extracted, {name: value for name, value in kwargs.items() if name not in extracted}
 
 
 def wait_for_threads(threads: Iterable[Thread]) -> None:
-    """Return when all threads have ended."""
+    """Wait until all threads have ended."""
     for thread in threads:
         thread.join()
 
 
 def input(prompt: str = "") -> str:  # noqa: A001
-    """Return a line, as Python's own `input`, for `request_input`; a program may replace this one."""
+    """Return a line that the user types, as Python's own `input`; programs may replace it for `request_input`."""
     return builtins.input(prompt)
 
 
 def request_input(valid_values: Sequence[str] | None = None, prompt: str | None = None, max_suggested: int = 3) -> str:
-    """Return what somebody types, which is one of `valid_values` if there are any: others are asked for again."""
+    """Return a line that the user types; if there are `valid_values`, ask until the line is one of them."""
     while True:
         line = input(prompt or "")
         if valid_values is None or line in valid_values:
@@ -197,7 +200,7 @@ def request_input(valid_values: Sequence[str] | None = None, prompt: str | None 
 
 
 def create_dir_for_file(file_path: str | Path) -> None:
-    """Create the folder that `file_path` stands in, with those above it."""
+    """Create the folder of `file_path`, and its parent folders."""
     Path(file_path).parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -208,7 +211,7 @@ def read_file(filename: str | Path, encoding: str = "utf-8-sig") -> str:
 
 def read_yaml_file(filename: str | Path) -> Any:
     """Return the plain data in a YAML file."""
-    # Plain data alone: a tag that would make an object is an error.
+    # Only plain data is read: a tag that would make a Python object is an error.
     return yaml.safe_load(read_file(filename))
 
 
@@ -223,8 +226,8 @@ def dump_obj_as_str_to_file(filename: str | Path, text: str) -> None:
 
 
 def zip_folder(folder: str | Path) -> str:
-    """Pack a folder into a zip file in the folder for temporary files, and return its path."""
-    # The caller moves or removes it; nobody else knows where it is.
+    """Pack a folder into a zip file in the folder for temporary files, and return the path of the zip file."""
+    # The caller has to move or remove the zip file.
     target = Path(tempfile.mkdtemp(), "archive")
     return shutil.make_archive(str(target), "zip", folder)
 
@@ -240,16 +243,16 @@ def module_path_from_instance(inst: object) -> str:
 
 
 class EndpointConfig(dict[str, Any]):
-    """Where another server is, as programs for Rasa Core 0.10 and later say it; a mapping like one in endpoints.yml.
+    """The address of another server and its options, as in Rasa Core 0.10 and later; a mapping as in endpoints.yml.
 
     Parameters
     ----------
     url
-        Its address, ``http://localhost:5055/webhook`` for an action server.
+        The address, such as ``http://localhost:5055/webhook`` of an action server.
     params, headers, basic_auth
-        What is sent with each request; ``basic_auth`` has ``username`` and ``password``.
+        Query parameters, headers and credentials (``username`` and ``password``) that are sent with each request.
     token, token_name
-        A parameter of the address, and its name.
+        The token that is sent as a query parameter, and the name of this parameter.
     """
 
     def __init__(
@@ -271,12 +274,12 @@ class EndpointConfig(dict[str, Any]):
 
 
 def read_endpoint_config(filename: str | Path, endpoint_type: str) -> EndpointConfig | None:
-    """Return what a file such as endpoints.yml says of ``action_endpoint``, or of another server; None if nothing.
+    """Return the entry ``action_endpoint``, or of another `endpoint_type`, in a file such as endpoints.yml, or None.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, or says nothing of use; the message begins with file and line.
+        If the file cannot be read, or the entry is invalid; the message begins with file and line.
     """
     found = server_in(filename, endpoint_type)
     return None if found is None else EndpointConfig(**found)
@@ -323,7 +326,7 @@ def configure_colored_logging(loglevel: int | str) -> None:
 def configure_file_logging(loglevel: int | str, logfile: str | Path | None) -> None:
     """Log to a file as well, if one is given."""
     if logfile:
-        # Logs hold what users have said.
+        # Logs hold messages of users, so other users of the machine must not read them.
         make_private(logfile)
         handler = logging.FileHandler(logfile, encoding="utf-8")
         handler.setLevel(loglevel)
