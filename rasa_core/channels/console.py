@@ -1,4 +1,4 @@
-"""A chat on the terminal: lines that can be edited, with those of before at hand, and answers in colour."""
+"""A chat on the terminal: lines that can be edited, earlier lines at hand, and answers in colour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rasa_core.compat import later
 from rasa_core.support.folders import make_private
 
 _STOP = "/stop"
-_MOST_LINES: Final = 1000  # of those that are kept for the next time
+_MOST_LINES: Final = 1000  # that are kept for the next chat
 BLUE, FAINT, RED = "94", "2", "91"
 """Codes of colours, for `coloured`."""
 
@@ -42,7 +42,7 @@ class ConsoleOutputChannel(OutputChannel):
 
 
 class LineEditor:
-    """Reads lines from a terminal that can be edited, and offers those that were typed before, also the last time.
+    """Reads lines from a terminal that can be edited, and offers earlier lines, also of the last chat.
 
     What has been typed when somebody presses Ctrl+C is not lost: it stands in the next line again.
     """

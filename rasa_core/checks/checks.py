@@ -222,7 +222,7 @@ def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int
 
 
 def _meant(names: set[str], domain: Domain) -> dict[str, str]:
-    """Return the names of actions that the domain does not have, and those that are meant by them."""
+    """Return the names of actions that the domain does not have, each with the name that is meant by it."""
     declared = set(domain.action_names)
     found = {name: nearest(name, domain.action_names) for name in sorted(names - declared)}
     return {name: near[0] for name, near in found.items() if near}

@@ -67,7 +67,7 @@ def check_training_data(data: TrainingData) -> list[Finding]:
 
 
 def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[Finding]]:
-    """Return the data in files, None if one of them cannot be read, and the mistakes in those that can."""
+    """Return the data in files, None if one of them cannot be read, and the mistakes in the readable ones."""
     parts, found = [], []
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""Mistakes in a project of Rasa 2 or 3, beside those that `rasa_core.checks.checks` lists.
+"""Mistakes that only a project of Rasa 2 or 3 can have; `rasa_core.checks.checks` lists all others.
 
 =========================  =========  =========================================================================
 Kind                       Severity   Meaning

@@ -116,7 +116,7 @@ class Group(_Interruptible, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is meant; a `click.UsageError` names those that may be."""
+        """Return the command that is meant; a `click.UsageError` names the commands that there are."""
         name = args[0]
         # An option that does not exist is told of by Click, and the tab key must not be answered with an error.
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
@@ -236,7 +236,7 @@ def load_own_modules(given: Iterable[str], *places: str | Path) -> list[str]:
 
 
 def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
-    """Return the model and the interpreter at a path: of the folder of a bot, those that were trained in it.
+    """Return the model and the interpreter at a path; at the folder of a bot, what was trained in it.
 
     Raises
     ------

@@ -360,7 +360,7 @@ def _measure(flags: Mapping[str, Any]) -> Report:
 
 
 def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
-    """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
+    """Return new policies, as ``rasa-core train`` trains them if it is told nothing else."""
     return [MemoizationPolicy(max_history=3), KerasPolicy()]
 
 

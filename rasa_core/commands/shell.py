@@ -32,8 +32,8 @@ from rasa_core.interpreter import RegexInterpreter
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.stories.edits import with_story
 from rasa_core.support.text_edits import Edit, content_of, write_edits
+from rasa_core.teaching.continuation import act, say
 from rasa_core.teaching.corrections import read_events, story_of
-from rasa_core.teaching.going_on import act, say
 
 RESTART: Final = "/restart"
 _MOST_ACTIONS: Final = 20  # elsewhere for one message, before the bot is taken to go round in circles

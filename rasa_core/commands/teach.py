@@ -118,7 +118,7 @@ def _choose(teacher: Teacher, what: str, choices: Sequence[Choice]) -> str | Non
 
 
 def _take_turn(session: TeachingSession, message: UserMessage, teacher: Teacher) -> None:
-    """Answer the questions of a session, also those that an earlier turn has left, until it waits for a message."""
+    """Answer the questions of a session, with what an earlier turn has left open, until it waits for a message."""
     said: Answer | None = Answer("restart") if message.text.strip() == RESTART else Answer("say", message.text.strip())
     while (question := session.next()).state != "message" or said is not None:
         if said is not None and question.state == "message":

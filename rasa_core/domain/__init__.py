@@ -361,7 +361,7 @@ TemplateDomain = Domain
 
 
 def _rasa_slots(parts: RasaParts) -> list[Slot]:
-    """Return the slots of a domain, with those that every bot has."""
+    """Return the slots of a domain, and the ones that every bot has."""
     described = dict(parts.content["slots"])
     if parts.forms:
         described.setdefault(REQUESTED_SLOT, {"type": "text", "influence_conversation": False})

@@ -4,7 +4,7 @@ In the way of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hi
 (1981):
 
 1. edges that close a cycle are turned round;
-2. a node stands one rank below the lowest of those that lead to it; labels have ranks in between;
+2. a node stands one rank below the lowest node that leads to it; labels have ranks in between;
 3. an edge over several ranks is led through a point in each of them;
 4. each rank is sorted by the mean position of its neighbours, sweeping down and up, and the order with the
    fewest crossings is kept;

@@ -173,7 +173,7 @@ class Drawing:
         self.add(rectangle(0, 0, width, height, PAPER))
 
     def add(self, *elements: str) -> None:
-        """Draw over what is there."""
+        """Append an element, which is drawn over all earlier ones."""
         self._elements.extend(elements)
 
     def svg(self) -> str:

@@ -134,7 +134,7 @@ class Difference(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """What was found in one conversation: how many decisions it has, and those that differ."""
+    """What was found in one conversation: how many decisions it has, and which of them differ."""
 
     decisions: int
     notes: list[Difference]

@@ -55,7 +55,7 @@ class LabelScores:
 
 
 def accuracy(pairs: Iterable[Pair], without: Container[str] = ()) -> float:
-    """Return the share of the pairs in which both labels are the same, of those that expect none of `without`."""
+    """Return in which share of the pairs both labels are the same, but for pairs that expect a label in `without`."""
     hits = [expected == predicted for expected, predicted in pairs if expected not in without]
     return ratio(sum(hits), len(hits))
 

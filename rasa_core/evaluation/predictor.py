@@ -38,11 +38,11 @@ class Predictor(Protocol):
 
     @property
     def domain(self) -> Domain:
-        """What it can do."""
+        """The domain whose actions it can take."""
 
     @property
     def policy_ensemble(self) -> Policies:
-        """What decides."""
+        """The policies that decide."""
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action of a conversation, and change nothing."""
@@ -79,7 +79,7 @@ def has_words(event: UserUttered) -> bool:
 def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> tuple[UserUttered, MessageResult]:
     """Return a message of a story as it is understood, and how that differs from what the story says.
 
-    Entities are those that are marked in the words, as in ``in [Lisbon](city)``; where they are listed beside them
+    Entities are the ones that are marked in the words, as in ``in [Lisbon](city)``; where they are listed beside them
     instead, nothing says which words they are, and they are not compared.
     """
     place = source or Place("story")

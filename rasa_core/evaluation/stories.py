@@ -223,7 +223,7 @@ class StoryEvaluation(Evaluation):
     def figures(self) -> dict[str, float]:
         """What is measured, each from 0 to 1.
 
-        ``accuracy``, of all actions, and ``accuracy_without_listen``, of those that are not `action_listen`;
+        ``accuracy``, of all actions, and ``accuracy_without_listen``, of the actions that are not `action_listen`;
         ``weighted_f1``, without `action_listen` too; ``whole_stories``; ``calibration_error``, over all actions; and
         ``accuracy_with_messages``, of actions and messages together, where messages were to be understood.
         """

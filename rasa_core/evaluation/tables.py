@@ -56,7 +56,7 @@ class Report:
                 yield from write(paths[option])
 
     def below(self, limits: Mapping[str, float | None]) -> list[str]:
-        """Return what is below its limit; None is no limit."""
+        """Return the figures that are below their limits; a limit of None is none."""
         return [
             f"the {what} {value:.4f} is below {least:g}{f': {name}' if name else ''}."
             for what, least in limits.items()

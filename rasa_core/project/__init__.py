@@ -384,7 +384,7 @@ class _Job:
 
 
 def _told_of(domain: Domain) -> str:
-    """Return how many names a domain lists, without those that every bot has."""
+    """Return how many names a domain lists; names that every bot has do not count."""
     intents, entities, slots = len(domain.intents), len(domain.entities), len(domain.slots)
     if domain.rasa is not None:
         intents, entities, slots = (len(domain.rasa.content[key]) for key in ("intents", "entities", "slots"))

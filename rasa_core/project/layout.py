@@ -81,7 +81,7 @@ def told_unread(stories: Path | list[Path]) -> str:
 
 
 def unread_stories(folder: Path, stories: Path | list[Path]) -> list[Path]:
-    """Return the files of a project that hold stories too, beside those that were found by their name."""
+    """Return the files of a project that hold stories, though their names do not say so."""
     read = {path.resolve() for path in story_files(stories)}
     found = (path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_stories(path))
     return [path for path in found if path.resolve() not in read]

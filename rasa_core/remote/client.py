@@ -120,7 +120,7 @@ class RasaCoreClient(JsonCaller):
         message, sender_id
             What the user said, and in which conversation.
         model
-            The NLU model, of those that were trained with `train`, that is to understand it; that of the server if not
+            Which of the NLU models that `train` has made is to understand it; that of the server if not
             given.
         """
         body = {"query": message} if model is None else {"query": message, "model": model}

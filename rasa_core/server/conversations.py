@@ -23,9 +23,8 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, did_you_mean, nearest
 from rasa_core.processor import RasaProcessor
-from rasa_core.server.api import takes
-from rasa_core.server.requests import HttpError, Request, at_version, json_response
-from rasa_core.server.told_events import (
+from rasa_core.server.api import inputs
+from rasa_core.server.included_events import (
     MOST_TOLD_UNASKED,
     begun_conversation,
     check_length,
@@ -34,6 +33,7 @@ from rasa_core.server.told_events import (
     with_events,
     with_events_if_short,
 )
+from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.slash_messages import joined
 from rasa_core.support.strict_json import json_type
 from rasa_core.trackers import DialogueStateTracker
@@ -56,7 +56,7 @@ _BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, Arithme
 
 def list_conversations(request: Request, agent: Agent, sender_id: str) -> Response:
     """List the ids of the conversations, all or a page of them."""
-    store, after, most = agent.tracker_store, takes.AFTER.of(request), takes.LIMIT.of(request)
+    store, after, most = agent.tracker_store, inputs.AFTER.of(request), inputs.LIMIT.of(request)
     if after is None and most is None:
         return json_response(list(store.keys()))  # Stores of users' own need not know pages.
     return json_response(list(store.keys(after, most)))
@@ -75,20 +75,20 @@ def parse(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take a message of the user, and tell the action to run next."""
     turns, message = _message(request, agent, sender_id)
     answered = turns.parse(message, request.conditions("parse", message.text or ""))
-    return _answer(answered, None if request.method == "GET" else _unknown_keys(request, takes.MESSAGE))
+    return _answer(answered, None if request.method == "GET" else _unknown_keys(request, inputs.MESSAGE))
 
 
 def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take note of the action that the caller has run, and tell the next one."""
     turns = agent.turns()
-    body = takes.CONTINUE.of(request)
+    body = inputs.CONTINUE.of(request)
     action = _executed_action(body, agent)
     # All is checked before the turn begins, so that a request which is refused has changed nothing.
     events = checked_events(body.get("events", []), agent)
     check_taken_back(events, agent, sender_id)
     error = _error_of(action, body)
     answered = turns.continue_(sender_id, action, events, request.conditions("continue"), error)
-    return _answer(answered, _unknown_keys(request, takes.CONTINUE))
+    return _answer(answered, _unknown_keys(request, inputs.CONTINUE))
 
 
 def respond(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -101,9 +101,9 @@ def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessagePro
     """Return the user's message, and what understands it and goes on from there."""
     turns = agent.turns()
     in_url = request.method == "GET"
-    given: dict[str, Any] = request.args.to_dict() if in_url else takes.MESSAGE.of(request)
+    given: dict[str, Any] = request.args.to_dict() if in_url else inputs.MESSAGE.of(request)
     if in_url:
-        takes.MESSAGE.check(given)
+        inputs.MESSAGE.check(given)
     text = given["query"] if "query" in given else given["q"]  # 0.9 takes both, and this one first.
     name = given.get("model") if "model" in given or not request.query_string else request.args.get("model")
     if name is not None:
@@ -113,11 +113,11 @@ def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessagePro
 
 def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell the state of a conversation; an unknown one is not created."""
-    until = takes.UNTIL.of(request)
+    until = inputs.UNTIL.of(request)
     tracker = agent.read_tracker(sender_id)
     version = tracker.version
-    with_all, whole = takes.EVENTS.of(request), takes.IGNORE_RESTARTS.of(request)
-    wanted = takes.INCLUDE_EVENTS.of(request) or ("NONE" if not with_all else "ALL" if whole else "AFTER_RESTART")
+    with_all, whole = inputs.EVENTS.of(request), inputs.IGNORE_RESTARTS.of(request)
+    wanted = inputs.INCLUDE_EVENTS.of(request) or ("NONE" if not with_all else "ALL" if whole else "AFTER_RESTART")
     if until is not None:
         check_length(tracker.count())
         tracker = tracker.travel_back_in_time(until)
@@ -136,13 +136,13 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
             f"the conversation has {tracker.count()} events, all of which would be played again; at most "
             f"{MOST_EXPLAINED} are, over HTTP. Use Agent.explain on the store.",
         )
-    at = takes.AT.of(request, len(tracker.events))
+    at = inputs.AT.of(request, len(tracker.events))
     return at_version(agent.explain(tracker, at).as_dict(), tracker.version)
 
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
-    takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
+    inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     events = checked_events(request.conversation(), agent, is_log=True)
     check_taken_back(events, agent, None)
     answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))
@@ -155,7 +155,7 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     events = checked_events([body] if isinstance(body, dict) else body, agent, is_log=True)
     check_taken_back(events, agent, sender_id)
     if "include_events" in request.args:
-        check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
+        check_told(agent.read_tracker(sender_id), inputs.INCLUDE_EVENTS.of(request))
     return _told(
         request, agent, sender_id, agent.processor.append_events(sender_id, events, request.conditions("append"))
     )
@@ -163,13 +163,13 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add a message of the user, understood here or before, and predict nothing."""
-    body = takes.LOGGED.of(request)
+    body = inputs.LOGGED.of(request)
     agent.turns()  # Raises where nothing can predict.
     said = {"event": "user", "text": body["text"], "parse_data": body.get("parse_data") or None}
     (message,) = checked_events([said], agent)
     assert isinstance(message, UserUttered)
     if "include_events" in request.args:
-        check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
+        check_told(agent.read_tracker(sender_id), inputs.INCLUDE_EVENTS.of(request))
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return _told(request, agent, sender_id, answered)
 
@@ -194,7 +194,7 @@ def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     if not events and agent.domain.rasa is not None:
         tracker.follow_up_action = ACTION_LISTEN_NAME  # With which every conversation of Rasa 3 begins.
-    order, wanted = agent.domain.action_map, takes.INCLUDE_EVENTS.of(request) or "AFTER_RESTART"
+    order, wanted = agent.domain.action_map, inputs.INCLUDE_EVENTS.of(request) or "AFTER_RESTART"
     return json_response(_prediction(agent, tracker, lambda name, score: order[name], wanted))
 
 
@@ -221,7 +221,7 @@ def _prediction(
 
 def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
     """Answer with what a change led to, or with the events that the request asks for."""
-    wanted = takes.INCLUDE_EVENTS.of(request)
+    wanted = inputs.INCLUDE_EVENTS.of(request)
     # What has a key is answered again with the same bytes, whatever has happened since.
     if wanted is None and (agent.domain.rasa is None or "Idempotency-Key" in request.headers):
         return _answer(answered)
@@ -270,11 +270,11 @@ def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
 def checked_events(items: object, agent: Agent, *, is_log: bool = False) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong.
 
-    A log (`is_log`) may name what the domain does not have, where `takes.any_name_in_logs` says so.
+    A log (`is_log`) may name what the domain does not have, where `inputs.any_name_in_logs` says so.
     """
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
-    takes_any = is_log and takes.any_name_in_logs(agent.domain)
+    takes_any = is_log and inputs.any_name_in_logs(agent.domain)
     return [_event(item, index, agent, takes_any) for index, item in enumerate(items)]
 
 

@@ -71,7 +71,7 @@ class NLUModels:
     directory
         Has a directory for each model; need not exist yet.
     max_loaded
-        How many models stay loaded, those that were used last.
+        How many models stay loaded: the ones that were used last.
 
     Attributes
     ----------

@@ -24,10 +24,10 @@ from rasa_core.events import UserUttered
 from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import RasaProcessor
-from rasa_core.server.api import takes
+from rasa_core.server.api import inputs
+from rasa_core.server.included_events import check_length, check_told, unknown_conversation, with_events_if_short
 from rasa_core.server.paths import check_id_in_path
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
-from rasa_core.server.told_events import check_length, check_told, unknown_conversation, with_events_if_short
 from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.support.strict_json import encode
 from rasa_core.support.threads import started
@@ -58,7 +58,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
 
     An empty text is a message for a bot of Rasa 3, which it does not understand.
     """
-    body = takes.SAID_TO_CHANNEL.of(request)
+    body = inputs.SAID_TO_CHANNEL.of(request)
     text, sender, conditions = body.get("message"), body.get("sender"), request.conditions("webhook")
     if not isinstance(text, str) or (not text and agent.domain.rasa is None):
         return json_response([])
@@ -76,7 +76,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
         metadata=metadata if isinstance(metadata, dict) and metadata else None,
     )
     turns = agent.turns()
-    if takes.STREAM.of(request):
+    if inputs.STREAM.of(request):
         return _streamed(lambda channel: turns.respond(message.to(channel), conditions))
     answered = turns.respond(message.to(RestOutputChannel()), conditions)
     return at_version(answered.result, answered.version)
@@ -166,7 +166,7 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what a text means."""
     if request.args.get("emulation_mode"):
         raise HttpError(400, "there is no emulation_mode here; leave it out, and the answer is as Rasa's own.")
-    parse = agent.turns().understand(takes.TEXT_BODY.of(request)["text"])
+    parse = agent.turns().understand(inputs.TEXT_BODY.of(request)["text"])
     for told in parse.get("response_selector", {}).values():
         if isinstance(told, dict) and told["response"].get("responses") is None:
             told["response"]["responses"] = agent.domain.templates.get(told["response"].get("utter_action"))
@@ -178,7 +178,7 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     """Run one action, and return the state and what was said."""
-    body, told = takes.EXECUTE.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
+    body, told = inputs.EXECUTE.of(request), inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     agent.domain.index_for_action(name)
     tracker = agent.tracker_store.retrieve(sender_id)
@@ -197,7 +197,7 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     """Act as if the user had said something of this intent, and return the state and what was said."""
-    body, told = takes.TRIGGER.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
+    body, told = inputs.TRIGGER.of(request), inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
@@ -222,7 +222,7 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
     """Return what collects messages, under the name of the channel that responses are to be worded for."""
-    wanted = takes.OUTPUT_CHANNEL.of(request)
+    wanted = inputs.OUTPUT_CHANNEL.of(request)
     return RestOutputChannel(tracker.latest_input_channel if wanted == "latest" else wanted)
 
 
@@ -231,7 +231,7 @@ def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResul
 
     `began` is how many events there were before.
     """
-    result, wanted = answered.result, takes.INCLUDE_EVENTS.of(request)
+    result, wanted = answered.result, inputs.INCLUDE_EVENTS.of(request)
     # What has a key is answered again with the same bytes, whatever has happened since.
     if wanted is None and agent.domain.rasa is not None and "Idempotency-Key" not in request.headers:
         wanted = "AFTER_RESTART"
@@ -247,10 +247,10 @@ def story(request: Request, agent: Agent, sender_id: str) -> Response:
         raise unknown_conversation(sender_id)
     tracker = agent.read_tracker(sender_id)
     check_length(tracker.count())
-    until = takes.UNTIL.of(request)
+    until = inputs.UNTIL.of(request)
     if until is not None:
         tracker = tracker.travel_back_in_time(until)
-    all_sessions = takes.ALL_SESSIONS.of(request)
+    all_sessions = inputs.ALL_SESSIONS.of(request)
     written = sessions_as_stories(tracker.events, sender_id, all_sessions=all_sessions, longest=LONGEST_STORY)
     return Response(written, mimetype="text/plain")
 

@@ -128,7 +128,7 @@ class HttpError(HTTPException):
 
 
 def without_folders(text: str, *known: Path | None) -> str:
-    """Return a text with what is below `known` folders as seen from these, and of other paths the last part."""
+    """Return a text in which paths begin at their `known` folder; of any other path, only the last part is left."""
     for folder in filter(None, known):
         for written in (str(folder), str(folder.resolve())):
             text = text.replace(f"{written}/", "").replace(written, folder.name)

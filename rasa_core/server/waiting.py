@@ -7,13 +7,13 @@ before the call returns. So a body that does not come holds a thread for as long
   refused at once, and waits for the body.
 - A request whose body is there goes to the desks. There are as many as the server was told to have threads, since
   several that work wait for each other's interpreter lock. Where one is free, the thread that took the request in works
-  on it, and then on all that have come meanwhile; where none is, it leaves the request to those that work, and rests.
-  What comes next waits with Granian until a thread that works is done and comes for it, so that requests are taken in
-  one after the other too: two threads that take turns give away the interpreter lock at each row of a store, which
-  cost a third of all turns with eight clients.
+  on it, and then on all that have come meanwhile; where none is, it leaves the request to the working threads, and
+  rests. What comes next waits with Granian until a thread that works is done and comes for it, so that requests are
+  taken in one after the other too: two threads that take turns give away the interpreter lock at each row of a store,
+  which cost a third of all turns with eight clients.
 - Where nothing has been answered for `_TICK` seconds, whoever works may wait for something, such as a body, or there is
-  nothing to do. Then one of those that rest goes back to Granian, after the next such time two, then four, and so on,
-  so that many bodies that do not come stop nobody for long.
+  nothing to do. Then one of the resting threads goes back to Granian, after the next such time two, then four, and so
+  on, so that many bodies that do not come stop nobody for long.
 - Where requests wait and none has been answered for `HELD_UP` seconds, whoever is at the desks waits for something
   too, such as an action that takes long. Then another desk is opened, as far as there are spare ones, and closed again
   `QUIET` seconds after that was last so.

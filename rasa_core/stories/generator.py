@@ -99,7 +99,7 @@ class TrainingDataGenerator:
     max_history: int | None = None
 
     def generate(self) -> list[TrainingTracker]:
-        """Return the conversations: those that stand in the stories, then the augmented ones."""
+        """Return the conversations: first as the stories tell them, then the augmented ones."""
         if self.debug_plots:
             self.story_graph.visualize(PLOT_FILE)
         paths = _Paths(self)
@@ -255,7 +255,7 @@ class _Paths:
     def _shares(
         self, name: str, waiting: list[TrainingTracker], entries: Sequence[Entry], limit: int, shows_histories: bool
     ) -> tuple[Sequence[Sequence[TrainingTracker]], list[TrainingTracker]]:
-        """Return which conversations at a checkpoint go on through which step, and those that do not."""
+        """Return which conversations at a checkpoint go on through which step, and which ones go on nowhere."""
         alike: list[TrainingTracker] = []
         unlike = waiting
         if self._options.remove_duplicates:
@@ -360,7 +360,7 @@ class _Paths:
         return kept
 
     def warn_of_open_checkpoints(self) -> None:
-        """Log the checkpoints that only start stories, and those that only end stories."""
+        """Log the checkpoints that only start stories, and the ones that only end stories."""
         ends = {end.name: step for step in reversed(self._steps) for end in step.end_checkpoints}
         starts = {name: self._steps[entries[0][0]] for name, entries in self._entries.items()}
         unended = "%s: no story ends with the checkpoint %r, so this story is not learnt.%s"

@@ -123,7 +123,7 @@ def share_histories(
 
 
 def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[_Rotation[T]]:
-    """Return a rotation for each view, in which those that differ as a whole come first."""
+    """Return a rotation for each view, in which conversations that differ as a whole come first."""
     alike: dict[Hashable, list[T]] = {}
     for tracker in trackers:
         alike.setdefault(view(tracker), []).append(tracker)
@@ -133,7 +133,7 @@ def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[
 def _add_missing(shares: Sequence[tuple[Sequence[T], list[T]]], view: View[T]) -> None:
     """Let each view go on in one step at least; the steps take turns.
 
-    `shares` has, for each step, the conversations that it accepts, and those that go on there; the latter get more.
+    `shares` has, for each step, the conversations that it accepts, and the ones that go on there; the latter get more.
     """
     gone = {view(tracker) for _, share in shares for tracker in share}
     steps: dict[int, tuple[Sequence[T], list[list[T]]]] = {}

@@ -84,7 +84,7 @@ class StoryStep:
     end_checkpoints
         Where conversations go on; none at the end of a story.
     events
-        As they stand in the story, without those that a story implies.
+        As they stand in the story, without the events that it implies.
     source, sources
         Where the step begins, and where each of its events stands.
     """
@@ -160,7 +160,7 @@ class StoryGraph:
 
     @property
     def checkpoint_names(self) -> list[str]:
-        """All checkpoints, each behind those that lead to it, except where a cycle leads back."""
+        """All checkpoints, each behind the checkpoints that lead to it, except where a cycle leads back."""
         return self._order[0]
 
     def leads_back(self, start: str, end: str) -> bool:
@@ -168,7 +168,7 @@ class StoryGraph:
         return (start, end) in self._order[1]
 
     def ordered_steps(self) -> list[StoryStep]:
-        """Return the steps, each behind those that lead to it, except where a cycle leads back."""
+        """Return the steps, each behind the steps that lead to it, except where a cycle leads back."""
         rank = {name: index for index, name in enumerate(self.checkpoint_names)}
         return sorted(self.story_steps, key=lambda step: max(rank[start.name] for start in step.start_checkpoints))
 
@@ -188,7 +188,7 @@ class StoryGraph:
 
     @staticmethod
     def topological_sort(graph: Mapping[str, Iterable[str]]) -> tuple[deque[str], set[tuple[str, str]]]:
-        """Return the names of `graph`, each behind those that lead to it, and the edges to cut for that."""
+        """Return the names of `graph`, each behind the names that lead to it, and the edges to cut for that."""
         # In 0.9 the search took the targets in their order, and `order_checkpoints` takes them from the last on.
         names, cut = order_checkpoints({name: list(onward)[::-1] for name, onward in graph.items()})
         return deque(names), set(cut)

@@ -177,7 +177,7 @@ class TrainingTracker(DialogueStateTracker):
         self.sources.append(source)
 
     def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
-        """Return the conversation at the end of a step, and those that end on its way; this one stays as it is.
+        """Return the conversation at the end of a step, and others that end on its way; this one stays as it is.
 
         A restart, or a rewind, makes a conversation forget what is nevertheless to be learnt.
         """
@@ -284,5 +284,5 @@ class TrainingTracker(DialogueStateTracker):
         ]
 
     def values_of(self, slots: Iterable[str]) -> tuple[Any, ...]:
-        """Return the values of some slots, None for those that do not exist, in a hashable form."""
+        """Return the values of some slots in a hashable form; None for a slot that does not exist."""
         return tuple(repr(self.slots[name].value) if name in self.slots else "None" for name in slots)

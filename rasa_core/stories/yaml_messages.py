@@ -1,7 +1,7 @@
 """What a step of a story or rule in YAML says of a message: its intent, and its entities.
 
 Entities stand below ``entities:``, as names, or with values, roles and groups. Where there is no such key, they are
-those that are marked in the words (``user:``), or those of a message such as ``/inform{"city": "Rome"}``.
+the ones that are marked in the words (``user:``), or in a message such as ``/inform{"city": "Rome"}``.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def has_message(tracker: DialogueStateTracker) -> bool:
 def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStateTracker]:
     """Return a conversation as stories, one between two restarts; the name of each comes from its content.
 
-    Left out are messages without an intent, those that restart the bot, and a last one that got no answer.
+    Left out are messages that have no intent or restart the bot, and a last message that got no answer.
     """
     found = {}
     for part in stories_between_restarts(events, domain):

@@ -123,7 +123,7 @@ class Question:
     can_undo: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it by name."""
+        """Return the content, JSON-able."""
         return asdict(self)
 
     def lines(self) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from rasa_core.channels.channel import OutputChannel
 from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
 from rasa_core.policies.policy import Prediction
+from rasa_core.teaching.continuation import Awaited, awaited, go_on, leave_everything, run_here
 from rasa_core.teaching.corrections import (
     correct_message,
     go_back,
@@ -24,7 +25,6 @@ from rasa_core.teaching.corrections import (
     stories_between_restarts,
     taught_stories,
 )
-from rasa_core.teaching.going_on import Awaited, awaited, everything, go_on, run_here
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Question, SessionState, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
@@ -120,7 +120,7 @@ class TeachingSession:
 
     def _awaited(self, tracker: DialogueStateTracker) -> Awaited:
         with self._learner.lock:
-            return awaited(self._processor, tracker, everything)
+            return awaited(self._processor, tracker, leave_everything)
 
     def _runs_elsewhere(self, action: str) -> bool:
         return action in self._domain.action_names and not self._processor.runner.runs_here(action)
@@ -172,7 +172,7 @@ class TeachingSession:
         if self._is_asked_for_events(tracker):
             return
         with self._learner.lock:
-            found = go_on(self._processor, tracker, everything, channel)
+            found = go_on(self._processor, tracker, leave_everything, channel)
         if found.what == "action" and found.next is not None:
             self._run(tracker, found.next, channel)
 

@@ -1,9 +1,9 @@
 """Connections that a process does not need go back to the server, so that other processes can have them.
 
 A pool keeps what it has opened. Where a user or a database may have few connections, a process that once needed all of
-them would keep every other process out for ever. So a thread looks at the pool now and then, and closes those that
-have been idle at each of the latest looks, but for one: the next request need not open it again. A process that has met
-the limit itself keeps none.
+them would keep every other process out for ever. So a thread looks at the pool now and then, and closes the
+connections that were idle at each of the latest looks, but for one: the next request need not open it again. A process
+that has met the limit itself keeps none.
 """
 
 from __future__ import annotations

@@ -318,7 +318,7 @@ class RedisTrackerStore(EventLogStore):
         return list(self._run(run))
 
     def _forget_ids(self, sender_ids: Sequence[str]) -> None:
-        """Remove ids from the list, but for those that have a conversation, as one that just started may."""
+        """Remove ids from the list; an id stays that has a conversation, since one may have started just now."""
         if not sender_ids:
             return
         self._call("ZREM", self._keys.ids, *sender_ids)

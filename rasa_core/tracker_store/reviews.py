@@ -369,7 +369,7 @@ def _make(store: TrackerStore) -> Reviews:
         return _OfMemory(store)
     if isinstance(store, SqliteTrackerStore):
         return _OfSqlite(store)
-    if isinstance(store, EventLogStore):  # The modules of other engines are loaded by those that use them.
+    if isinstance(store, EventLogStore):  # Only who uses another engine has loaded its module.
         kinds = {"SqlTrackerStore": _OfSql, "RedisTrackerStore": _OfRedis}
         named = next((kinds[kind.__name__] for kind in type(store).__mro__ if kind.__name__ in kinds), None)
         if named is not None:
@@ -385,7 +385,7 @@ def newest(store: TrackerStore, most: int, left_out: Callable[[Sequence[str]], S
     most
         How many.
     left_out
-        Gets all names, and returns those that may be yielded.
+        Gets all names, and returns the ones that may be yielded.
     """
     changed = sorted(reviews_of(store).changed_since(0.0), key=lambda one: (-one.updated, one.sender_id))
     yield from left_out([one.sender_id for one in changed])[:most]

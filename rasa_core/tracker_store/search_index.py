@@ -81,14 +81,14 @@ _FIND_BY_INDEX: Final = (
 
 @dataclass(slots=True)
 class Found:
-    """Conversations that fit a search, those that need a person first.
+    """Conversations that fit a search; the first ones need a person most.
 
     Attributes
     ----------
     conversations : list of dict
         What the list shows of each.
     count : int
-        How many there are, those that are not shown included.
+        How many fit, whether they are shown or not.
     indexed, total : int
         How many conversations the index has, and the store.
     """

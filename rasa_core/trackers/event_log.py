@@ -1,4 +1,4 @@
-"""The events of one conversation: those that a store has, and those that it has not yet."""
+"""The events of one conversation: the ones that a store has, and the ones that it has not yet."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def is_listening(event: Event) -> bool:
 
 
 def story_lines(events: Iterable[Event]) -> list[str]:
-    """Return the body of a story: one line an event, without those that a story leaves out.
+    """Return the body of a story: one line an event, but for events that a story leaves out.
 
     Listening is implied by the next user message, and what was said is not part of a story.
     """

@@ -178,7 +178,7 @@ class ConversationState:
             return
         self._set_value(slot, value)
         self._state = None
-        # Slots that no policy sees would only push out of the history those that they do.
+        # Slots that no policy sees would only push visible ones out of the history.
         if slot.has_features():
             self.history.record_slot(key, value)
 

@@ -16,7 +16,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, ConversationPaused, ConversationResumed, Event, SlotSet
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import CallersActionError, DomainError
-from rasa_core.teaching import going_on
+from rasa_core.teaching import continuation
 from rasa_core.trackers import DialogueStateTracker
 
 BOT = {
@@ -145,13 +145,13 @@ def play(agent: Agent, text: str) -> list[str]:
 def play_here(agent: Agent, text: str) -> list[str]:
     """Send a message as the page and the chat do, which carry out what runs here, and return all that is said."""
     turns, channel, said = agent.turns(), RestOutputChannel(), []
-    told = going_on.say(turns, "ada", text, channel=channel).result
+    told = continuation.say(turns, "ada", text, channel=channel).result
     while (name := told["next_action"]) is not None:
-        assert going_on.awaited(turns, agent.read_tracker("ada")).next.action == name in OWN
+        assert continuation.awaited(turns, agent.read_tracker("ada")).next.action == name in OWN
         to_validate = agent.continue_message_handling("ada", None).get("slots_to_validate", {})
         events = own_action(name, to_validate)
         said += [(len(channel.messages), event.text) for event in events if isinstance(event, BotUttered)]
-        told = going_on.act(turns, "ada", name, events, channel=channel).result
+        told = continuation.act(turns, "ada", name, events, channel=channel).result
     texts = [message["text"] for message in channel.messages]
     for position, text in reversed(said):
         texts.insert(position, text)

@@ -16,7 +16,7 @@ from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
-from rasa_core.server import create_app, told_events
+from rasa_core.server import create_app, included_events
 
 OWN = {
     "domain": """
@@ -197,7 +197,7 @@ def test_what_comes_next_is_told_where_nothing_or_a_restart_was_last(client: Cli
 def test_a_change_is_answered_with_the_latest_session_however_long_the_others_were(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told_events, "MOST_READ", 100)
+    monkeypatch.setattr(included_events, "MOST_READ", 100)
     said = [{"event": "bot", "text": "hello"}] * 200
     for path, body in ("execute", {"name": "utter_chat"}), ("trigger_intent", {"name": "chat"}):
         client.post(f"/conversations/{path}/tracker/events", json=said)

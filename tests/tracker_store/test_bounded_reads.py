@@ -9,7 +9,7 @@ from policy_bot import Script, remote_domain
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
-from rasa_core.server import conversations, create_app, rasa3, told_events, visits
+from rasa_core.server import conversations, create_app, included_events, rasa3, visits
 from rasa_core.tracker_store import EventLogStore
 from rasa_core.tracker_store.rows import rows_up_to
 
@@ -18,7 +18,7 @@ MOST = 12
 
 @pytest.fixture
 def client(engine: EventLogStore, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(told_events, "MOST_READ", MOST)
+    monkeypatch.setattr(included_events, "MOST_READ", MOST)
     monkeypatch.setattr(conversations, "MOST_PLAYED", MOST)
     monkeypatch.setattr(conversations, "MOST_EXPLAINED", MOST)
     return Client(create_app(Agent(remote_domain(), [Script({})], tracker_store=engine), inspect=""))
@@ -76,7 +76,7 @@ def test_long_conversation_is_not_read_in_one_request(client: Client, longest_re
 def test_what_is_too_large_is_not_read_in_one_request(
     client: Client, engine: EventLogStore, longest_read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told_events, "MOST_READ", 1000)
+    monkeypatch.setattr(included_events, "MOST_READ", 1000)
     monkeypatch.setattr(conversations, "MOST_PLAYED", 1000)
     monkeypatch.setattr(conversations, "MOST_EXPLAINED", 1000)
     monkeypatch.setattr(visits, "MOST_CHARACTERS", 20_000)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
-from rasa_core.server.api import operations, schemas, takes
+from rasa_core.server.api import inputs, operations, schemas
 from rasa_core.server.api.fields import Body, Parameter
 from rasa_core.server.api.operations import JSON, TAGS, Operation, of_file
 from rasa_core.server.api.schemas import Schema, ref
@@ -106,7 +106,7 @@ class Names(NamedTuple):
             return cls(models=models)
         domain = agent.domain
         slots = tuple(slot.name for slot in domain.slots)
-        return cls(tuple(domain.action_names), tuple(domain.intents), slots, models, takes.any_name_in_logs(domain))
+        return cls(tuple(domain.action_names), tuple(domain.intents), slots, models, inputs.any_name_in_logs(domain))
 
     def schemas(self) -> dict[str, Schema]:
         """Return a schema for each kind."""

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.server.api import schemas, takes
+from rasa_core.server.api import inputs, schemas
 from rasa_core.server.api.fields import Body, Parameter
 from rasa_core.server.api.routes import FILES
 from rasa_core.server.api.schemas import TEXT, Schema, ref
@@ -46,7 +46,7 @@ class Operation:
     body
         What comes in the body, None if nothing does; its type is JSON unless `body_type` says otherwise.
     errors
-        Statuses of errors beside those that the route has anyway.
+        Statuses of errors that only this route answers with.
     is_change
         Whether it heeds the headers ``Idempotency-Key`` and ``If-Match``.
     has_version
@@ -98,51 +98,53 @@ _NAME: Final = Parameter("name", str, "the name of the model", "What the model i
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     # -- a conversation
-    ("/parse", "POST"): _conversation("Decision", takes.MODEL, body=takes.MESSAGE, **_CHANGE),
-    ("/parse", "GET"): _conversation("Decision", takes.QUERY, takes.MODEL, **_CHANGE),
-    ("/continue", "POST"): _conversation("Decision", body=takes.CONTINUE, **_CHANGE),
-    ("/respond", "POST"): _conversation("Messages", takes.MODEL, body=takes.MESSAGE, **_CHANGE),
-    ("/respond", "GET"): _conversation("Messages", takes.QUERY, takes.MODEL, **_CHANGE),
-    ("/tracker", "GET"): _conversation("State", takes.EVENTS, takes.IGNORE_RESTARTS, takes.INCLUDE_EVENTS, takes.UNTIL),
-    ("/tracker", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_LOG, **_CHANGE),
-    ("/tracker/events", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_LOG, **_CHANGE),
-    ("/tracker/events", "POST"): _conversation(
-        "State", takes.INCLUDE_EVENTS, body=schemas.one_of(_LOG, ref("LogEvent")), **_CHANGE
+    ("/parse", "POST"): _conversation("Decision", inputs.MODEL, body=inputs.MESSAGE, **_CHANGE),
+    ("/parse", "GET"): _conversation("Decision", inputs.QUERY, inputs.MODEL, **_CHANGE),
+    ("/continue", "POST"): _conversation("Decision", body=inputs.CONTINUE, **_CHANGE),
+    ("/respond", "POST"): _conversation("Messages", inputs.MODEL, body=inputs.MESSAGE, **_CHANGE),
+    ("/respond", "GET"): _conversation("Messages", inputs.QUERY, inputs.MODEL, **_CHANGE),
+    ("/tracker", "GET"): _conversation(
+        "State", inputs.EVENTS, inputs.IGNORE_RESTARTS, inputs.INCLUDE_EVENTS, inputs.UNTIL
     ),
-    ("/explain", "GET"): _conversation("Explanation", takes.AT),
+    ("/tracker", "PUT"): _conversation("State", inputs.INCLUDE_EVENTS, body=_LOG, **_CHANGE),
+    ("/tracker/events", "PUT"): _conversation("State", inputs.INCLUDE_EVENTS, body=_LOG, **_CHANGE),
+    ("/tracker/events", "POST"): _conversation(
+        "State", inputs.INCLUDE_EVENTS, body=schemas.one_of(_LOG, ref("LogEvent")), **_CHANGE
+    ),
+    ("/explain", "GET"): _conversation("Explanation", inputs.AT),
     ("", "DELETE"): Operation("conversation", answers("Deleted"), is_change=True, errors=(409, 501)),
     ("/conversations", "GET"): Operation(
-        "conversation", answers("SenderIds"), (takes.AFTER, takes.LIMIT), errors=(501,)
+        "conversation", answers("SenderIds"), (inputs.AFTER, inputs.LIMIT), errors=(501,)
     ),
     # -- what clients of Rasa ask for
     ("/webhooks/rest/", "GET"): Operation("rasa", answers("Ok")),
     ("/webhooks/rest/webhook", "POST"): Operation(
         "rasa",
         {200: {JSON: ref("Messages"), "text/event-stream": TEXT}},
-        (takes.STREAM,),
-        takes.SAID_TO_CHANNEL,
+        (inputs.STREAM,),
+        inputs.SAID_TO_CHANNEL,
         **_CHANGE,
     ),
     ("/messages", "POST"): Operation(
-        "rasa", answers("State"), (takes.INCLUDE_EVENTS,), takes.LOGGED, has_version=True, **_CHANGE
+        "rasa", answers("State"), (inputs.INCLUDE_EVENTS,), inputs.LOGGED, has_version=True, **_CHANGE
     ),
     ("/predict", "POST"): Operation("rasa", answers("Prediction"), errors=(404,)),
     ("/execute", "POST"): Operation(
-        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL, takes.INCLUDE_EVENTS), takes.EXECUTE),
+        *("rasa", answers("Changed"), (inputs.OUTPUT_CHANNEL, inputs.INCLUDE_EVENTS), inputs.EXECUTE),
         has_version=True,
         is_change=True,
         errors=(404, 409),
     ),
     ("/trigger_intent", "POST"): Operation(
-        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL, takes.INCLUDE_EVENTS), takes.TRIGGER),
+        *("rasa", answers("Changed"), (inputs.OUTPUT_CHANNEL, inputs.INCLUDE_EVENTS), inputs.TRIGGER),
         has_version=True,
         is_change=True,
         errors=(404, 409),
     ),
-    ("/story", "GET"): Operation("rasa", {200: {PLAIN: TEXT}}, (takes.UNTIL, takes.ALL_SESSIONS), errors=(404,)),
+    ("/story", "GET"): Operation("rasa", {200: {PLAIN: TEXT}}, (inputs.UNTIL, inputs.ALL_SESSIONS), errors=(404,)),
     ("/status", "GET"): Operation("rasa", answers("Status")),
     ("/domain", "GET"): Operation("rasa", {200: {JSON: ref("Domain"), "application/x-yaml": TEXT}}, errors=(406,)),
-    ("/model/parse", "POST"): Operation("rasa", answers("Parse"), body=takes.TEXT_BODY),
+    ("/model/parse", "POST"): Operation("rasa", answers("Parse"), body=inputs.TEXT_BODY),
     ("/model/predict", "POST"): Operation("rasa", answers("Prediction"), body=_LOG),
     # -- the model
     ("/version", "GET"): Operation("model", answers("Version"), needs_model=False),

@@ -17,7 +17,7 @@ from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.rasa_project.training import contradictions
-from rasa_core.server.inspector import takes
+from rasa_core.server.inspector import inputs
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.timeline import read_whole
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, without_folders
@@ -25,8 +25,8 @@ from rasa_core.server.served_model import Serves
 from rasa_core.support.folders import is_of_this_machine
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
 from rasa_core.support.text_files import TextFileError, read_text
+from rasa_core.teaching.continuation import correct
 from rasa_core.teaching.corrections import Correction
-from rasa_core.teaching.going_on import correct
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Correcting:
     def correct(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a conversation up again with what is right at one step, in a draft."""
         agent = app.model.agent()
-        right = _correction(takes.CORRECT.of(request))
+        right = _correction(inputs.CORRECT.of(request))
         answered = correct(agent.turns(), sender_id, list(read_whole(agent, sender_id).events), right)
         return at_version(answered.result, answered.version)
 
@@ -79,10 +79,10 @@ class Correcting:
     def save(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""
         agent = app.model.agent()
-        body = takes.SAVE.of(request)
+        body = inputs.SAVE.of(request)
         wanted, stamps = body["save"], body.get("stamps")
         if not all(isinstance(one, dict) for one in wanted):
-            raise HttpError(400, f'"save" must be {takes.SAVE.fields["save"].what}.')
+            raise HttpError(400, f'"save" must be {inputs.SAVE.fields["save"].what}.')
         project = self.project()
         with self._writing, self._told_plainly():
             edits = edits_for(project, read_whole(agent, sender_id), agent.domain, wanted)

@@ -15,8 +15,8 @@ from rasa_core.drawing.story_map import MappedStory, StoryMap
 from rasa_core.evaluation.stories import whole_stories
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.project import Project
-from rasa_core.server import told_events
-from rasa_core.server.inspector import takes
+from rasa_core.server import included_events
+from rasa_core.server.inspector import inputs
 from rasa_core.server.inspector.timeline import read_whole, snippet_of
 from rasa_core.server.requests import HttpError, Request, json_response, without_folders
 from rasa_core.server.served_model import Serves
@@ -57,12 +57,12 @@ class Maps:
         agent = app.model.agent()
         made, drawn, _ = self._map(agent)
         told = dict(drawn)  # A copy, since the drawing is kept, and a way is for this request alone.
-        name, last = takes.CONVERSATION.of(request), takes.LAST.of(request)
+        name, last = inputs.CONVERSATION.of(request), inputs.LAST.of(request)
         if name is not None:
             told["way"] = made.way(list(read_whole(agent, name).events))
         if last is not None:
             names = list(newest(agent.tracker_store, last, list))
-            read, number = each_readable(agent.tracker_store, names, told_events.MOST_READ), count()
+            read, number = each_readable(agent.tracker_store, names, included_events.MOST_READ), count()
             found = made.coverage(events for events, _ in zip(read, number, strict=False))
             told["coverage"] = {**found, "left_out": len(names) - next(number)}
         return json_response(told)
@@ -70,7 +70,7 @@ class Maps:
     def lines(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Return the lines of the story at a place of the map."""
         _, _, project = self._map(app.model.agent())
-        return json_response(snippet_of(takes.PLACE.of(request), project.story_files))
+        return json_response(snippet_of(inputs.PLACE.of(request), project.story_files))
 
 
 def _stories(project: Project, agent: Agent) -> Iterator[MappedStory]:

@@ -21,7 +21,7 @@ from rasa_core.server.api.schemas import (
     ref,
     shape,
 )
-from rasa_core.server.inspector import takes
+from rasa_core.server.inspector import inputs
 
 PREFIX: Final = "/inspector/"
 
@@ -92,7 +92,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         is_current=FLAG,
     ),
     "Queue": shape(
-        "Conversations, those that need a person first.",
+        "Conversations; the first ones need a person most.",
         conversations=array(OBJECT),
         count=WHOLE,
         offset=WHOLE,
@@ -149,24 +149,24 @@ _TALK: Final[dict[str, Any]] = {"is_change": True, "has_version": True, "errors"
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     (f"{PREFIX}bot", "GET"): _route("Bot"),
-    (f"{PREFIX}queue", "GET"): _route("Queue", takes.SEARCH, takes.BELOW, takes.LIMIT, takes.OFFSET),
-    (f"{PREFIX}map", "GET"): _route("Map", takes.CONVERSATION, takes.LAST, errors=(409,)),
-    (f"{PREFIX}map/lines", "GET"): _route("Snippet", takes.PLACE, errors=(409,)),
+    (f"{PREFIX}queue", "GET"): _route("Queue", inputs.SEARCH, inputs.BELOW, inputs.LIMIT, inputs.OFFSET),
+    (f"{PREFIX}map", "GET"): _route("Map", inputs.CONVERSATION, inputs.LAST, errors=(409,)),
+    (f"{PREFIX}map/lines", "GET"): _route("Snippet", inputs.PLACE, errors=(409,)),
     (f"{PREFIX}models", "GET"): _of_project("Models"),
-    (f"{PREFIX}models", "POST"): _of_project("Serves", body=takes.USE),
-    (f"{PREFIX}candidate", "GET"): _of_project("Candidate", takes.FROM),
+    (f"{PREFIX}models", "POST"): _of_project("Serves", body=inputs.USE),
+    (f"{PREFIX}candidate", "GET"): _of_project("Candidate", inputs.FROM),
     (f"{PREFIX}candidate", "POST"): _of_project("Candidate", status=202),
     (f"{PREFIX}candidate", "DELETE"): _of_project("Discarded"),
     (f"{PREFIX}candidate/serve", "POST"): _of_project("Serves"),
-    (f"{PREFIX}candidate/compare", "POST"): _of_project("Candidate", status=202, body=takes.COMPARE),
-    ("/timeline", "GET"): _route("Timeline", takes.FROM, takes.AFTER, takes.WAIT, has_version=True),
-    ("/step", "GET"): _route("Step", takes.AT, has_version=True),
-    ("/say", "POST"): _route("Next", body=takes.SAY, **_TALK),
-    ("/act", "POST"): _route("Next", body=takes.ACT, **_TALK),
-    ("/fork", "POST"): _route("Forked", body=takes.FORK, has_version=True, errors=(409,)),
-    ("/correct", "POST"): _route("Draft", body=takes.CORRECT, has_version=True, errors=(409,)),
+    (f"{PREFIX}candidate/compare", "POST"): _of_project("Candidate", status=202, body=inputs.COMPARE),
+    ("/timeline", "GET"): _route("Timeline", inputs.FROM, inputs.AFTER, inputs.WAIT, has_version=True),
+    ("/step", "GET"): _route("Step", inputs.AT, has_version=True),
+    ("/say", "POST"): _route("Next", body=inputs.SAY, **_TALK),
+    ("/act", "POST"): _route("Next", body=inputs.ACT, **_TALK),
+    ("/fork", "POST"): _route("Forked", body=inputs.FORK, has_version=True, errors=(409,)),
+    ("/correct", "POST"): _route("Draft", body=inputs.CORRECT, has_version=True, errors=(409,)),
     ("/save", "GET"): _route("Proposal", errors=(409,)),
-    ("/save", "POST"): _route("Saved", body=takes.SAVE, errors=(409, 422)),
+    ("/save", "POST"): _route("Saved", body=inputs.SAVE, errors=(409, 422)),
     ("/review", "GET"): _route("Mark"),
-    ("/review", "PUT"): _route("Mark", body=takes.MARK, errors=(404,)),
+    ("/review", "PUT"): _route("Mark", body=inputs.MARK, errors=(404,)),
 }

@@ -18,8 +18,8 @@ from rasa_core.evaluation.workers import compare_stored
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.project import Project
-from rasa_core.server import told_events
-from rasa_core.server.inspector import takes
+from rasa_core.server import included_events
+from rasa_core.server.inspector import inputs
 from rasa_core.server.inspector.candidate import Candidate
 from rasa_core.server.inspector.saving import test_file_of
 from rasa_core.server.requests import HttpError, Request, json_response, without_folders
@@ -78,7 +78,7 @@ class Proving:
 
     def use(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Let another model of the project serve."""
-        name = takes.USE.of(request)["name"]
+        name = inputs.USE.of(request)["name"]
         with self._guard:
             _refused(lambda: self._project().models.versions.use(name), self._folder)
         app.model.look_again()
@@ -88,7 +88,7 @@ class Proving:
 
     def state(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell how far the training is; the lines of its log begin with the one that ``from`` counts."""
-        return json_response(self._candidate().state(takes.FROM.of(request)))
+        return json_response(self._candidate().state(inputs.FROM.of(request)))
 
     def train(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Train a model of the project as its files are now."""
@@ -115,7 +115,7 @@ class Proving:
 
     def compare(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Begin to compare the model that was trained with the one that serves; the state of it tells the rest."""
-        last = takes.COMPARE.of(request).get("last", takes.DEFAULT_LAST)
+        last = inputs.COMPARE.of(request).get("last", inputs.DEFAULT_LAST)
         candidate, agent = self._candidate(), app.model.agent()
         _refused(candidate.check_trained, self._folder)
         with self._guard:
@@ -164,7 +164,7 @@ def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
         if done % _TOLD_EVERY == 0:
             candidate.keep_comparison({"state": "comparing", "done": done, "count": len(names), "last": last})
 
-    found = compare_stored(replay_of(agent, new), store, names, tell, longest=told_events.MOST_READ)
+    found = compare_stored(replay_of(agent, new), store, names, tell, longest=included_events.MOST_READ)
     found.stories = list(_stories(trained, agent, new))
     return found
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from rasa_core.exceptions import StoreError
-from rasa_core.server.inspector import takes
+from rasa_core.server.inspector import inputs
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.support.folders import clear_left, workplace_in
@@ -56,9 +56,9 @@ class Queue:
             return self._index
 
     def list(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """List the conversations that fit a search, those that need a person first."""
-        search = Search.from_text(takes.SEARCH.of(request), takes.BELOW.of(request))
-        limit, offset = takes.LIMIT.of(request), takes.OFFSET.of(request)
+        """List the conversations that fit a search; the first ones need a person most."""
+        search = Search.from_text(inputs.SEARCH.of(request), inputs.BELOW.of(request))
+        limit, offset = inputs.LIMIT.of(request), inputs.OFFSET.of(request)
         index = self.index(app)
         self._refresh(index)
         found = index.find(search, limit, offset)
@@ -101,7 +101,7 @@ class Queue:
         version = _version(store, sender_id)
         if not version:
             raise HttpError(404, f"there is no conversation {sender_id!r}.")
-        mark = Mark.from_json(takes.MARK.of(request), version)
+        mark = Mark.from_json(inputs.MARK.of(request), version)
         index = self.index(app)
         index.note(sender_id, mark)
         reader = started(_read_again, "index", index, sender_id, mark)

@@ -17,7 +17,7 @@ from rasa_core.project import Project
 from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.server import conversations
 from rasa_core.server.assets import assets_in
-from rasa_core.server.inspector import takes
+from rasa_core.server.inspector import inputs
 from rasa_core.server.inspector.correcting import Correcting
 from rasa_core.server.inspector.map import Maps
 from rasa_core.server.inspector.proving import Proving
@@ -28,7 +28,7 @@ from rasa_core.server.requests import HttpError, Request, at_version, json_respo
 from rasa_core.server.served_model import Serves
 from rasa_core.server.settings import ServerSettings
 from rasa_core.support.strict_json import has_half_characters
-from rasa_core.teaching import going_on
+from rasa_core.teaching import continuation
 from rasa_core.version import __version__
 
 LONGEST_ERROR: Final = 1000
@@ -136,7 +136,7 @@ class Inspector:
     def timeline(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what has happened; with ``after`` and ``wait``, as soon as more has than that."""
         agent = app.model.agent()
-        first, after, seconds = takes.FROM.of(request), takes.AFTER.of(request), takes.WAIT.of(request)
+        first, after, seconds = inputs.FROM.of(request), inputs.AFTER.of(request), inputs.WAIT.of(request)
         if after is not None and seconds:
             wait_for_news(agent, sender_id, after, seconds)
         tracker = read_whole(agent, sender_id)
@@ -149,7 +149,7 @@ class Inspector:
         count = tracker.count()
         if count > conversations.MOST_EXPLAINED:
             raise HttpError(400, f"the conversation has {count} events; at most {conversations.MOST_EXPLAINED} are.")
-        at = takes.AT.of(request, count)
+        at = inputs.AT.of(request, count)
         project = self.project()
         files = [] if project is None else project.story_files
         return at_version(step(agent, tracker, at, lambda place: snippet_of(place, files)), tracker.version)
@@ -157,31 +157,31 @@ class Inspector:
     def say(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a message of the user, and go on until the bot listens or an action runs elsewhere."""
         turns = app.model.agent().turns()
-        text = takes.SAY.of(request)["text"]
-        answered = going_on.say(turns, sender_id, text, request.conditions("say"))
+        text = inputs.SAY.of(request)["text"]
+        answered = continuation.say(turns, sender_id, text, request.conditions("say"))
         return at_version(answered.result, answered.version)
 
     def act(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take note of what an action has led to that ran elsewhere, and go on."""
         agent = app.model.agent()
-        body = takes.ACT.of(request)
+        body = inputs.ACT.of(request)
         action, error = body.get("action"), body.get("error")
         events = conversations.checked_events(body.get("events", []), agent)
         conversations.check_taken_back(events, agent, sender_id)
         error = None if error is None else error[:LONGEST_ERROR]
-        left = going_on.doubt if body.get("only_if_sure", False) else going_on.nothing
+        left = continuation.leave_doubtful if body.get("only_if_sure", False) else continuation.leave_nothing
         conditions = request.conditions("act")
-        answered = going_on.act(agent.turns(), sender_id, action, events, error, conditions, left=left)
+        answered = continuation.act(agent.turns(), sender_id, action, events, error, conditions, left=left)
         return at_version(answered.result, answered.version)
 
     def fork(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Begin another conversation with the first events of this one."""
-        body = takes.FORK.of(request)
+        body = inputs.FORK.of(request)
         if has_half_characters(body["to"]):
             raise HttpError(400, '"to" holds half of a character; send whole ones.')
         agent = app.model.agent()
         read_whole(agent, sender_id)
-        answered = going_on.fork(agent.turns(), sender_id, body["at"], body["to"])
+        answered = continuation.fork(agent.turns(), sender_id, body["at"], body["to"])
         return at_version(answered.result, answered.version)
 
 

@@ -15,10 +15,10 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarte
 from rasa_core.events.rasa3 import SessionStarted
 from rasa_core.explanation.decisions import explain
 from rasa_core.processor import MessageProcessor
+from rasa_core.server.included_events import check_length
 from rasa_core.server.requests import without_folders
-from rasa_core.server.told_events import check_length
 from rasa_core.support.text_files import TextFileError, read_lines
-from rasa_core.teaching.going_on import awaited, left_in
+from rasa_core.teaching.continuation import awaited, left_in
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.trackers import DialogueStateTracker
 

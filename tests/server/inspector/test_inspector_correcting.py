@@ -10,7 +10,7 @@ from inspector_bot import FORM_RULES, NLU, STORIES, agent_of, app_of, rasa_app_o
 from werkzeug.test import Client
 
 from rasa_core.checks import Finding
-from rasa_core.server import create_app, told_events
+from rasa_core.server import create_app, included_events
 from rasa_core.server.inspector import correcting
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer
@@ -301,7 +301,7 @@ class TestTheMap:
             say(client, "/greet", sender)
         say(client, "/greet", "bert")
         lengths = [len(client.get(at(name, "timeline")).json["events"]) for name in ("bert", "dora")]
-        monkeypatch.setattr(told_events, "MOST_READ", sum(lengths) + 1)
+        monkeypatch.setattr(included_events, "MOST_READ", sum(lengths) + 1)
 
         coverage = client.get("/inspector/map?last=10").json["coverage"]
 

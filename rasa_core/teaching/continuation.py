@@ -1,7 +1,8 @@
-"""What a conversation waits for, and how it goes on by itself until it waits: in the page, the chat and the training.
+"""How a conversation goes on by itself until it waits for somebody: in the page, in the chat and in training.
 
-The three differ in what is left to a person. Somebody who talks to the bot decides `nothing`; who takes up a
-conversation that was wrong is asked in `doubt`; who trains the bot is asked about `everything`.
+The three differ in what is left to a person. Somebody who talks to the bot decides nothing (`leave_nothing`). Somebody
+who takes up a conversation that was wrong is asked where the bot is unsure (`leave_doubtful`). Somebody who trains the
+bot is asked about each action (`leave_everything`).
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ LeftToAPerson = Callable[[DialogueStateTracker, Prediction], bool]
 """Tells whether a person has to say if a prediction is right."""
 
 
-def nothing(tracker: DialogueStateTracker, found: Prediction) -> bool:
-    """Leave all to the bot."""
+def leave_nothing(tracker: DialogueStateTracker, found: Prediction) -> bool:
+    """Leave no decision to a person."""
     return False
 
 
-def doubt(tracker: DialogueStateTracker, found: Prediction) -> bool:
+def leave_doubtful(tracker: DialogueStateTracker, found: Prediction) -> bool:
     """Leave to a person what the bot is unsure of or falls back on, and a message that it would not answer."""
     is_unsure = found.confidence < UNSURE_BELOW
     if found.action == ACTION_LISTEN_NAME:
@@ -43,14 +44,14 @@ def doubt(tracker: DialogueStateTracker, found: Prediction) -> bool:
     return is_unsure or found.action in FALLBACKS
 
 
-def everything(tracker: DialogueStateTracker, found: Prediction) -> bool:
-    """Leave all to a person."""
+def leave_everything(tracker: DialogueStateTracker, found: Prediction) -> bool:
+    """Leave each decision to a person."""
     return True
 
 
 def left_in(sender_id: str) -> LeftToAPerson:
     """Return what is left to a person in a conversation, which may be the draft of a corrected one."""
-    return doubt if DRAFT_MARK in sender_id else nothing
+    return leave_doubtful if DRAFT_MARK in sender_id else leave_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Awaited:
     next: Prediction | None = None
 
 
-def awaited(turns: MessageProcessor, tracker: DialogueStateTracker, left: LeftToAPerson = nothing) -> Awaited:
+def awaited(turns: MessageProcessor, tracker: DialogueStateTracker, left: LeftToAPerson = leave_nothing) -> Awaited:
     """Return what a conversation waits for; changes nothing."""
     if turns.is_silent(tracker):
         return Awaited("resume")
@@ -88,7 +89,7 @@ def awaited(turns: MessageProcessor, tracker: DialogueStateTracker, left: LeftTo
 def go_on(
     turns: MessageProcessor,
     tracker: DialogueStateTracker,
-    left: LeftToAPerson = nothing,
+    left: LeftToAPerson = leave_nothing,
     channel: OutputChannel | None = None,
 ) -> Awaited:
     """Let the bot go on until it waits for something, and return that; `nothing` if it goes round in circles."""
@@ -151,7 +152,7 @@ def say(
 
     def take(conversation: Conversation) -> State:
         info = turns.start_turn(conversation.tracker, text).get("info")
-        return told_of(go_on(turns, conversation.tracker, nothing, channel), info)
+        return told_of(go_on(turns, conversation.tracker, leave_nothing, channel), info)
 
     return turns.change(sender_id, take, conditions)
 
@@ -170,7 +171,7 @@ def act(
     error: str | None = None,
     conditions: RequestConditions | None = None,
     *,
-    left: LeftToAPerson = nothing,
+    left: LeftToAPerson = leave_nothing,
     channel: OutputChannel | None = None,
 ) -> RequestResult:
     """Take note of an action that ran elsewhere, or failed there, and go on; without one, just go on."""
@@ -224,7 +225,7 @@ def correct(turns: MessageProcessor, sender_id: str, events: Sequence[Event], ri
         else:
             message = events[right.at] if right.at < len(events) else None
             take_message(turns, conversation.tracker, message, right.intent or "", right.entities)
-        return {"sender_id": to, **told_of(go_on(turns, conversation.tracker, doubt))}
+        return {"sender_id": to, **told_of(go_on(turns, conversation.tracker, leave_doubtful))}
 
     return turns.change(to, begin)
 

@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Final
 
 from rasa_core.server.api.fields import Body, Field, Parameter
-from rasa_core.server.api.takes import TEXT, TEXT_OR_NONE, names
+from rasa_core.server.api.inputs import TEXT, TEXT_OR_NONE, names
 from rasa_core.server.paths import MAX_SENDER_ID, SENDER_ID
 from rasa_core.tracker_store.reviews import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS
 from rasa_core.tracker_store.search import UNSURE_BELOW

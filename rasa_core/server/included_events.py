@@ -1,4 +1,4 @@
-"""Which of the events of a conversation an answer has, as clients of Rasa 3 ask for them."""
+"""Which events of a conversation an answer includes, as clients of Rasa 3 ask for them with ``include_events``."""
 
 from __future__ import annotations
 
