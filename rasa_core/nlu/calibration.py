@@ -1,20 +1,22 @@
-"""How sure a model may be: what scores of messages that it has not seen say of the confidences that it should give.
+"""Calibration of the confidences of a model, on the scores of held-out messages.
 
-Notation: a and b are what the scores of the network and those of the linear classifier are multiplied by before they
-are added and become confidences. The shares of both are a / (a + b) and b / (a + b), and T = 1 / (a + b) is the
-temperature: what one of them gets more the other gets less, so that of few messages, the sum is far more certain than
-either. What n messages say of the logarithm of a / b counts ``n / (n + D)``, and the rest says what is typical, the
-shares 0.4 and 0.6; then, at these shares, what they say of that of T counts ``n / (n + 60)``, and the rest says that
-T = 1. D is 60, or 200 where they were left out by networks that have learnt for less long than the one that serves,
-which count for too little there. These have learnt from fewer messages, too, so that the one that serves may be surer
-than they: T is divided by 1.05.
+Notation: before the scores of the network and those of the linear classifier are added, they are multiplied by a and b.
+The shares are a / (a + b) and b / (a + b), and T = 1 / (a + b) is the temperature (Guo et al. 2017). The estimates from
+n held-out messages are shrunk towards typical values:
 
-This T is that of a message that has as many words as usual that are not known. Each such word more multiplies it by
-``exp(d)``, since what means something else has many of them, and each less divides it: d makes the sum of the losses
-and ``((d - 0.1) / 0.05)^2 / 2`` least. Then, the score of the last intent, which is none, gets c more, which is below 0
-where messages with new words seem to mean none more often than they do: c makes the sum of the losses and ``5 c^2``
-least, so that few messages say little of it. The scores of tags of the network are multiplied by a share of their own,
-with which it and the linear tagger find most entities.
+- The shares: the logarithm of the ratio a / b that minimises the loss has the weight ``n / (n + D)``, and the rest of
+  the weight is on the typical shares 0.4 and 0.6. D is 60 for large data. It is 200 for small data, whose held-out
+  messages are scored by networks with a shorter training, which underestimate the share of the network.
+- The temperature: at these shares, the logarithm of the T that minimises the loss has the weight ``n / (n + 60)``, and
+  the rest of the weight is on T = 1. The two are separate, since few messages determine the sum of a and b far better
+  than either of them. For small data, T is then divided by 1.05: the final network learns from more messages than the
+  networks that score the held-out ones, and may be surer than they are.
+- The doubt d: T is the temperature of a message with an average number of unknown words. Each unknown word above this
+  average multiplies it by ``exp(d)``, and each one below divides it, because messages that mean something else have
+  many unknown words. d minimises the sum of the losses and ``((d - 0.1) / 0.05)^2 / 2``.
+- The offset c of the score of the last intent, which is none: it is negative where held-out messages, with their new
+  words, seem to mean none more often than they do. c minimises the sum of the losses and ``5 c^2``.
+- The share of the network's scores of tags, beside those of the linear tagger: the one with the highest F1 of entities.
 """
 
 from __future__ import annotations
@@ -35,42 +37,42 @@ from rasa_core.support.probabilities import log_loss, softmax
 
 Floats = NDArray[np.float32]
 
-_BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; what few messages say beyond these is chance.
+_BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; estimates beyond these bounds were due to few messages.
 _BOUNDS_OF_SUM: Final = (0.25, 6.0)
 _DOUBT: Final = 60
-_DOUBT_OF_BRIEF: Final = 200  # The D above, of networks that have learnt less.
-_TYPICAL: Final = (0.4, 0.6)  # a and b where nothing is known of them.
+_DOUBT_OF_BRIEF: Final = 200  # The D above for networks with a shorter training.
+_TYPICAL: Final = (0.4, 0.6)  # a and b without held-out messages.
 _DOUBT_OF_NONE: Final = 10.0  # Twice the 5 above.
 _MOST_OF_NONE: Final = 4.0  # c is within so much of 0.
-_TYPICAL_DOUBT: Final = 0.1  # d where nothing is known of it.
-_SPREAD_OF_DOUBT: Final = 0.05  # What d is divided by above.
+_TYPICAL_DOUBT: Final = 0.1  # d without held-out messages.
+_SPREAD_OF_DOUBT: Final = 0.05  # The standard deviation of d in the formula above.
 _BOUNDS_OF_DOUBT: Final = (0.0, 0.3)
-_SURER: Final = 1.05  # What T is divided by where the model that serves has learnt from half as many messages again.
+_SURER: Final = 1.05  # The divisor of T where the final network learns from half as many messages again.
 _KEPT: Final = 0.965
-"""Share of the messages understood right that the proposed threshold keeps."""
+"""The share of the rightly understood messages whose confidence is above the proposed threshold."""
 _TAG_SHARES: Final = (0.7, 1.0, 0.5, 0.3, 0.2, 0.1)
-"""What the network may count beside a linear tagger; of those as good, the first."""
+"""The shares of the network that are tried beside a linear tagger; the first one of the best is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a model is calibrated by.
+    """The parameters of the calibration of a model.
 
     Attributes
     ----------
     deep, wide : float
-        What the scores of network and classifier are multiplied by: their shares, which sum to 1, or 1 each for the
-        scores as they are.
+        The factors of the scores of the network and of the linear classifier: their shares, which sum to 1; or 1 each
+        before a calibration.
     temperature : float
-        What the sum of both is divided by, T, in a message of which all words are known.
+        The divisor T of the sum of both, for a message without unknown words.
     threshold : float
-        The least confidence that an answer should have; 0 if nothing is known of it.
+        The proposed least confidence of an answer (probability); 0 if no message was held out.
     tag_share : float
-        What the network's scores of tags are multiplied by beside those of a linear tagger.
+        The factor of the network's scores of tags beside a linear tagger.
     none : float
-        What the score of no intent gets more, after the division, c.
+        The offset c of the score of the intent "none", after the division by the temperature.
     doubt : float
-        The logarithm of what each word that is not known multiplies the temperature by, d.
+        The logarithm d of the factor of the temperature for each unknown word.
     """
 
     deep: float = 1.0
@@ -83,15 +85,21 @@ class Calibration:
 
 
 UNMEASURED: Final = Calibration(*_TYPICAL, doubt=_TYPICAL_DOUBT)
-"""What holds where no messages are held out."""
+"""The calibration without held-out messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """Messages of which neither network nor tagger has seen any, and the tags that each should have.
+    """The true tags of held-out messages, and the scores that network and tagger give them.
 
-    `deep` and `wide` are scores of the tags of each message by network and tagger, ``(tokens, tags)``; `deep_moves` and
-    `wide_moves` those of one tag after another, ``(tags, tags)``; see `rasa_core.nlu.crf`.
+    Attributes
+    ----------
+    tags
+        The true tags of the tokens of each message.
+    deep, wide
+        The scores of tags of each message by the network and by the linear tagger, ``(tokens, tags)``.
+    deep_moves, wide_moves
+        The transition scores of both, ``(tags, tags)``; see `rasa_core.nlu.crf`.
     """
 
     tags: Sequence[Sequence[int]]
@@ -101,7 +109,7 @@ class Tagged:
     wide_moves: Floats
 
     def found(self, share: float) -> NDArray[np.int_]:
-        """Return how many entities are right if the network counts so much, and twice of how many that is F1."""
+        """Return the number of right entities at a share of the network, and the sum of found and true entities."""
         own, moves = np.float32(share), self.deep_moves * np.float32(share) + self.wide_moves
         begins, counts = first(len(moves) // 2), np.zeros(2, np.int_)
         for tags, deep, wide in zip(self.tags, self.deep, self.wide, strict=True):
@@ -112,7 +120,7 @@ class Tagged:
 
 
 def best_tag_share(parts: Sequence[Tagged]) -> float:
-    """Return what the network should count beside the tagger, so that they find most entities (F1)."""
+    """Return the share of the network at which network and tagger together have the highest F1 of entities."""
 
     def figure(share: float) -> float:
         right, both = sum((part.found(share) for part in parts), np.zeros(2, np.int_))
@@ -122,9 +130,10 @@ def best_tag_share(parts: Sequence[Tagged]) -> float:
 
 
 def parts_of(examples: Sequence[NLUExample], known: NDArray[np.intp], count: int) -> list[NDArray[np.intp]]:
-    """Share some examples out by their numbers, each intent as evenly as possible, the same texts together.
+    """Split examples into `count` parts, stratified by intent, with equal texts in the same part.
 
-    What is where depends on the texts alone, so that it is the same for every seed.
+    `known` has the numbers of the examples to split. The parts depend on the texts alone, and so are the same for every
+    seed.
     """
     groups: dict[str, list[int]] = {}
     for number in known.tolist():
@@ -135,7 +144,7 @@ def parts_of(examples: Sequence[NLUExample], known: NDArray[np.intp], count: int
 
 
 def _same(text: str) -> str:
-    """Return what two texts have in common that are as good as the same."""
+    """Return a text without case, spaces and signs; texts that differ only in these count as equal."""
     return "".join(character for character in text.casefold() if character.isalnum()) or text
 
 
@@ -151,21 +160,20 @@ def calibrated(
     *,
     is_brief: bool = False,
 ) -> Calibration:
-    """Return what the scores of network and classifier, ``(messages, intents + 1)``, say beside the true intents.
+    """Return the calibration that fits the scores and true intents of held-out messages.
 
-    The loss is convex in a and b, so that there is one answer.
+    The loss is convex in a and b, so that it has a single minimum.
 
     Parameters
     ----------
     deep, wide
-        The scores.
+        The scores of the network and of the linear classifier, ``(messages, intents + 1)``.
     intents
         The numbers of the true intents, ``(messages,)``.
     unknown
-        How many words of each message were not known, ``(messages,)``; none of them if it is not given.
+        The number of unknown words of each message, ``(messages,)``; None for none in all messages.
     is_brief
-        Whether the network that scored them has learnt for less long, and from fewer messages, than the one that
-        serves.
+        Whether the network that gave the scores had a shorter training, with fewer messages, than the final one.
     """
     if not len(intents):
         return UNMEASURED
@@ -175,7 +183,7 @@ def calibrated(
         return log_loss((a * deep + b * wide).astype(np.float32), labels=intents, temperature=1.0)
 
     bounds = [(math.log(least), math.log(most)) for least, most in _BOUNDS]
-    # As logarithms: twice as much is as far as half as much, and neither can become negative.
+    # In logarithms, since then doubling is as far as halving, and neither factor can become negative.
     optimize, count = scipy("optimize"), len(intents)
     found = optimize.minimize(
         lambda x: loss(*np.exp(x)), typical, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3}
@@ -197,10 +205,10 @@ def calibrated(
     none = _best_of_none(scores, intents)
     scores[:, -1] += none
     chances = softmax(scores)[:, :-1]
-    # Of the messages understood right, the 3.5 % with the least confidence fall below; rounded down, to keep no fewer.
+    # 3.5 % of the rightly understood messages fall below the threshold; it is rounded down, so that no more do.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
-    # Of few messages some are right by chance; below it, nothing that is known is as likely as that none is meant.
+    # Some of few messages are right by chance. A confidence below that of a uniform distribution says nothing.
     threshold = max(threshold, 1.0 / deep.shape[1])
     usual = 0.0 if unknown is None else float(unknown.mean())
     temperature = math.exp(-doubt * usual) / both
@@ -208,7 +216,7 @@ def calibrated(
 
 
 def _best_doubt(scores: Floats, intents: NDArray[np.int_], more: Floats) -> float:
-    """Return how much less sure each unknown word should make of some scores, `more` being how many there are more."""
+    """Return the best d for some scores; `more` is how many more unknown words than average each message has."""
 
     def loss(doubt: float) -> float:
         doubted = scores * np.exp(-doubt * more)[:, None]
@@ -221,7 +229,7 @@ def _best_doubt(scores: Floats, intents: NDArray[np.int_], more: Floats) -> floa
 
 
 def _best_of_none(scores: Floats, intents: NDArray[np.int_]) -> float:
-    """Return what the last of some scores should get more."""
+    """Return the best offset c of the last score."""
 
     def loss(more: float) -> float:
         moved = scores.copy()

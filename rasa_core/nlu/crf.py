@@ -3,9 +3,10 @@
 Notation: ``e[t, k]`` is the score of tag k at token t; ``A[j, k]`` that of tag k after tag j; a path ``y`` scores
 ``sum_t e[t, y_t] + sum_t A[y_(t-1), y_t]``, and its probability is proportional to the exponential of that
 (Lafferty et al. 2001). Tags are 0 for outside, and ``1 + 2 n`` and ``2 + 2 n`` for the first token and the other
-tokens of entity n. An entity that stands with what a message means more or less often than elsewhere begins with a
-higher or lower score: by the logarithm of how many times as often. So the same words are another entity in another
-matter, such as a date of departure where a flight is booked, and one of arrival where a room is.
+tokens of entity n. The lift of an entity for an intent says how many times more often messages of this intent hold the
+entity than all messages do; its logarithm is added to the score of the first token of the entity. So the same words can
+be another entity under another intent, such as a date of departure in a flight booking, and a date of arrival in a room
+booking.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 IMPOSSIBLE = -1e4
-_LEVEL = 11.0  # An entity that can begin nowhere within so much of the best score is not on the path, but for e^-11.
+_LEVEL = 11.0  # Entities whose first tag is nowhere within this of the best score are skipped: their chance is e^-11.
 
 
 def tags_of(entity_count: int) -> int:
@@ -52,8 +53,8 @@ class Tagger:
     transitions
         Scores ``A``, ``(tags, tags)``, float32, with `forbidden` added.
     lifts
-        How many times more often a message holds each entity if it means an intent, ``(intents, entities)``, float32;
-        none if nothing is known of that.
+        How many times more often messages of each intent hold each entity, ``(intents, entities)``, float32; None for
+        a model without lifts.
     """
 
     def __init__(self, transitions: Floats, lifts: Floats | None = None) -> None:
@@ -70,18 +71,18 @@ class Tagger:
         scores
             ``e``, ``(tokens, tags)``, float32.
         intents
-            How likely the message means each intent, ``(intents,)``, float32.
+            The probability of each intent, ``(intents,)``, float32.
         breaks
-            Tokens before which something stands that is no part of an entity, and no token.
+            The numbers of tokens that no entity may span together with the token before, as after a line break.
         """
         tags = self._plausible(scores)
         if len(tags) == 1:  # Most messages have no entity, and need no path.
             return []
         scores, transitions = scores.take(tags, axis=1), self.transitions[tags[:, None], tags]
         if self._lifts is not None:
-            # A model may have been sent by somebody, with lifts that have no logarithm.
+            # A model may come from somebody else, and hold a lift of 0 or less, which has no logarithm.
             scores[:, 1::2] += np.log(np.maximum(intents @ self._lifts, np.float32(1e-6)))[tags[1::2] // 2]
-        if breaks:  # A token outside of all entities, which are thus not side by side.
+        if breaks:  # A token outside of all entities is inserted at each break, and is taken out again below.
             outside = np.full(scores.shape[1], IMPOSSIBLE, np.float32)
             outside[0] = 0.0
             scores = np.insert(scores, breaks, outside, axis=0)
@@ -97,7 +98,7 @@ class Tagger:
         return [(*span, kind, chance) for span, kind, chance in zip(found, kinds, chances, strict=True)]
 
     def _plausible(self, scores: Floats) -> NDArray[np.intp]:
-        """Return the tags that may be on the best path: all of an entity, or none."""
+        """Return the tags that may be on the best path; of each entity, both tags or none."""
         begins = (scores[:, 1::2] > scores.max(axis=1, keepdims=True) - _LEVEL).any(axis=0)
         plausible = np.ones(scores.shape[1], np.bool_)
         plausible[1::2] = plausible[2::2] = begins
@@ -122,7 +123,7 @@ def best_path(scores: Floats, transitions: Floats, first_scores: Floats) -> list
 
 
 def spans_of(path: Sequence[int]) -> list[tuple[int, int]]:
-    """Return first and last token of each entity; odd tags begin one, even ones go on."""
+    """Return the first and last token of each entity; an odd tag begins an entity, and an even tag continues it."""
     spans: list[tuple[int, int]] = []
     for at, tag in enumerate(path):
         if tag % 2:
@@ -137,7 +138,7 @@ def _chances(
 ) -> list[float]:
     """Return the probability that each span is an entity of the path's kind, and no longer (forward-backward).
 
-    Scores are taken relative to those of the path, which thus weighs 1, from any token to any other: nothing overflows.
+    Scores are taken relative to the scores of the path, so that every part of the path weighs 1 and nothing overflows.
     """
     length = len(scores)
     own = scores[range(length), path]
@@ -155,7 +156,7 @@ def _chances(
     chances = []
     for start, end in spans:
         after = backward[end, path[end]]
-        if end + 1 < length:  # Whatever follows, but for a further token of this entity.
+        if end + 1 < length:  # Any tag may follow, except for the one that continues this entity.
             more = path[start] + 1
             after -= moves[path[end], more] * emitted[end + 1, more] * backward[end + 1, more]
         # Differences of rounded sums may lie beyond 0 and 1.

@@ -1,11 +1,12 @@
-"""The linear classifier of intents beside the network: a logistic regression on words and what they consist of.
+"""The linear classifier of intents beside the network: a logistic regression on words and parts of words.
 
-A message has two bags: its words; and their n-grams, letters and pairs of letters. What occurs in many messages counts
-less: feature i, of the ``d_i`` messages of n that hold it, weighs ``s_i = log((1 + n) / (1 + d_i)) + 1``, and a bag is
-divided by the square root of the sum of the ``s_i^2`` of all that stands in it. The second bag is multiplied by g, or
-the words, which are few, would outweigh it. Words that are not known are one feature, which says how likely a message
-means nothing, and nothing else. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``; so few messages
-teach it as well as many, and it is trained in a second.
+A message has two bags of features: the first has its words, and the second the n-grams, letters and pairs of letters
+of these words. Features that occur in many messages count less (inverse document frequency): feature i, which
+``d_i`` of n messages hold, weighs ``s_i = log((1 + n) / (1 + d_i)) + 1``. Each bag is divided by the square root of the
+sum of the ``s_i^2`` of its features. The second bag is multiplied by a gain g; without it, the words, which are few,
+would outweigh the n-grams. All unknown words share one feature, which has a weight for the intent "none" alone. The
+weights W minimise ``|W|^2 / 2 + C sum of losses``. This regularisation makes the classifier reliable for few messages,
+and training takes about a second.
 """
 
 from __future__ import annotations
@@ -27,18 +28,25 @@ from rasa_core.support.probabilities import softmax
 Floats = NDArray[np.float32]
 
 _STRENGTH: Final = 20.0  # The C above.
-_GAINS: Final = (1.0, 1.3)  # What the bags are multiplied by, the second by the g above.
+_GAINS: Final = (1.0, 1.3)  # The factors of both bags; the second is the g above.
 _ROUNDS: Final = 60
 _REMEMBERED: Final = 6
 _TOLERANCE: Final = 1e-4
-_DIGITS_OF_POINTS: Final = 3  # After the point; those behind depend on how many threads have computed them.
+_DIGITS_OF_POINTS: Final = 3  # After the point; further digits depend on the number of threads that computed them.
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """Messages that the classifier learns from: their `counts`, the numbers of their intents, and how much they count.
+    """The messages that the classifier learns from.
 
-    `counts` is sparse, ``(messages, words + n-grams + letters)``; the other two are ``(messages,)``.
+    Attributes
+    ----------
+    counts
+        How often each message holds each feature, sparse, ``(messages, words + n-grams + letters)``.
+    intents
+        The number of the intent of each message, ``(messages,)``.
+    weights
+        How much the loss of each message counts, ``(messages,)``.
     """
 
     counts: Any
@@ -47,7 +55,7 @@ class Taught:
 
 
 def scipy(part: str) -> Any:
-    """Return a part of SciPy, which comes with what trains, and is not loaded by what serves."""
+    """Return a part of SciPy, which is installed for training, and which a serving process never loads."""
     try:
         return importlib.import_module(f"scipy.{part}")
     except ImportError as error:
@@ -64,7 +72,10 @@ class LinearClassifier:
         self._sparse = scipy("sparse")
 
     def counts(self, messages: Sequence[Sequence[str]]) -> Any:
-        """Return how often each word, n-gram and letter occurs in messages, each as its keys, as a sparse matrix."""
+        """Return how often each word, n-gram and letter occurs in each message, as a sparse matrix.
+
+        Each message is given as the keys of its tokens.
+        """
         columns: list[int] = []
         ends = [0]
         for keys in messages:
@@ -85,7 +96,7 @@ class LinearClassifier:
         return known
 
     def fit(self, taught: Taught, written: int) -> None:
-        """Learn from messages; the first `written` say how common a feature is."""
+        """Learn from messages; document frequencies are counted in the first `written` of these messages."""
         held = np.asarray((taught.counts[:written] > 0).sum(axis=0)).ravel()
         own = np.arange(len(held))
         is_known = (held > 0) | (own == 0)
@@ -100,7 +111,7 @@ class LinearClassifier:
         return found
 
     def arrays(self) -> Mapping[str, Floats]:
-        """Return what was learnt, as `rasa_core.nlu.network` names it."""
+        """Return the learnt weights, under the names that `rasa_core.nlu.network` reads."""
         table = self._seen @ self._table()
         cuts = [self._words, self._words + self._pieces]
         parts, scales = np.split(table, cuts), np.split((self._seen @ self._scales**2).astype(np.float32), cuts)
@@ -110,10 +121,11 @@ class LinearClassifier:
         return {**found, "wide_bias": self._weights[-1].astype(np.float32)}
 
     def directions(self, units: int) -> tuple[Floats, Floats]:
-        """Return words and n-grams as points, ``(words, units)`` and ``(n-grams, units)``, at a mean square of 1.
+        """Return embeddings of words ``(words, units)`` and n-grams ``(n-grams, units)``, with a mean square of 1.
 
-        Those are near each other that speak for the same intents. Of more intents than units, the points are what the
-        main directions of all scores tell of them (Eckart and Young 1936).
+        The embedding of a word is its row of weights of the intents, so that words of the same intents are near each
+        other. If there are more intents than units, the rows are projected on their principal directions (Eckart and
+        Young 1936).
         """
         table = self._table()[: self._words + self._pieces].astype(np.float64)
         table -= table.mean(axis=1, keepdims=True)
@@ -121,7 +133,7 @@ class LinearClassifier:
             _, vectors = np.linalg.eigh(table.T @ table)
             vectors = vectors[:, : -units - 1 : -1]
             most = np.abs(vectors).argmax(axis=0)
-            table = table @ (vectors * np.sign(vectors[most, np.arange(units)]))  # The way of a direction is chance.
+            table = table @ (vectors * np.sign(vectors[most, np.arange(units)]))  # Its sign is arbitrary.
         points = np.zeros((len(table), units), np.float32)
         points[:, : table.shape[1]] = table / max(math.sqrt((table**2).sum() / points.size), 1e-12)
         points = points.round(_DIGITS_OF_POINTS)
@@ -134,7 +146,7 @@ class LinearClassifier:
         return found
 
     def _weighed(self, counts: Any) -> Any:
-        """Return the features: scaled counts, each bag divided by its norm and with its gain, and a 1 for the bias."""
+        """Return the features: the scaled and normalised counts of both bags, and a column of ones for the bias."""
         split, scale, counts = self._words, self._scales, counts @ self._seen
         bags = []
         both = (counts[:, :split], scale[:split]), (counts[:, split:], scale[split:])
@@ -152,19 +164,22 @@ def _least_loss(features: Any, taught: Taught, intents: int) -> Floats:
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         chances = softmax(features @ weights)
-        right = np.maximum(chances[rows, taught.intents], 1e-12)  # A chance may be rounded to 0, which has no log.
+        right = np.maximum(chances[rows, taught.intents], 1e-12)  # One may be rounded to 0, which has no log.
         value = 0.5 * _product(weights[:-1], weights[:-1]) - _product(strength, np.log(right))
         chances[rows, taught.intents] -= 1.0
         slope: Floats = turned @ (chances * strength[:, None])
         slope[:-1] += weights[:-1]
-        slope[0, :-1] = 0.0  # An unknown word speaks for the last intent alone, which is none.
+        slope[0, :-1] = 0.0  # Unknown words have a weight for the last intent alone (none).
         return value, slope
 
     return minimum(loss, np.zeros((features.shape[1], intents), np.float32))
 
 
 def minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats:
-    """Return where a convex function of x, which is told with its slope, is least (L-BFGS, Liu and Nocedal 1989)."""
+    """Return the x at which a convex function is least (L-BFGS, Liu and Nocedal 1989).
+
+    `loss` returns the value of the function and its gradient; the search begins at the given x.
+    """
     value, slope = loss(x)
     steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=_REMEMBERED)
     for _ in range(_ROUNDS):
@@ -189,7 +204,7 @@ def minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats
 
 
 def _direction(slope: Floats, steps: Sequence[tuple[Floats, Floats, float]]) -> Floats:
-    """Return where to go, by the slope and how it changed in the last steps."""
+    """Return the search direction, from the gradient and its changes over the last steps (two-loop recursion)."""
     way, shares = -slope, []
     for step, bend, curvature in reversed(steps):
         shares.append(_product(step, way) / curvature)
@@ -203,5 +218,5 @@ def _direction(slope: Floats, steps: Sequence[tuple[Floats, Floats, float]]) -> 
 
 
 def _product(one: Floats, other: Floats) -> float:
-    """Return the sum of the products of two arrays, whose rounding depends on no number of threads, as BLAS's does."""
+    """Return the inner product of two arrays; unlike that of BLAS, its rounding depends on no number of threads."""
     return float((one * other).sum(dtype=np.float32))

@@ -1,11 +1,11 @@
-"""The linear tagger of entities beside the network: a conditional random field on words and what they consist of.
+"""The linear tagger of entities beside the network: a conditional random field on words and parts of words.
 
-It looks at each token and at the ones before and after it: their words, n-grams, letters and shapes, which patterns
-match, and which tags follow which; see `rasa_core.nlu.crf` for the notation. n-grams weigh ``1 / sqrt(their number)``,
-and so do letters. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``, of which there is only one,
-so that few messages teach it as well as many; messages in other case, without accents and with another sign at their
-end count a little, too, and so do those with the values of other roles. It is trained in a second or two, but not on
-many messages, from which the network alone learns as much.
+Its features are the words, n-grams, letters and shapes of each token and of its two neighbours, the patterns that match
+the token, and the tag before; see `rasa_core.nlu.crf` for the notation. Each of the n-grams of a token weighs
+``1 / sqrt(their number)``, and so does each of its letters. The weights W minimise ``|W|^2 / 2 + C sum of losses``,
+which has a single minimum, so that few messages are enough. Some variants of the messages take part with a lower
+weight: in upper or lower case, without accents, with another sign at their end, and with the values of other roles.
+Training takes a second or two. It is left out for large data, from which the network alone learns as much.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from rasa_core.nlu.variation import TaggedMessage, exchanged, with_other_end
 Floats = NDArray[np.float32]
 
 SEEN: Final = 3
-"""Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
+"""How many tokens the tagger looks at for one tag: the token itself, the token before it, and the token after it."""
 _STRENGTH: Final = 40.0  # The C above.
-_DOUBT: Final = 5  # Messages that an intent seems to have besides, with as many entities as any messages have.
+_DOUBT: Final = 5  # Pseudo-counts: so many messages with average entities are added to each intent.
 _RESPELT, _ENDED, _EXCHANGED = 0.3, 0.1, 0.3
-"""What a message counts in other case, or without accents; with another end; and with values of other roles."""
-_TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
+"""Weights of variants: in other case or without accents; with another end; with values of other roles."""
+_TOGETHER: Final = 64  # Messages in one computation; BLAS does not split such small matrices among threads.
 
 
 class LinearTagger:
@@ -41,7 +41,7 @@ class LinearTagger:
     Attributes
     ----------
     weights : array
-        What was learnt, ``(features, tags)``; `arrays` tells its parts.
+        The learnt weights, ``(features, tags)``; `arrays` returns their parts by name.
     """
 
     weights: Floats
@@ -53,7 +53,7 @@ class LinearTagger:
         self._forbidden, self._first = forbidden(entities), first(entities)
 
     def fit(self, messages: Sequence[TaggedMessage], signs: Sequence[str]) -> None:
-        """Learn from messages, which may end with some signs."""
+        """Learn from messages; `signs` are the signs that may stand at the end of a message."""
         others = [new for new, old in zip(exchanged(messages), messages, strict=True) if new is not old]
         kinds = (
             (messages, 1.0),
@@ -75,7 +75,7 @@ class LinearTagger:
         self.weights = minimum(self._loss, np.zeros((sum(rows), self._tags), np.float32))
 
     def arrays(self) -> Mapping[str, Floats]:
-        """Return what was learnt: `transitions`, `tags_bias`, `sides`, the rest as `rasa_core.nlu.network` names it."""
+        """Return the learnt weights by name: `transitions`, `sides`, and those that `rasa_core.nlu.network` reads."""
         table, extras, bias, transitions = np.split(self.weights, self._parts)
         kinds = np.split(table.reshape(-1, SEEN * self._tags), self._cuts)
         names = ("word_tags", "piece_tags", "letter_tags", "shape_tags")
@@ -88,7 +88,7 @@ class LinearTagger:
         }
 
     def _features(self, keys: Sequence[str]) -> Any:
-        """Return what is known of keys, ``(keys + 1, features)``, sparse; the last row stands for none."""
+        """Return the features of each key, ``(keys + 1, features)``, sparse; the last row stands for no token."""
         vocabulary, (words, pieces, letters) = self._vocabulary, self._cuts.tolist()
         columns: list[int] = []
         values: list[float] = []
@@ -104,7 +104,7 @@ class LinearTagger:
         return self._sparse.csr_matrix((np.array(values, np.float32), columns, [*ends, ends[-1]]), shape=shape)
 
     def _places_of(self, messages: Sequence[TaggedMessage], numbers: Mapping[str, int]) -> Any:
-        """Return which key each token has, is after and is before, ``(tokens, SEEN keys)``, sparse."""
+        """Return the keys of each token and of its two neighbours, one-hot, ``(tokens, SEEN keys)``, sparse."""
         none, columns = len(numbers), []
         for message in messages:
             own = np.array([none, *map(numbers.__getitem__, message.keys), none])
@@ -115,14 +115,14 @@ class LinearTagger:
         return self._sparse.csr_matrix((ones, found.ravel(), ends), shape=(len(found), SEEN * (none + 1)))
 
     def scores(self, weights: Floats) -> Floats:
-        """Return the scores of tags that some weights give the tokens learnt from, the shortest messages first."""
+        """Return the scores of tags of the training tokens under some weights; the shortest messages come first."""
         table, extras, bias, _ = np.split(weights, self._parts)
         by_key = self._known @ table.reshape(-1, SEEN * self._tags)
         scores: Floats = self._places @ by_key.reshape(-1, self._tags) + self._extras @ extras + bias
         return scores
 
     def _loss(self, weights: Floats) -> tuple[float, Floats]:
-        """Return the loss, and its slope."""
+        """Return the loss and its gradient."""
         scores, transitions = self.scores(weights), weights[self._parts[-1] :]
         value, slopes, moved = 0.0, np.empty_like(scores), np.zeros_like(transitions)
         for chain in self._chains:
@@ -138,11 +138,20 @@ class LinearTagger:
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """Some messages of about the same length.
+    """A batch of messages of about the same length.
 
-    `begin` and `count` say which tokens are theirs; `inside` ``(messages, tokens)`` whether a message has so many;
-    `gold` ``(messages, tokens, tags)`` is 1 for the tag of each, and `moves` ``(tags, tags)`` how often one follows
-    another; `weights` ``(messages,)`` what each message counts.
+    Attributes
+    ----------
+    begin, count
+        The first token of these messages among all tokens, and how many tokens they have.
+    inside
+        Whether a message has a token at a place, ``(messages, tokens)``.
+    gold
+        1 for the true tag of each token, else 0, ``(messages, tokens, tags)``.
+    moves
+        How often each tag follows each other tag, weighted, ``(tags, tags)``.
+    weights
+        How much each message counts, ``(messages,)``.
     """
 
     begin: int
@@ -153,7 +162,7 @@ class Chains:
     weights: Floats
 
     def loss(self, own: Floats, transitions: Floats, first_scores: Floats) -> tuple[float, Floats, Floats]:
-        """Return the sum of the losses, and its slopes by scores ``(tokens, tags)`` and transitions."""
+        """Return the sum of the losses, and its gradients by scores ``(tokens, tags)`` and by transitions."""
         scores = np.zeros(self.gold.shape, np.float32)
         scores[self.inside] = own
         moves = np.exp(transitions)
@@ -167,7 +176,7 @@ class Chains:
         return float((lost.sum(axis=1) * self.weights).sum() - path), slopes[self.inside], moved - self.moves
 
     def _forward(self, emitted: Floats, moves: Floats, first_scores: Floats) -> tuple[Floats, Floats]:
-        """Return how likely each tag is by what is before it, and by how much that was divided to sum to 1."""
+        """Return the forward probabilities of the tags, and the sums by which these were divided (scaling)."""
         reached, shares = np.empty_like(emitted), np.ones(emitted.shape[:2], np.float32)
         now = emitted[:, 0] * np.exp(first_scores)
         for at in range(emitted.shape[1]):
@@ -175,12 +184,12 @@ class Chains:
                 goes_on = self.inside[:, at, None]
                 now = np.where(goes_on, (now @ moves) * emitted[:, at], now)
             shares[:, at] = now.sum(axis=1)
-            now = now / shares[:, at, None]  # Or products of many chances would be rounded to 0.
+            now = now / shares[:, at, None]  # Without scaling, products of many probabilities would be rounded to 0.
             reached[:, at] = now
         return reached, shares
 
     def _backward(self, emitted: Floats, moves: Floats, reached: Floats, shares: Floats) -> tuple[Floats, Floats]:
-        """Return how likely each tag is, and how often each is expected to follow each."""
+        """Return the marginal probability of each tag, and how often each tag is expected to follow each other tag."""
         chances, moved = np.empty_like(reached), np.zeros_like(moves)
         later = np.ones_like(reached[:, 0])
         for at in range(reached.shape[1] - 1, -1, -1):
@@ -202,7 +211,7 @@ def respelt(messages: Sequence[TaggedMessage]) -> Iterator[TaggedMessage]:
 
 
 def ended(messages: Sequence[TaggedMessage], signs: Sequence[str]) -> Iterator[TaggedMessage]:
-    """Yield messages without the sign at their end; those that have none with one of the signs, in turn."""
+    """Yield each message that ends with a sign without it, and each other message with one of the signs, in turn."""
     for number, message in enumerate(messages):
         other = with_other_end(message, signs[number % len(signs)] if signs else "")
         if other.keys != message.keys:
@@ -210,7 +219,7 @@ def ended(messages: Sequence[TaggedMessage], signs: Sequence[str]) -> Iterator[T
 
 
 def chains_of(weighed: Sequence[tuple[TaggedMessage, float]], tags: int) -> list[Chains]:
-    """Return messages that are sorted by their length, and what they count, as some of them at a time."""
+    """Return messages, which are sorted by length and come with their weights, in batches."""
     found, begin = [], 0
     for at in range(0, len(weighed), _TOGETHER):
         some, weights = zip(*weighed[at : at + _TOGETHER], strict=True)
@@ -226,10 +235,10 @@ def chains_of(weighed: Sequence[tuple[TaggedMessage, float]], tags: int) -> list
 
 
 def entity_lifts(messages: Sequence[TaggedMessage], intents: int, entities: int) -> Floats:
-    """Return how many times more often messages of an intent hold each entity than all do, ``(intents, entities)``.
+    """Return how many times more often messages of each intent hold each entity than all do, ``(intents, entities)``.
 
-    So many messages of an intent are not enough to say that it never goes with an entity: a few more are thought of,
-    in which all entities are as frequent as anywhere. The last intent is none, with which nothing is known to go.
+    An entity that no message of an intent holds may still occur there. So each intent gets `_DOUBT` messages more, in
+    which every entity is as frequent as in all messages. The last intent is none; its lifts are 1.
     """
     held, counts = np.zeros((intents, entities)), np.zeros((intents, 1))
     for message in messages:
@@ -237,7 +246,7 @@ def entity_lifts(messages: Sequence[TaggedMessage], intents: int, entities: int)
             counts[message.intent] += 1
             held[message.intent, sorted({(message.tags[begin] - 1) // 2 for begin, _ in spans_of(message.tags)})] += 1
     often = held.sum(axis=0) / max(counts.sum(), 1.0)
-    # An entity that stands only where the intent is not known goes with all of them.
+    # An entity that occurs only where the intent is not known has a lift of 1 for all intents.
     known = np.where(often > 0, often, 1.0)
     lifts = np.where(often > 0, (held + _DOUBT * often) / ((counts + _DOUBT) * known), 1.0)
     return lifts.astype(np.float32)

@@ -1,22 +1,25 @@
-"""The network that reads messages, in NumPy: what serves what Keras has trained.
+"""The network that reads messages, in NumPy: it serves the weights that Keras has trained.
 
-Notation: ``x_t`` is what is known of token t, ``(units,)``: its word, n-grams and shape, and the patterns that match
-it. Each block adds to it, with ``n = h / sqrt(mean(h^2))`` (Zhang and Sennrich 2019), which the weights after it may
-scale:
+Notation: ``x_t`` is the embedding of token t, ``(units,)``, made of its word, its n-grams, its shape and the patterns
+that match it. Each block adds its output to the state ``h_t``, which begins as ``x_t``, and reads
+``n = h / sqrt(mean(h^2))`` (Zhang and Sennrich 2019; the weights of the next layer include the scale):
 
 - a convolution ``relu(W [n_(t-1), n_t, n_(t+1)] + b)``;
 - attention ``W [..., sum_s softmax_s(q_t k_s / sqrt(size)) v_s, ...] + b`` over heads, whose queries, keys and values
-  are linear in n (Vaswani et al. 2017); where a token stands, it knows from the convolution before;
+  are linear in n (Vaswani et al. 2017); there is no encoding of positions, since the convolution before gives it;
 - the context ``relu(W [max_t n_t, mean_t n_t] + b)``, the same for all tokens.
 
-Entities read the ``n_t`` of the last ``h_t``. The intent reads its maximum and its mean weighted by an attention, and
-maximum and sum over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these
-scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016): ``sum_i u_i / sqrt(sum_i
-s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, each with its scores ``u_i`` of intents, j
-over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. All are divided by ``exp(d k)``, where
-k words are not known, and then the score of none of the intents gets its own more; see `rasa_core.nlu.calibration`. To
-the scores of tags come those of a linear tagger, if there is one: three sets of each token's own, one for itself, one
-for the token after it, and one for the token before it; see `rasa_core.nlu.linear_tags`.
+The scores of tags are linear in the ``n_t`` of the last ``h_t``. The scores of intents read four vectors: the maximum
+over t of this ``n_t``, its mean weighted by an attention, and of the bag of words ``max(0, x_t)``, which has no order,
+the maximum and the sum divided by the square root of the number of tokens.
+
+The scores of a linear classifier are added to the scores of intents ("wide and deep", Cheng et al. 2016):
+``sum_i u_i / sqrt(sum_i s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, with their weights
+``u_i`` for the intents, and j over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. The
+sums are divided by ``exp(d k)``, where k is the number of unknown words, and an offset is then added to the score of
+the intent "none"; see `rasa_core.nlu.calibration`. The scores of a linear tagger, if the model has one, are added to
+the scores of tags: each token has three sets of them, for itself, for the token after it, and for the token before it;
+see `rasa_core.nlu.linear_tags`.
 """
 
 from __future__ import annotations
@@ -32,15 +35,15 @@ Floats = NDArray[np.float32]
 Arrays = Mapping[str, Floats]
 
 EPSILON = np.float32(1e-5)
-_top = np.maximum.reduce  # As `max`, and like `np.add.reduce` for `sum`, without what these do first.
+_top = np.maximum.reduce  # `max` without its checks; `np.add.reduce` stands for `sum` for the same reason.
 CONVOLUTION, ATTENTION, CONTEXT = "convolution", "attention", "context"
 BLOCKS = (CONVOLUTION, ATTENTION, CONVOLUTION, CONTEXT, CONVOLUTION)
 HEADS = 4
-INPUTS = {CONVOLUTION: 3, ATTENTION: 1, CONTEXT: 2}  # How many times `units` numbers a block reads.
+INPUTS = {CONVOLUTION: 3, ATTENTION: 1, CONTEXT: 2}  # The width of the input of a block, in `units`.
 
 
 class NLUNetwork:
-    """Scores of tags and intents.
+    """Computes the scores of the tags and intents of messages.
 
     Parameters
     ----------
@@ -53,7 +56,7 @@ class NLUNetwork:
         self._blocks = [(kind, _part(arrays, f"block_{number}_")) for number, kind in enumerate(BLOCKS)]
         words, pieces = arrays["words"].shape[1], arrays["pieces"].shape[1]
         kernel = arrays["project_kernel"]
-        # The first layer is linear, so that each part of a token can go through it once, when the token is first seen.
+        # The first layer is linear: so each part of a token goes through it once, when `embed` sees the token first.
         self._word_part = kernel[:words]
         self._piece_part = kernel[words : words + pieces]
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
@@ -64,10 +67,11 @@ class NLUNetwork:
         self._none[-1] = none
 
     def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int) -> Floats:
-        """Return what is known of a token by itself, ``(units + 2 intents + 3,)`` and 3 tags more with a tagger.
+        """Return everything that the network computes of a token by itself, ``(units + 2 intents + 3,)``.
 
-        That is ``x_t``; ``u`` of its word, and the sum of ``v`` of its n-grams and letters; ``s^2`` of the one, and its
-        sum of the others; 1 if its word is not known; its scores of tags.
+        These are, one after the other: ``x_t`` without patterns; ``u`` of its word; the sum of ``v`` of its n-grams and
+        letters; ``s^2`` of its word; the sum of ``s^2`` of its n-grams and letters; 1 if its word is unknown, else 0;
+        and, in a model with a linear tagger, its scores of tags, ``(3 tags,)``.
         """
         arrays = self.arrays
         known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
@@ -84,7 +88,7 @@ class NLUNetwork:
         return row
 
     def _tags_of(self, word: int, parts: Sequence[tuple[str, list[int]]], shape: int) -> Floats:
-        """Return what the linear tagger knows of a token: scores of its tags, of those after it and of those before."""
+        """Return the linear tagger's scores of a token: for its own tag, the tag after it, and the tag before it."""
         arrays = self.arrays
         scores: Floats = arrays["word_tags"][word] + arrays["shape_tags"][shape]
         for name, own in parts:
@@ -97,9 +101,9 @@ class NLUNetwork:
         Parameters
         ----------
         known
-            What `embed` tells of each token, ``(messages, tokens, ...)``; all messages have as many tokens.
+            The rows that `embed` returns, ``(messages, tokens, ...)``; all messages have the same number of tokens.
         extras
-            The patterns that match, ``(messages, tokens, patterns)``.
+            1 for each pattern that matches a token, else 0, ``(messages, tokens, patterns)``.
         """
         arrays = self.arrays
         units = len(arrays["project_bias"])
@@ -120,7 +124,7 @@ class NLUNetwork:
             _add_tags(tags, known[..., self._wide_end :])
             tags += extras @ arrays["extra_tags"]
         shares = softmax(h @ arrays["attention_kernel"], axis=1)
-        # The sum of n grows like the square root of n.
+        # The sum of n independent numbers grows like the square root of n.
         total = np.add.reduce(bag, axis=1) * np.float32(h.shape[1] ** -0.5)
         pooled = np.concatenate((_top(h, axis=1), np.add.reduce(h * shares, axis=1), _top(bag, axis=1), total), axis=-1)
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
@@ -130,14 +134,11 @@ class NLUNetwork:
         return tags, scores
 
     def _wide(self, known: Floats) -> tuple[Floats, Floats]:
-        """Return the scores of intents of the linear classifier, and how many words it does not know.
-
-        They are ``(messages, intents)`` and ``(messages, 1)``.
-        """
+        """Return the scores of the linear classifier, ``(messages, intents)``, and how many words are unknown."""
         arrays = self.arrays
         intents = len(arrays["wide_bias"])
         total = np.add.reduce(known[..., len(arrays["project_bias"]) : self._wide_end], axis=1)
-        least = np.float32(1.0)  # What is known of a message weighs more, unless nothing is.
+        least = np.float32(1.0)  # As a known feature weighs at least; so no message divides by 0.
         norms = np.sqrt(np.maximum(total[:, -3:-1], least))
         scores: Floats = total[:, :intents] / norms[:, :1]
         scores += total[:, intents:-3] / norms[:, 1:]
@@ -146,7 +147,7 @@ class NLUNetwork:
 
 
 def _add_tags(tags: Floats, known: Floats) -> None:
-    """Add the scores of tags that each token has by itself, and by the tokens before and after it."""
+    """Add the linear tagger's scores: each token's own, and the scores that its neighbours give it."""
     count = tags.shape[-1]
     tags += known[..., :count]
     tags[:, 1:] += known[:, :-1, count : 2 * count]
@@ -154,12 +155,12 @@ def _add_tags(tags: Floats, known: Floats) -> None:
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
-    """Return the weights of one layer by their names in it."""
+    """Return the weights of the layer whose names begin with `prefix`, without this prefix."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _norm(h: Floats) -> Floats:
-    # `mean` does the same, and takes thrice as long for one message.
+    # `mean` returns the same, but takes three times as long for one message.
     square: Floats = np.add.reduce(h * h, axis=-1, keepdims=True)
     square *= np.float32(1.0 / h.shape[-1])
     square += EPSILON
@@ -169,7 +170,7 @@ def _norm(h: Floats) -> Floats:
 
 
 def _attention(n: Floats, weights: Arrays) -> Floats:
-    """Return what each head reads, one after the other, ``(messages, tokens, units)``."""
+    """Return the outputs of all heads side by side, ``(messages, tokens, units)``."""
     messages, tokens, units = n.shape
     size = units // HEADS
     made = n @ weights["made_kernel"] + weights["made_bias"]
@@ -180,12 +181,12 @@ def _attention(n: Floats, weights: Arrays) -> Floats:
 
 
 def _whole(n: Floats) -> Floats:
-    """Return the maximum and the mean of the tokens, ``(messages, 1, 2 units)``."""
+    """Return the maximum and the mean over the tokens, side by side, ``(messages, 1, 2 units)``."""
     return np.concatenate((_top(n, axis=1), np.add.reduce(n, axis=1) / np.float32(n.shape[1])), axis=-1)[:, None]
 
 
 def _neighbours(n: Floats) -> Floats:
-    """Return each token with the one before and the one after, ``(messages, tokens, 3 units)``."""
+    """Return each token between its neighbours, side by side, ``(messages, tokens, 3 units)``; zeros at the ends."""
     messages, tokens, units = n.shape
     wide = np.zeros((messages, tokens, 3 * units), np.float32)
     wide[:, 1:, :units] = n[:, :-1]

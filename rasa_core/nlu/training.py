@@ -1,8 +1,9 @@
-"""Training of the interpreter: a network, a linear classifier and tagger, and what they may be sure of.
+"""Training of the interpreter: a network, a linear classifier and a linear tagger, and their calibration.
 
-Keras fits the network, SciPy what is beside it; messages that neither has seen set how sure they may be.
-Of few messages, thirds are held out, one after the other, until enough are: the network is trained several times, each
-time without one of them, but first with all. Of many, some are held out, and learnt in the last epochs.
+Keras fits the network, and SciPy the linear models. Their confidences are calibrated on held-out messages. For small
+data, the network is trained on all messages first, and then again without one third of them, and so on with the other
+thirds, until enough messages have been held out. For large data, some messages are held out in a single training, and
+take part in its last epochs.
 """
 
 from __future__ import annotations
@@ -46,31 +47,31 @@ from rasa_core.support.progress import Progress
 Floats = NDArray[np.float32]
 
 _FEWEST_STEPS = 400
-_PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen; more for many intents.
-_PART_STEPS = 4  # For each intent; a network that has hardly begun to learn says nothing of one that has.
-_FEW_STEPS = 10  # For each intent; fewer teach a network less than a linear classifier knows at once.
-_LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
+_PART_SHARE = 0.4  # The share of the epochs that a training without a third takes; more for many intents.
+_PART_STEPS = 4  # The fewest steps of such a training, for each intent; after fewer, it resembles no finished network.
+_FEW_STEPS = 10  # For each intent; with fewer steps, the network begins with the weights of the linear classifier.
+_LAST_EPOCHS = 2  # Epochs with all messages of large data, after the calibration.
 _PARTS = 3
 _ENOUGH_HELD_OUT = 150
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
-_MARGIN = 0.02  # Of the confidence of an example over others, lest it be learnt by heart.
+_MARGIN = 0.02  # Training messages that lead the ranking by less are kept word for word, with their intents.
 _INTENTS = ("intents_kernel", "intents_bias", "word_intents", "piece_intents", "letter_intents", "wide_bias")
-_MADE_UP = 0.6  # What a message that nobody wrote counts for the classifier.
-_NAMED = 0.5  # And what the name of an intent does.
+_MADE_UP = 0.6  # The weight of a generated variant of a message in the linear classifier.
+_NAMED = 0.5  # The weight of the name of an intent, which is a message of this intent there.
 
 
 def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bool = False) -> NLUModel:
-    """Return a model of the intents and entities of the data.
+    """Return a trained model of the intents and entities of the data.
 
     Parameters
     ----------
     data
-        What people may say.
+        The examples, synonyms, lookup tables and regular expressions.
     settings
-        The defaults if not given.
+        The settings of the training; None for the defaults.
     silent
-        Whether to tell no progress.
+        Whether no progress is shown.
 
     Raises
     ------
@@ -118,7 +119,7 @@ class NLUTraining:
         return TokenVocabulary.of([message.keys for message in messages], 1 if self._is_small else 2)
 
     def _lessons(self) -> tuple[Taught, NDArray[np.int_]]:
-        """Return what the classifier learns from, and the number of the message from which each was made (-1: none)."""
+        """Return the messages for the classifier, and the number of the original of each variant (-1 for noise)."""
         count = len(self._messages)
         bare = [replace(one, keys=tuple(map(plain, one.keys))) for one in self._messages]
         others = [number for number, one in enumerate(bare) if any(not key.isascii() for key in self._keys(number))]
@@ -136,7 +137,7 @@ class NLUTraining:
         return self._messages[number].keys
 
     def run(self, silent: bool) -> NLUModel:
-        """Calibrate, and train with all messages."""
+        """Train with all messages, calibrate, and return the model."""
         parts = self._held_out()
         runs = list(self._runs(parts))
         steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
@@ -161,7 +162,7 @@ class NLUTraining:
         return self._model(self._vocabulary, calibration, by_heart, self._tagger(self._vocabulary, self._messages))
 
     def _begin(self, left_out: Rows, *, again: bool, is_hurried: bool) -> None:
-        """Teach the classifier, and let a network that has few steps for its intents begin with what that knows."""
+        """Fit the classifier; if the network has few steps for its intents, initialise it from the classifier."""
         if again:
             begin_again(self.network)
         if len(left_out) or is_hurried:
@@ -170,7 +171,7 @@ class NLUTraining:
             begin_with(self.network, self.classifier.directions(self.sizes.word_units))
 
     def _tagger(self, vocabulary: TokenVocabulary, messages: Sequence[TaggedMessage]) -> Mapping[str, Floats]:
-        """Return the weights of a linear tagger; none where there is nothing to tag, or enough for the network."""
+        """Return the weights of a linear tagger; none for data without entities, and for large data."""
         if not (self._is_small and self._labels):
             return {}
         tagger = LinearTagger(vocabulary, len(self._labels))
@@ -178,7 +179,7 @@ class NLUTraining:
         return tagger.arrays()
 
     def _held_out(self) -> list[Rows]:
-        """Return the numbers of the messages by which confidences are calibrated, by what holds them out together."""
+        """Return the numbers of the messages to be held out, a list for each training that holds some out."""
         known = np.array([number for number, message in enumerate(self._messages) if message.intent >= 0])
         if len(known) < _ENOUGH_TO_CALIBRATE or not self._settings.validation_split:
             return []
@@ -189,7 +190,7 @@ class NLUTraining:
         return parts_of(self._examples, known, len(known) // max(count, 1))[:1]
 
     def _runs(self, parts: Sequence[Rows]) -> Iterator[tuple[Rows, Rows, int]]:
-        """Yield which messages each run leaves out, which it sees more often, and how many epochs it takes."""
+        """Yield, for each training, the messages that it leaves out, those it repeats, and its epochs."""
         none = np.array([], np.intp)
         steps = len(self.batches.plan(none, none))
         epochs = max(self._settings.epochs, math.ceil(_FEWEST_STEPS / steps))
@@ -219,14 +220,14 @@ class NLUTraining:
         )
 
     def _teach(self, left_out: Rows) -> None:
-        """Fit the classifier on all messages but those left out, and what was made of them."""
+        """Fit the classifier on all messages and their variants, except for the messages left out."""
         taught, written = self._taught, len(self._messages)
         keep = np.flatnonzero((taught.intents >= 0) & ~np.isin(self._sources, left_out))
         kept = Taught(taught.counts[keep], taught.intents[keep], taught.weights[keep])
         self.classifier.fit(kept, int((keep < written).sum()))
 
     def _seen(self, left_out: Rows) -> _Seen:
-        """Return the scores of messages left out, of whose own words nothing is known."""
+        """Return the scores of messages left out; words that only these messages have are unknown words here."""
         kept = [self._messages[number] for number in np.delete(np.arange(len(self._messages)), left_out)]
         vocabulary = self._vocabulary_of(kept)
         texts = [self._examples[number].text for number in left_out]
@@ -248,7 +249,7 @@ class NLUTraining:
         return _Seen(left_out, scores - wide, wide, unknown, tagged)
 
     def _calibration(self, seen: Sequence[_Seen]) -> Calibration:
-        """Return what the scores of held out messages say, but of those whose intent had no other message."""
+        """Calibrate on the held-out messages whose intent has other messages, too."""
         if not seen:
             return UNMEASURED
         intents = np.array([message.intent for message in self._messages])
@@ -260,7 +261,7 @@ class NLUTraining:
         return replace(found, tag_share=best_tag_share(tags)) if tags else found
 
     def _by_heart(self, model: NLUModel) -> dict[str, int]:
-        """Return what a model misunderstands, or nearly, of the messages that contradict no other."""
+        """Return the unambiguous training messages that a model gets wrong, or nearly, with their intents."""
         words = [tuple(map(word_of, message.keys)) for message in self._messages]
         meant: dict[tuple[str, ...], set[int]] = {}
         for key, message in zip(words, self._messages, strict=True):
@@ -321,9 +322,18 @@ class NLUTraining:
 
 
 class _Seen(NamedTuple):
-    """The scores of messages by what has not seen them: of intents by network and classifier, and of tags.
+    """The scores that models without these messages give them.
 
-    `unknown` is how many of the words of each it does not know.
+    Attributes
+    ----------
+    rows
+        The numbers of the messages.
+    deep, wide
+        The scores of intents by the network and by the linear classifier, ``(messages, intents + 1)``.
+    unknown
+        The number of unknown words in each message, ``(messages,)``.
+    tags
+        The scores of tags by the network and by the linear tagger; None without a tagger.
     """
 
     rows: Rows
@@ -334,7 +344,7 @@ class _Seen(NamedTuple):
 
 
 def _is_clear(answer: Mapping[str, Any], intent: str) -> bool:
-    """Whether an answer is right, and stays so however the confidences are rounded."""
+    """Tell whether an answer has the right intent, by a margin that no rounding of confidences can undo."""
     name = intent.partition("/")[0]
     rankings = [(name, answer["intent_ranking"], "name")]
     if name != intent:
@@ -346,7 +356,7 @@ def _is_clear(answer: Mapping[str, Any], intent: str) -> bool:
 
 
 def _only(arrays: Mapping[str, Floats], known: TokenVocabulary, kept: TokenVocabulary) -> dict[str, Floats]:
-    """Return the arrays of a model that knows a vocabulary as those of one that knows but a part of it."""
+    """Return the arrays of a model, restricted to the part `kept` of the vocabulary `known`."""
     pieces = [known.pieces[piece] for piece in kept.pieces]
     words = [0, *(known.words[word] for word in kept.words)]
     letters = [known.letters[letter] for letter in kept.letters]
@@ -357,7 +367,7 @@ def _only(arrays: Mapping[str, Floats], known: TokenVocabulary, kept: TokenVocab
 
 
 def _dataset(keras: Any, batches: MessageBatches, plan: Any, sizes: NetworkSizes) -> Any:
-    """Return the batches of one epoch after another as Keras takes them."""
+    """Return the batches of all epochs, as a dataset for Keras; `plan` plans the batches of an epoch."""
 
     class Dataset(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""The network as Keras trains it; `rasa_core.nlu.network` is its twin in NumPy and tells the notation.
+"""The network as Keras trains it; `rasa_core.nlu.network` is its twin in NumPy, and explains the notation.
 
-Works on any backend of Keras. The random numbers by which it leaves out come with each batch: Keras's own would take
-longer to compile than all the rest, and differ between backends.
+It works on any backend of Keras. The random numbers for dropout come with each batch, since Keras's own generator would
+take longer to compile than all the rest, and differs between backends.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSizes:
-    """How many there are of what; `intents` counts the one for no intent, `tags` those of `rasa_core.nlu.crf`.
+    """The sizes of the layers.
 
-    `pieces` are all n-grams, `grams` those of one token at most.
+    `intents` includes the intent "none"; `tags` are the tags of `rasa_core.nlu.crf`; `pieces` is the number of n-grams
+    in the vocabulary, and `grams` the largest number of n-grams of one token.
     """
 
     words: int
@@ -43,13 +44,25 @@ class NetworkSizes:
     units: int = 128
 
 
-_LAST_RATE = 0.05  # Of the highest learning rate.
-_BEGIN = np.float32(0.15)  # Root mean square of the embeddings that a network begins with.
+_LAST_RATE = 0.05  # The learning rate of the last step, as a share of the highest learning rate.
+_BEGIN = np.float32(0.15)  # The root mean square of the initial embeddings of `begin_with`.
 
 
 @dataclass(frozen=True, slots=True)
 class LossRates:
-    """What is left out, as shares; how soft the intents are; how much they, and entities in noise, count."""
+    """The rates of dropout, the label smoothing, and the weights in the loss.
+
+    Attributes
+    ----------
+    dropout, embedded
+        Dropout of hidden units, and of the embedding of a token (probabilities).
+    words, pieces, tokens
+        The probabilities that a word is replaced by the unknown word, an n-gram is left out, and a token is left out.
+    smoothing
+        The probability that the target shares out among all intents.
+    intents, noise
+        The weight of the loss of intents beside that of entities, and of entities in messages without a meaning.
+    """
 
     dropout: float = 0.2
     embedded: float = 0.1
@@ -62,7 +75,7 @@ class LossRates:
 
 
 def numbers_to_draw(sizes: NetworkSizes, tokens: int) -> int:
-    """Return how many random numbers a message needs that is filled up to so many tokens."""
+    """Return how many random numbers a message needs that is padded to so many tokens."""
     embedded = sizes.word_units + sizes.piece_units + sizes.shape_units
     each = sizes.grams + 2 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
     return tokens * each + sizes.units * (5 + BLOCKS.count(CONTEXT))
@@ -71,15 +84,18 @@ def numbers_to_draw(sizes: NetworkSizes, tokens: int) -> int:
 def build(sizes: NetworkSizes, rates: LossRates) -> Any:
     """Return an uncompiled Keras model.
 
-    Its inputs are a dictionary of `words` and `shapes`, both ``(messages, tokens)``, and `pieces` ``(messages, tokens,
-    grams)``, int32, those n-grams that are none being ``sizes.pieces``;
-    `extras` ``(messages, tokens, extras)`` and `mask` ``(messages, tokens)``, float32; `tags` ``(messages, tokens)``
-    and `intent` ``(messages,)``, int32, -1 where it is not known; `drawn` ``(messages, numbers_to_draw)``, random
-    numbers, uint8. Its outputs are scores of tags and of intents.
+    Its input is a dictionary of arrays:
+
+    - `words` and `shapes`, ``(messages, tokens)``, int32;
+    - `pieces`, ``(messages, tokens, grams)``, int32, padded with ``sizes.pieces``;
+    - `extras`, ``(messages, tokens, extras)``, and `mask`, ``(messages, tokens)``, float32;
+    - `tags`, ``(messages, tokens)``, int32;
+    - `intent`, ``(messages,)``, int32, -1 for a message whose intent is unknown;
+    - `drawn`, ``(messages, numbers_to_draw)``, random numbers, uint8.
+
+    Its outputs are the scores of tags and of intents.
     """
-    keras: Any = (
-        import_keras()
-    )  # Here, and with it the class below, since it is imported only when something is trained.
+    keras: Any = import_keras()  # Keras is loaded only for training; so the class below is made here, too.
     ops, dense = keras.ops, partial(keras.layers.Dense, kernel_initializer=_initial_kernel)
 
     class KerasNetwork(keras.Model):  # type: ignore[misc]
@@ -138,11 +154,11 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
     return KerasNetwork()
 
 
-# Keras's own initializers are compiled for every shape, which would take as long as training from few messages.
+# Keras compiles its own initializers for every shape, which takes as long as a training from few messages.
 
 
 def _initial_kernel(shape: tuple[int, int], dtype: Any = None) -> Floats:
-    """Return weights of a layer (Glorot and Bengio 2010) from NumPy's random state, which the caller has seeded."""
+    """Return initial weights (Glorot and Bengio 2010) from NumPy's random state, which the caller has seeded."""
     limit = math.sqrt(6.0 / sum(shape))
     return np.random.uniform(-limit, limit, shape).astype(np.float32)
 
@@ -152,7 +168,7 @@ def _initial_embeddings(shape: tuple[int, int], dtype: Any = None) -> Floats:
 
 
 def begin_with(model: Any, points: Sequence[Floats]) -> None:
-    """Let words and n-grams begin as what is known of them; see `rasa_core.nlu.linear.LinearClassifier.directions`."""
+    """Initialise the embeddings of words and n-grams from `rasa_core.nlu.linear.LinearClassifier.directions`."""
     for layer, own in zip((model.words, model.pieces), points, strict=True):
         if not layer.built:
             layer.build(None)
@@ -162,7 +178,7 @@ def begin_with(model: Any, points: Sequence[Floats]) -> None:
 
 
 def begin_again(model: Any) -> None:
-    """Forget what a model has learnt: give it new weights, and its optimizer nothing to go on from."""
+    """Initialise the weights of a model anew, and set the moments of its optimizer to zero."""
     for variable in model.trainable_variables:
         kind = variable.path.rsplit("/", 1)[-1]
         initial = {"kernel": _initial_kernel, "embeddings": _initial_embeddings}.get(kind, np.zeros)
@@ -173,7 +189,7 @@ def begin_again(model: Any) -> None:
 
 
 class _Dropout:
-    """Leaves out at random, scaled so that the mean stays; does nothing but when the network is trained."""
+    """Dropout, scaled so that the mean stays the same; it does nothing outside of training."""
 
     def __init__(self, ops: Any, drawn: Any, training: bool) -> None:
         self._ops, self._drawn, self._training, self._used = ops, drawn, training, 0
@@ -182,7 +198,7 @@ class _Dropout:
         return h * (self.kept(h.shape, rate) / (1.0 - rate)) if self._training else h
 
     def kept(self, shape: tuple[int, ...], rate: float) -> Any:
-        """Return 1 for what is kept, and 0 for a share of `rate`."""
+        """Return an array of ones, with zeros at a share of `rate` of its places."""
         if not self._training or not rate:
             return np.float32(1.0)
         begin, self._used = self._used, self._used + math.prod(shape[1:])
@@ -191,19 +207,19 @@ class _Dropout:
 
 
 def _norm(ops: Any, h: Any) -> Any:
-    """Return h at a root mean square of 1; tokens that are only filled up with stay 0."""
+    """Return h scaled to a root mean square of 1; padding stays 0."""
     return h * ops.rsqrt(ops.mean(ops.square(h), axis=-1, keepdims=True) + EPSILON)
 
 
 def _neighbours(ops: Any, n: Any) -> Any:
-    """Return each token with the one before and the one after, ``(messages, tokens, 3 units)``."""
+    """Return each token between its neighbours, side by side, ``(messages, tokens, 3 units)``."""
     tokens = n.shape[1]
     wide = ops.pad(n, [[0, 0], [1, 1], [0, 0]])
     return ops.concatenate([wide[:, at : at + tokens] for at in range(3)], axis=-1)
 
 
 def _attention(ops: Any, made: Any, mask: Any) -> Any:
-    """Return what each head reads of queries, keys and values, one after the other, ``(messages, tokens, units)``."""
+    """Return the outputs of all heads side by side, ``(messages, tokens, units)``, from queries, keys and values."""
     messages, tokens, units = made.shape[0], made.shape[1], made.shape[2] // 3
     size = units // HEADS
     parts = ops.transpose(ops.reshape(made, (messages, tokens, 3, HEADS, size)), (2, 0, 3, 1, 4))
@@ -213,15 +229,16 @@ def _attention(ops: Any, made: Any, mask: Any) -> Any:
 
 
 def _whole(ops: Any, n: Any, mask: Any) -> Any:
-    """Return the maximum and the mean of the tokens, ``(messages, 1, 2 units)``."""
+    """Return the maximum and the mean over the tokens, side by side, ``(messages, 1, 2 units)``."""
     top = ops.max(n + (mask - 1.0) * 1e4, axis=1)
     return ops.concatenate([top, ops.sum(n, axis=1) / ops.sum(mask, axis=1)], axis=-1)[:, None]
 
 
 def adam(learning_rate: float, runs: Sequence[int]) -> Any:
-    """Return Adam for several runs of so many steps, one after the other.
+    """Return an Adam optimizer for several trainings in a row; `runs` has the number of steps of each.
 
-    In each, the learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest.
+    In each of them, the learning rate rises for a tenth of the steps, but for 200 steps at most, and then falls along a
+    cosine to `_LAST_RATE` of its highest value.
     """
     optimizers = import_keras().optimizers
     ops = import_keras().ops
@@ -245,19 +262,19 @@ def adam(learning_rate: float, runs: Sequence[int]) -> Any:
 
 
 def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: LossRates) -> Any:
-    """Return the mean over messages of minus the log-likelihoods of their tags and of their intent."""
+    """Return the negative log-likelihoods of tags and intents, weighted and averaged over the messages."""
     tag_scores, intent_scores = scores
     nll = crf_loss(ops, tag_scores, x["tags"], ops.cast(x["mask"], "float32"), transitions, first_scores)
     count = intent_scores.shape[-1]
     target = ops.one_hot(ops.maximum(x["intent"], 0), count) * (1.0 - rates.smoothing) + rates.smoothing / count
     cross_entropy = -ops.sum(target * ops.log_softmax(intent_scores, axis=-1), axis=-1)
-    # Words that mean nothing are no entities, but the network must not take every unknown word for one of them.
+    # Noise has no entities. It counts little here, or the network would learn that unknown words are no entities.
     nll = nll * (1.0 - (1.0 - rates.noise) * ops.cast(x["intent"] == count - 1, "float32"))
     return ops.mean(nll) + rates.intents * ops.mean(cross_entropy * ops.cast(x["intent"] >= 0, "float32"))
 
 
 def crf_loss(ops: Any, scores: Any, tags: Any, mask: Any, transitions: Any, first_scores: Any) -> Any:
-    """Return minus the log-likelihood of each message's tags, ``(messages,)``; see `rasa_core.nlu.crf`."""
+    """Return the negative log-likelihood of each message's tags, ``(messages,)``; see `rasa_core.nlu.crf`."""
     gold = ops.one_hot(tags, scores.shape[-1])
     path = ops.sum(ops.sum(scores * gold, axis=-1) * mask, axis=-1) + ops.sum(gold[:, 0] * first_scores, axis=-1)
     moved = ops.sum(ops.matmul(gold[:, :-1], transitions) * gold[:, 1:], axis=-1)
@@ -276,7 +293,7 @@ def crf_loss(ops: Any, scores: Any, tags: Any, mask: Any, transitions: Any, firs
 
 
 def arrays_of(model: Any) -> dict[str, Floats]:
-    """Return the weights of a trained model by the names that `rasa_core.nlu.network.NLUNetwork` takes."""
+    """Return the weights of a trained model, under the names that `rasa_core.nlu.network.NLUNetwork` reads."""
     transitions = import_keras().ops.convert_to_numpy(model.transitions.value)
     arrays: dict[str, Floats] = {"transitions": transitions + model.forbidden}
     for name in ("words", "pieces", "shapes"):
