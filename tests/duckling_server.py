@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from thread_servers import running, silent
+
 
 class DucklingServer(ThreadingHTTPServer):
     """Gives `answer` to whatever it is asked, and keeps the forms that it was sent."""
@@ -30,6 +32,7 @@ class DucklingServer(ThreadingHTTPServer):
 
 
 class _Answers(BaseHTTPRequestHandler):
+    log_message = silent
     server: DucklingServer
 
     def do_POST(self) -> None:
@@ -45,21 +48,15 @@ class _Answers(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(sent)
 
-    def log_message(self, *args: Any) -> None:
-        pass
-
 
 @contextmanager
 def duckling(port: int = 0) -> Iterator[DucklingServer]:
     """Run such a server meanwhile."""
-    with DucklingServer(port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    with running(server := DucklingServer(port)):
         try:
             yield server
         finally:
             server.may_answer.set()
-            server.shutdown()
 
 
 def found(dim: str, text: str, part: str, **value: Any) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from thread_servers import running, silent
 
 from rasa_core.actions.action import Action
 from rasa_core.agent import Agent
@@ -82,8 +83,7 @@ class ActionFail(Action):
 
 
 class QuietHandler(WSGIRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
+    log_message = silent
 
 
 class ThreadingServer(ThreadingMixIn, WSGIServer):
@@ -94,15 +94,6 @@ def make_agent() -> Agent:
     return Agent(Domain.from_yaml(DOMAIN, action_factory="remote"), [ScriptedRemotePolicy()])
 
 
-@contextlib.contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve a WSGI application over real HTTP, in a thread; yield its address."""
-    server = make_server("127.0.0.1", 0, app, ThreadingServer, QuietHandler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def served(app: Any) -> AbstractContextManager[str]:
+    """Serve a WSGI application over real HTTP, in a thread; give its address."""
+    return running(make_server("127.0.0.1", 0, app, ThreadingServer, QuietHandler))

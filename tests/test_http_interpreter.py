@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from at_once import at_once
 from cutting_proxy import no_http_server
+from thread_servers import running, silent
 
 from rasa_core.events import check_parse_data
 from rasa_core.interpreter import NaturalLanguageInterpreter, RasaNLUHttpInterpreter
@@ -50,6 +52,7 @@ class NluServer:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            log_message = silent
             protocol_version = "HTTP/1.1"
             wbufsize = -1
 
@@ -67,9 +70,6 @@ class NluServer:
 
             do_POST = do_GET  # noqa: N815
 
-            def log_message(self, *args: object) -> None:
-                pass
-
         server = QuietServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{server.server_port}"
         return server
@@ -77,21 +77,14 @@ class NluServer:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], NluServer]]:
-    running = []
+    with ExitStack() as stack:
 
-    def start(answer: Answer) -> NluServer:
-        nlu = NluServer(answer)
-        server = nlu.start()
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        running.append((server, thread))
-        return nlu
+        def start(answer: Answer) -> NluServer:
+            nlu = NluServer(answer)
+            stack.enter_context(running(nlu.start()))
+            return nlu
 
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        yield start
 
 
 def as_bytes(value: object) -> bytes:

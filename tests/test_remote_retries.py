@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,7 +20,9 @@ from wsgiref.simple_server import WSGIServer
 import pytest
 from at_once import at_once
 from cutting_proxy import CARRIED_OUT, LOST, CuttingProxy
+from programs import free_port
 from remote_bot import DOMAIN, ActionSearch, QuietHandler, make_agent, served
+from thread_servers import running, silent
 
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
@@ -95,6 +98,7 @@ Serve = Callable[[App], str]
 
 
 class KeepingHandler(BaseHTTPRequestHandler):
+    log_message = silent
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     app: App
@@ -116,31 +120,15 @@ class KeepingHandler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def log_message(self, *args: object) -> None:
-        pass
 
-
-@contextlib.contextmanager
-def keeping(app: App) -> Iterator[str]:
+def keeping(app: App) -> AbstractContextManager[str]:
     """Serve an application over connections that are kept."""
     handler = type("Handler", (KeepingHandler,), {"app": staticmethod(app)})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return running(ThreadingHTTPServer(("127.0.0.1", 0), handler))
 
 
 def messages(agent: Agent, sender_id: str) -> list[str | None]:
     return [event.text for event in agent.read_tracker(sender_id).events if isinstance(event, UserUttered)]
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 # -- connections that break
@@ -382,7 +370,7 @@ def test_after_all_attempts_the_error_tells_what_to_do(serve: Serve) -> None:
 
 def test_a_server_that_was_never_reached_has_carried_out_nothing() -> None:
     with pytest.raises(RequestError, match=r"refused\. That was the last of 3 attempts\.$") as caught:
-        impatient(f"http://127.0.0.1:{unused_port()}", retries=2).parse("hi", "anna")
+        impatient(f"http://127.0.0.1:{free_port()}", retries=2).parse("hi", "anna")
 
     assert (caught.value.status, caught.value.attempts) == (None, 3)
     assert str(uuid.UUID(caught.value.idempotency_key)) == caught.value.idempotency_key

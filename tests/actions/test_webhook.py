@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-import threading
 import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from programs import free_port
 from sdk_server import sdk_server
+from thread_servers import running, silent
 
 from rasa_core import Agent, Domain
 from rasa_core.actions.webhook import ActionServer
@@ -114,6 +114,7 @@ def test_an_action_that_rejects_or_fails_is_logged_and_the_turn_goes_on(
 
 
 class _Answers(BaseHTTPRequestHandler):
+    log_message = silent
     protocol_version = "HTTP/1.1"
     server: _Server
 
@@ -130,9 +131,6 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *args: Any) -> None:
-        pass
-
 
 class _Server(ThreadingHTTPServer):
     def __init__(self) -> None:
@@ -148,11 +146,8 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def bare() -> Iterator[_Server]:
-    with _Server() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with running(server := _Server()):
         yield server
-        server.shutdown()
 
 
 WRONG_ANSWERS = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from thread_servers import running, silent
 
 Answer = Mapping[str, Any]
 Answers = Mapping[str, Answer | Callable[[dict[str, Any]], Answer]]
@@ -20,6 +21,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    log_message = silent
     server: _Server
 
     def do_POST(self) -> None:
@@ -34,19 +36,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, form: str, *args: object) -> None:
-        pass
-
 
 @contextmanager
 def answering_server(answers: Answers) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Serve `answers`, and give the address and the requests so far."""
-    with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.answers, server.requests = answers, []
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/webhook", server.requests
-        finally:
-            server.shutdown()
-            thread.join()
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.answers, server.requests = answers, []
+    with running(server, "/webhook") as url:
+        yield url, server.requests

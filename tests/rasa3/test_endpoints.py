@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from rasa3_bots import say, trained, write
+from thread_servers import running, silent
 
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
@@ -149,6 +149,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    log_message = silent
     server: Server
 
     def do_GET(self) -> None:
@@ -165,18 +166,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(sent)
 
-    def log_message(self, *args: Any) -> None:
-        pass
-
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
+    with running(server := Server()):
+        yield server
 
 
 @pytest.fixture

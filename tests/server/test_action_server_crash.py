@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from launched_command import Launched
+from thread_servers import running, silent
 
 from rasa_core import Agent, Domain
 from rasa_core.policies import MemoizationPolicy
@@ -32,6 +33,7 @@ TALK = ("anna", "/order", "order-1")
 
 
 class _Handler(BaseHTTPRequestHandler):
+    log_message = silent
     server: Orders
 
     def do_POST(self) -> None:
@@ -46,9 +48,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(answer.encode())
 
-    def log_message(self, *args: Any) -> None:
-        pass
-
 
 class Orders(ThreadingHTTPServer):
     """Takes an order for each key, and does not answer the first call until its caller was killed."""
@@ -61,13 +60,9 @@ class Orders(ThreadingHTTPServer):
 
 @pytest.fixture
 def orders() -> Iterator[Orders]:
-    with Orders() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with running(server := Orders()):
         yield server
         server.killed.set()
-        server.shutdown()
-        thread.join(10)
 
 
 @pytest.fixture

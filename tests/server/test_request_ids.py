@@ -6,7 +6,6 @@ import http.server
 import json
 import logging
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from launched_command import Launched, head
 from server_bot import DOMAIN, AnswersByIntent, make_agent
+from thread_servers import running, silent
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
@@ -195,6 +195,7 @@ def _quoted(sender: str) -> str:
 
 
 class _Listening(http.server.BaseHTTPRequestHandler):
+    log_message = silent
     ids: list[str | None]
 
     def do_POST(self) -> None:
@@ -206,22 +207,13 @@ class _Listening(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *arguments: object) -> None:
-        pass
-
 
 @pytest.fixture
 def action_server() -> Iterator[tuple[str, list[str | None]]]:
     ids: list[str | None] = []
     handler = type("Handler", (_Listening,), {"ids": ids})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
-        thread = threading.Thread(target=served.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{served.server_port}/webhook", ids
-        finally:
-            served.shutdown()
-            thread.join()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler), "/webhook") as url:
+        yield url, ids
 
 
 def test_other_servers_are_told_the_id(action_server: tuple[str, list[str | None]]) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from at_once import at_once
+from thread_servers import running, silent
 
 from rasa_core.support import http as http_transport
 from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_token
@@ -36,6 +37,7 @@ class KeepingServer(ThreadingHTTPServer):
 
 
 class KeepingHandler(BaseHTTPRequestHandler):
+    log_message = silent
     protocol_version = "HTTP/1.1"
     server: KeepingServer
 
@@ -48,18 +50,11 @@ class KeepingHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"hello")
 
-    def log_message(self, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[KeepingServer]:
-    with KeepingServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with running(server := KeepingServer()):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

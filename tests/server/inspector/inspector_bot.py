@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from thread_servers import running
 from werkzeug.serving import make_server
 
 from rasa_core.agent import Agent
@@ -181,15 +180,6 @@ def rasa_app_of(folder: Path) -> ServerApp:
     return create_app(agent, inspect=folder)
 
 
-@contextmanager
-def served(app: ServerApp, port: int = 0) -> Iterator[str]:
+def served(app: ServerApp, port: int = 0) -> AbstractContextManager[str]:
     """Serve an application for a block, and give its address."""
-    server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return running(make_server("127.0.0.1", port, app, threaded=True))
