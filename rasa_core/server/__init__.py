@@ -1,7 +1,7 @@
 """The HTTP server: a WSGI application around an `Agent`, and the command that runs it.
 
-`create_app` gives the application; it works under any WSGI server and mounted inside another site. Importing this
-package is cheap: the application itself is loaded when it is first asked for.
+`create_app` returns the application, which runs under any WSGI server and may be mounted inside another site. Importing
+this package is cheap, since the application is imported when `create_app` is first used.
 """
 
 from __future__ import annotations

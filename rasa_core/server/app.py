@@ -1,20 +1,20 @@
-"""The WSGI application: from a request to an answer, and whatever goes wrong on the way to JSON.
+"""The WSGI application: it turns each request into an answer, and each error into an answer in JSON.
 
-A request is checked in this order: the path (404, 405), the token (401) or, without one, the host and the web page
-(403), the conversation's name (400), the model (503), then the body. The application keeps nothing between requests but
-its settings and the model, so any number of threads may share it, and it works below any prefix of another site.
+A request is checked in this order: the path (404, 405), the token (401) or, without a token, the host and the web page
+(403), the conversation's name (400), the model (503), then the body. Between requests the application only keeps its
+settings and the model, so any number of threads may share it, and it works below any prefix of another site.
 
-Werkzeug does what it can: requests, headers, forms, answers, errors. Four things on the way of every turn are
-done by hand, because of what they cost there. With the first three, a server with a store in memory takes 0.76 of the
-turns a second of an application that only lets Werkzeug route, read JSON and answer with JSON of the same size, and
-0.57 with eight clients; without them, 0.64 and 0.47; with nothing of Werkzeug, 0.79 and 0.61
-(``benchmarks/turns_over_http.py``). The fourth saves a tenth of what a turn costs in the application.
+Werkzeug provides requests, headers, forms, answers and errors. Four steps of every turn are written by hand, since
+Werkzeug's own are slow. With the first three of them, a server with a store in memory reaches 0.76 of the turns per
+second of an application that only lets Werkzeug route, read JSON and answer with JSON of the same size, and 0.57 with
+eight clients; without them, 0.64 and 0.47; without Werkzeug altogether, 0.79 and 0.61
+(``benchmarks/turns_over_http.py``). The fourth step saves a tenth of the time of a turn in the application.
 
 - A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
   costs as much as decoding the JSON in it.
-- A path is looked up among the latest ones, and else matched by one expression (`Paths.match`).
+- A path is looked up in a cache of the latest paths, and otherwise matched by one expression (`Paths.match`).
 - The headers of an answer are given in one list, and its body as another (`json_response`, `Visit.answer`).
-- What Werkzeug makes of a request and of an answer is made when it is asked for (`Request`, `JsonResponse`).
+- The attributes of Werkzeug's request and response are created when they are first used (`Request`, `JsonResponse`).
 """
 
 from __future__ import annotations
@@ -62,32 +62,32 @@ StartResponse = Callable[..., Any]
 _A_CONVERSATION: Final = "/conversations/<sender_id>"
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-# What `create_app` calls by the names of `ServerSettings`.
+# The parameters of `create_app` that have the same names in `ServerSettings`.
 _ABOUT_CALLERS: Final = (
     *("cors_origins", "auth_token", "max_body", "enable_load"),
     *("retention", "enable_train", "allowed_hosts", "inspect", "jwt_secret", "jwt_method", "open_rest_channel"),
     *("metrics", "log_format", "log_key"),
 )
-_READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET can do too.
+_READING: Final = ("GET", "HEAD")  # Methods that change nothing, except at the paths of `conversations.TALKS`.
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
 
 
 class ServerApp(FlaskNames):
-    """The application; `create_app` makes it.
+    """The WSGI application; `create_app` makes it.
 
     Parameters
     ----------
     model
-        Where the agent comes from.
+        Loads the agent and provides it to the views.
     settings
-        What callers may do; what is about the model is not looked at.
+        The settings of the server; those about the model are not used here.
     access_log
-        Gets one line for each request.
+        The log of requests, which gets one line for each.
 
     Raises
     ------
     ValueError
-        If a setting makes no sense.
+        If a setting is invalid.
     """
 
     def __init__(self, model: ServedModel, settings: ServerSettings, access_log: AccessLog | None = None) -> None:
@@ -114,11 +114,11 @@ class ServerApp(FlaskNames):
         self.housekeeper = Housekeeper(model, settings.retention, weakref.ref(self))
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, as PEP 3333 has it; a program may put middleware around `wsgi_app`."""
+        """Answer one WSGI request (PEP 3333); a program may replace `wsgi_app` by middleware around it."""
         return self.wsgi_app(environ, start_response)
 
     def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, without that middleware."""
+        """Answer one WSGI request, without middleware of a program."""
         status, headers, body = self.receive(environ).answer()
         start_response(_STATUS_LINES[status], headers)
         if not isinstance(body, bytes):
@@ -126,14 +126,14 @@ class ServerApp(FlaskNames):
         return [body] if body else []
 
     def receive(self, environ: dict[str, Any]) -> Visit:
-        """Look at all of a request but its body; the launcher does so before it waits for that."""
+        """Check the head of a request; the launcher calls this before it waits for the body."""
         if os.getpid() not in self.housekeeper.threads:  # A server may fork after it has made the application.
             self.housekeeper.start()
         return Visit(self, environ)
 
     def serving_on(self, host: str) -> None:
-        """Hear where `run` will serve, so that other names are refused if none were given."""
-        if self._hosts_are_open:  # As an application of a site it left them open; now it is the site.
+        """Note the address that `run` will listen on; if no allowed hosts were given, all other hosts are refused."""
+        if self._hosts_are_open:  # Inside another site, the site checks the host; here nobody else does.
             self._is_known_host = host_check(hosts_of(host))
 
     def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
@@ -145,11 +145,11 @@ class ServerApp(FlaskNames):
             self._access_log.write(environ, status, seconds)
 
     def view_for(self, request: Request) -> tuple[View, str]:
-        """Return what answers a request, and the sender_id; raise `HttpError` for one that is refused."""
+        """Return the view for a request, and the sender_id; raise `HttpError` for a request that is refused."""
         environ = request.environ
         path, method = environ.get("PATH_INFO") or "/", environ["REQUEST_METHOD"]
         written = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
-        if "%" in written or not path.isascii():  # Most paths need no decoding, which costs more than all else here.
+        if "%" in written or not path.isascii():  # Most paths need no decoding, the slowest step of this method.
             path = decoded_path(path, written, environ.get("SCRIPT_NAME", ""))
         endpoint, sender_id = self.paths.match(path, not written, method == "DELETE")
         views = self.paths.views[endpoint]
@@ -165,38 +165,38 @@ class ServerApp(FlaskNames):
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
                 if method in _READING and endpoint in conversations.TALKS:
                     check_link(self.cors, environ)
-            # /load asks for more, of each page (`ServedModel.replace`).
+            # /load refuses every web page, also those that `--cors` names (`ServedModel.replace`).
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)
         elif not self.is_public(view, endpoint):
-            unnamed = None if endpoint in rasa3.REST_CHANNEL else ""  # The body names the sender there.
+            unnamed = None if endpoint in rasa3.REST_CHANNEL else ""  # The REST channel has the sender in the body.
             self.guard.admit(request, sender_id if endpoint in _OF_A_CONVERSATION else unnamed)
         check_id_in_path(sender_id)
         return view, sender_id
 
     def is_brief(self, view: View) -> bool:
-        """Tell whether a view needs no body, and is not to wait until others are done."""
+        """Tell whether a view needs no body and is answered at once, also while all threads are busy."""
         return view in probes.BRIEF
 
     def is_public(self, view: View, endpoint: str) -> bool:
-        """Tell whether a view asks nobody who is calling."""
+        """Tell whether a view may be called without a token or JWT."""
         in_inspector = self.inspector is not None and view in self.inspector.public
         return view in _PUBLIC or in_inspector or endpoint in self._open
 
     def _options_for(self, method: str, allowed: str) -> View:
-        """Return what answers a browser that asks what it may do; anything else is not allowed here."""
+        """Return the view for the method OPTIONS; raise `HttpError` 405 for any other method."""
         if method != "OPTIONS":
             raise HttpError(405, f"{method[:40]} is not possible here; use one of: {allowed}.", [("Allow", allowed)])
         return partial(ServerApp.options, allowed=allowed)
 
     def options(self, request: Request, sender_id: str, allowed: str) -> Response:
-        """Tell what is possible at a path."""
+        """List the methods that a path allows."""
         answer = Response(b"", headers=[("Allow", allowed), *self.cors.preflight_headers(request.environ, allowed)])
-        del answer.headers["Content-Type"]  # There is no content.
+        del answer.headers["Content-Type"]  # The answer has no content.
         return answer
 
     def request(self, environ: dict[str, Any]) -> Request:
-        """Return a request to this application."""
+        """Return a `Request` with the settings of this application."""
         return Request(environ, self._max_body, self._interpreter_named)
 
     def _interpreter_named(self, name: str) -> NaturalLanguageInterpreter:
@@ -204,17 +204,17 @@ class ServerApp(FlaskNames):
             raise HttpError(400, f'this server has no models with names; leave out "model", or {_HOW_TO_TRAIN}')
         return self.nlu_models.interpreter(name)
 
-    # -- what is not about one conversation
+    # -- views that are not about one conversation
 
     def home(self, request: Request, sender_id: str) -> Response:
-        """Greet, for people and for health checks; or show the page of the inspector."""
+        """Greet people and health checks, or show the page of the inspector if it is on."""
         if self.inspector is not None:
             shown: Response = self.inspector.page(request)
             return shown
         return Response(f"hello from Rasa Core: {__version__}", mimetype="text/html")
 
     def version(self, request: Request, sender_id: str) -> Response:
-        """Tell the version of this package, and the fingerprints of the models that are loaded."""
+        """Return the version of this package, and the fingerprints of the loaded models."""
         agent = self.model.agent_or_none()
         models = {
             "core_model": None if agent is None else agent.model_fingerprint,
@@ -223,12 +223,12 @@ class ServerApp(FlaskNames):
         return json_response({"version": __version__, **models})
 
     def load(self, request: Request, sender_id: str) -> Response:
-        """Serve the uploaded model from now on."""
+        """Replace the served model by an uploaded model."""
         self.model.replace(request)
         return json_response({"success": 1})
 
     def train(self, request: Request, sender_id: str) -> Response:
-        """Train an NLU model from the data in the body, and wait for it."""
+        """Train an NLU model from the data in the body, and answer when the training has ended."""
         if self.nlu_models is None:
             raise HttpError(403, f"training is off; {_HOW_TO_TRAIN}")
         body = request.body()
@@ -238,18 +238,18 @@ class ServerApp(FlaskNames):
 
 
 def _nlu_models(directory: str) -> NLUModels:
-    from rasa_core.server.nlu import NLUModels  # What a server without such models need not load.
+    from rasa_core.server.nlu import NLUModels  # Imported here, since a server without named models does not need it.
 
     return NLUModels(directory)
 
 
 def _inspector(settings: ServerSettings) -> Any:
-    """Return the page, of which a server without it loads nothing: an `Inspector` of that module."""
+    """Return the `Inspector`; its module is only imported by servers with the page."""
     return import_module("rasa_core.server.inspector.routes").Inspector(settings)
 
 
 def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
-    """Return a view that asks for the agent first, so that a server without a model says so before the body is read."""
+    """Return a view that gets the agent first, so that a server without a model answers 503 before reading the body."""
 
     @wraps(view)
     def answer(app: ServerApp, request: Request, sender_id: str) -> Response:
@@ -306,23 +306,23 @@ def create_app(
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
-    A model that cannot be loaded is logged, and the application answers 503 with the reason.
+    If the model cannot be loaded, the reason is logged, and the application answers 503 with the reason.
 
     Parameters
     ----------
     model_directory
-        Where the model is, or an `Agent`, which has its own interpreter and store.
+        The directory of the model, or an `Agent`, which has its own interpreter and store.
     interpreter
         An interpreter, the ``http(s)://`` address of an NLU server, the directory of an NLU model, or None
         for messages such as ``/greet``.
     loglevel, logfile
-        What this package logs from this level on, and one line for each request, is appended to this file.
-        Without a file, logging is left as it is; requests are logged to ``rasa_core.server.access`` at the
-        level INFO.
+        Log records of this package from this level on, and one line for each request, are appended to this
+        file. Without a file, logging is not configured; requests are logged to ``rasa_core.server.access`` at
+        the level INFO.
     action_factory
-        ``"local"`` or ``"remote"``; wins over domain.yml.
+        ``"local"`` or ``"remote"``; goes before the value in domain.yml.
     tracker_store
-        A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
+        A store, or its URL, which need not be reachable yet; None for a SQLite file beside the model.
     cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts, inspect, \
     jwt_secret, jwt_method, open_rest_channel, log_format, log_key
         The same as in `ServerSettings`. Training needs a token or a JWT.
@@ -330,7 +330,7 @@ def create_app(
     Raises
     ------
     ValueError
-        If an argument contradicts another, or makes no sense.
+        If an argument is invalid, or contradicts another argument.
     RasaCoreError
         If the interpreter or the store cannot be made.
     """
@@ -341,7 +341,7 @@ def create_app(
             )
         model = ServedModel(agent=model_directory)
     else:
-        if isinstance(tracker_store, str):  # It need not be reachable yet, so that a worker can start meanwhile.
+        if isinstance(tracker_store, str):  # The store may be down now; a worker starts nevertheless.
             tracker_store = store_from_url(tracker_store, check=False)
         model = ServedModel(
             model_directory,
@@ -378,16 +378,16 @@ def _several(given: Iterable[str] | str | None) -> tuple[str, ...]:
 
 
 def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
-    """Return the application for the settings of `ServerSettings.as_dict`, and start logging as they say.
+    """Return the application for the settings of `ServerSettings.as_dict`, and set up logging as they say.
 
-    For processes that do nothing else than serve: this takes over the logging of the package.
+    Only for processes that do nothing but serve, since this replaces the package's logging handlers.
     """
     given = ServerSettings(**settings)
     log_to_console(given.log_level, LogStyle(given.log_format, given.log_key))
     app = create_app(
         given.model,
         given.nlu,
-        loglevel=min(logging.INFO, level_number(given.log_level)),  # The file has what is too much for a terminal.
+        loglevel=min(logging.INFO, level_number(given.log_level)),  # A log file gets more than a terminal.
         logfile=given.log_file,
         tracker_store=given.store,
         actions=given.actions,

@@ -1,8 +1,8 @@
-"""Files of pages, and the headers that keep anything else out of these pages.
+"""The files of the server's web pages, and the headers that keep foreign content out of the pages.
 
-The files hold nothing of any conversation, so they are public: with a token, a page asks for it and sends it with each
-request. The Content-Security-Policy lets a browser load what stands in this package alone, and send requests to this
-server alone; there is no inline script, no inline style, and no frame.
+The files contain nothing of any conversation, so they are public. If the server has a token, a page asks the user for
+it and sends it with each request. The Content-Security-Policy lets a browser load only files of this package and send
+requests only to this server; inline scripts, inline styles and frames are forbidden.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _HEADERS: Final = (
     ("Content-Security-Policy", _POLICY),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cache-Control", "no-cache"),  # A browser asks whether its copy is still right, and mostly gets 304.
+    ("Cache-Control", "no-cache"),  # A browser asks each time whether its copy is current, and mostly gets 304.
 )
 
 
 class Asset:
-    """One file of a page, as it is answered.
+    """One file of a page.
 
     Parameters
     ----------
     content
-        What is in it.
+        The content of the file.
     suffix
-        What its name ends with, which is one of `TYPES`.
+        The ending of its name, a key of `TYPES`.
     """
 
     def __init__(self, content: bytes, suffix: str) -> None:
@@ -52,13 +52,13 @@ class Asset:
         self._tag = hashlib.blake2b(content, digest_size=12).hexdigest()
 
     def answer(self, request: Request) -> Response:
-        """Return the file, or that the browser has it already."""
+        """Return the file, or 304 if the browser has it in its cache."""
         response = Response(self._content, headers=[*_HEADERS, ("Content-Type", self.kind)])
         response.set_etag(self._tag)
         return response.make_conditional(request.environ)
 
     def view(self) -> Callable[..., Response]:
-        """Return what answers at the path of the file."""
+        """Return the view that answers with the file."""
         return lambda app, request, sender_id: self.answer(request)
 
 

@@ -1,27 +1,28 @@
-"""Who may call a server that asks for no token: programs, and the web pages that were named; no other page.
+"""The check of requests to a server without a token: programs and named web pages may call it, other pages may not.
 
-A browser sends requests for any page that somebody visits, also to servers on their own machine. It does so without
-asking first if the request is one that a form can send, and JSON in plain text is. Two headers, which no page can
-change, tell what is behind a request:
+A browser sends requests for any page that somebody visits, also to servers on the visitor's own machine. It does not
+ask the server first if a form could send the request, and a form can send JSON as plain text. These headers, the first
+two of which no page can change, tell where a request comes from:
 
 ``Host``
-    The name under which the server was called. A page whose own name leads to this machine (DNS rebinding) counts for
-    the browser as a page of this server, and may read everything; but the name in its requests is not ours.
+    The name under which the server was called. If the domain name of a foreign page is made to resolve to this machine
+    (DNS rebinding), the browser takes the page for one of this server and lets it read every answer; but then the
+    ``Host`` header has the foreign name, by which the request is refused.
 ``Origin``, or ``Sec-Fetch-Site`` where a browser sends no origin
-    The page that sends a request. What changes a conversation must come from a program, which sends neither, from a
-    page of this server, or from one that ``--cors`` names. Reading needs no such check: a browser shows no answer to
-    pages that `Cors` does not name.
+    The page that sends a request. A request that changes a conversation must come from a program, which sends neither
+    header, from a page of this server, or from a page that ``--cors`` names. A request that only reads needs no such
+    check, since a browser shows the answer only to pages that `Cors` admits.
 ``Referer``
-    The page behind a link, a picture or a frame. For those, browsers send neither of the two above to a server that is
-    called by a plain ``http`` address of a network, and a page may keep them from sending this one too. So a GET that
-    talks to the bot is refused to what is by its other headers a browser, unless this names a page as above.
+    The page with the link, picture or frame that causes a request. For such requests, browsers send neither ``Origin``
+    nor ``Sec-Fetch-Site`` to a server at a plain ``http`` address in a network, and a page may suppress ``Referer``,
+    too. So a GET that talks to the bot is refused if its other headers are those of a browser, unless ``Referer`` names
+    an admitted page.
 
-A page is one of this server if its origin has the host and the port of the ``Host`` header; a port that is not there
-is that of the scheme of the page, so that this holds behind a proxy that ends TLS too. A proxy has to hand on the
-``Host`` that it was called with; where it does not, name its address with ``--cors``. ``X-Forwarded-Host`` is not
-looked at.
+A page is one of this server if its origin has the host and the port of the ``Host`` header. A missing port is the
+default port of the page's scheme, so that the check also works behind a proxy that ends TLS. A proxy must pass on the
+``Host`` header that it received; if it does not, name its address with ``--cors``. ``X-Forwarded-Host`` is ignored.
 
-With a token, none of this is checked: a page that does not know it can do nothing (`rasa_core.server.guards`).
+With a token, none of this is checked: a page that does not know the token can do nothing (`rasa_core.server.guards`).
 """
 
 from __future__ import annotations
@@ -37,32 +38,32 @@ from rasa_core.server.requests import HttpError
 
 ANY: Final = "*"
 ALL_ADDRESSES: Final = ("0.0.0.0", "::")
-"""To listen on these is to listen on each address of this machine."""
+"""Addresses that stand for all addresses of this machine when a server listens on them."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-# Of all that a browser says, only these mean no other page: one of another port of this machine is of the same site.
+# The values of Sec-Fetch-Site that exclude other pages; "same-site" includes pages of other ports of this machine.
 _OWN_PAGES: Final = ("none", "same-origin")
 _end_of_host = re.compile(r"[/?#]")
 _host = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s]+)(?::([0-9]{1,5}))?")
 
 
 class Address(NamedTuple):
-    """A host, such as ``example.org`` or ``::1``, and a port, None if there is none."""
+    """A host, such as ``example.org`` or ``::1``, and a port or None."""
 
     host: str
     port: int | None
 
     @classmethod
     def of(cls, text: str) -> Address | None:
-        """Read the content of a ``Host`` header; None for what is none."""
+        """Parse the content of a ``Host`` header; return None if it is invalid."""
         found = _host.fullmatch(text.strip().lower())
         return None if found is None else cls(plain_host(found[1]), int(found[2]) if found[2] else None)
 
 
 def plain_host(text: str) -> str:
-    """Return a host as it is compared: in lower case, an address in its shortest form, without brackets or a dot.
+    """Return a host in the form for comparisons: in lower case, without brackets or a final dot, addresses shortened.
 
-    ``::ffff:127.0.0.1`` is how an address of IPv4 is written for a server that listens to both kinds.
+    ``::ffff:127.0.0.1`` becomes ``127.0.0.1``: a server that listens to IPv6 and IPv4 gets IPv4 addresses in this form.
     """
     host = text.strip().lower().removesuffix(".")
     try:
@@ -73,7 +74,7 @@ def plain_host(text: str) -> str:
 
 
 def canonical_origin(text: str) -> str:
-    """Return an origin as it is compared: ``https://a.b`` for ``HTTPS://A.b:443/``; ``null`` and ``*`` as they are."""
+    """Return an origin in the form for comparisons: ``https://a.b`` for ``HTTPS://A.b:443/``; ``*`` stays ``*``."""
     scheme, _, rest = text.strip().lower().rstrip("/").partition("://")
     address = Address.of(rest)
     if address is None:
@@ -84,8 +85,8 @@ def canonical_origin(text: str) -> str:
 
 
 def hosts_of(listening_on: str) -> tuple[str, ...]:
-    """Return the names of a server that listens on an address: that, this machine, and `localhost`."""
-    # Only who listens on all addresses can be called by the name of the machine from another one.
+    """Return the host names of a server that listens on an address: the address and ``localhost``."""
+    # Only a server that listens on all addresses can be called from other machines by this machine's name.
     own = (socket.gethostname(),) if listening_on in ALL_ADDRESSES else ()
     return ("localhost", listening_on, *own)
 
@@ -96,14 +97,14 @@ _LONGEST_NAMES: Final = 2000  # Characters.
 
 
 class Cors:
-    """Which web pages may call the server from a browser: those of the given origins, and no others.
+    """The CORS headers that let web pages of the given origins call the server from a browser.
 
-    The headers go on every answer, also on errors, because a browser hides an answer without them from the page.
+    The headers are added to every answer, also to errors, since a browser hides an answer without them from the page.
 
     Parameters
     ----------
     origins
-        Such as ``https://example.org``; ``*`` stands for all.
+        Origins such as ``https://example.org``; ``*`` stands for all.
     """
 
     def __init__(self, origins: Iterable[str]) -> None:
@@ -112,44 +113,46 @@ class Cors:
         self.active = bool(self._origins)
 
     def admits(self, origin: str) -> bool:
-        """Tell whether a page may call, by its origin; of an unknown page, by an empty text."""
+        """Tell whether a page with this origin may call the server; an empty text stands for an unknown page."""
         return self._open or (bool(origin) and canonical_origin(origin) in self._origins)
 
     def headers(self, environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Return the headers for any answer to this request."""
-        if not self._open:  # Or a cache would give the answer for one page to another.
+        """Yield the headers for any answer to this request."""
+        if not self._open:  # Without Vary, a cache would give the answer for one page to another page.
             yield "Vary", "Origin"
         if self.admits(environ.get("HTTP_ORIGIN", "")):
             yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
             yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After, X-Request-ID"
 
     def preflight_headers(self, environ: dict[str, Any], methods: str) -> Iterator[tuple[str, str]]:
-        """Return the further headers for a browser that asks, before a request, whether it may send it."""
+        """Yield the further headers for a preflight, by which a browser asks whether it may send a request."""
         if self.admits(environ.get("HTTP_ORIGIN", "")) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             yield "Access-Control-Allow-Methods", methods
-            # Pages send headers of their own, such as X-Requested-With, which the server does not look at.
+            # Other headers that pages send, such as X-Requested-With, are allowed and ignored.
             asked = _NAME.findall(environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")[:_LONGEST_NAMES])
             more = [name for name in asked if name.lower() not in _READ_HEADERS.lower().split(", ")]
             yield "Access-Control-Allow-Headers", ", ".join([_READ_HEADERS, *more])
-            yield "Access-Control-Max-Age", "600"  # Seconds that a browser need not ask again.
+            yield "Access-Control-Max-Age", "600"  # Seconds for which a browser may cache this answer.
 
 
 def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
-    """Return what tells whether a ``Host`` header names this server.
+    """Return a function that tells whether a ``Host`` header names this server.
+
+    A header without a host is accepted, since no browser sends it. Accepting addresses is safe: a page whose host is an
+    address comes from the server at that address.
 
     Parameters
     ----------
     allowed
-        Names and addresses, without a port: it may be another one in front of a proxy. ``localhost`` stands for each
-        address of it too, ``0.0.0.0`` and ``::`` for any address, ``*.example.org`` for all names that end so, and
-        ``*`` for all. What names no host is sent by no browser, and let in. No page has an address in the place of a
-        name unless the server of that address sent it.
+        Names and addresses, without ports, since a proxy may listen on another port. ``localhost`` also stands for its
+        addresses, ``0.0.0.0`` and ``::`` for any address, ``*.example.org`` for all names with this ending, and
+        ``*`` for all hosts.
     """
     names = frozenset(map(plain_host, allowed))
     endings = tuple(name[1:] for name in names if name.startswith("*."))
     takes_addresses = not names.isdisjoint(ALL_ADDRESSES)
 
-    @lru_cache(maxsize=256)  # Each request asks, mostly with one of few names; made-up ones must not fill memory.
+    @lru_cache(maxsize=256)  # Most requests have one of few names; the limit is for clients that invent names.
     def is_known(header: str) -> bool:
         address = Address.of(header)
         if not header or ANY in names or (address is not None and address.host in names):  # HTTP/1.0 sends no host.
@@ -166,7 +169,7 @@ def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
 
 
 def unknown_host(header: str) -> HttpError:
-    """Return the answer to a request for another host."""
+    """Return the error for a request with an unknown ``Host``."""
     return HttpError(
         403,
         f"this server is not known as {header[:100]!r}, which a page of that name could use to read conversations. If "
@@ -190,8 +193,8 @@ def check_page(cors: Cors, environ: dict[str, Any]) -> None:
 
 
 def check_link(cors: Cors, environ: dict[str, Any]) -> None:
-    """Raise `HttpError` 403 if a browser asks with GET, without saying that a page may, as `check_page` has it."""
-    # Both are in each request of each browser, and no page can leave one out; hardly any program sends both.
+    """Raise `HttpError` 403 for a browser's GET whose ``Referer`` does not name a page that `check_page` admits."""
+    # Every browser sends both headers, and no page can remove one; hardly any program sends both.
     if "HTTP_ACCEPT_LANGUAGE" not in environ or not environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/"):
         return
     scheme, separator, rest = environ.get("HTTP_REFERER", "").partition("://")

@@ -1,8 +1,10 @@
-"""What the server does at each path of a conversation: check the request against the domain, ask the `Agent`, answer.
+"""The views of conversations: each checks a request against the domain, calls the `Agent`, and answers.
 
-Every function takes a `Request` and the agent that serves it, and returns a response. What a request means is checked
-here before anything changes; an error names what is wrong, and for programs ``index``, the position of an event in its
-list, and ``nearest``, the existing names that look like the one that was sent.
+Every view takes a `Request`, the agent and the sender_id, and returns a response. Names and events in a request are
+checked before anything changes. An error names the mistake, and has for programs ``index``, the position of an event in
+its list, and ``nearest``, the existing names that look like the name in the request.
+
+The first line of a view's docstring is its summary in ``/openapi.json``.
 """
 
 from __future__ import annotations
@@ -46,9 +48,9 @@ if TYPE_CHECKING:
     from rasa_core.tracker_store.idempotency import RequestResult
 
 MOST_EXPLAINED: Final = 20_000
-"""Events of a conversation that is explained."""
+"""The largest number of events of a conversation that is explained."""
 MOST_PLAYED: Final = 200_000
-"""Events that a request may have played again, all in all; it takes about ten seconds."""
+"""The largest number of events that one request may replay in total, which takes about ten seconds."""
 
 _MOST_KEYS_TOLD: Final = 5
 _BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
@@ -58,32 +60,32 @@ def list_conversations(request: Request, agent: Agent, sender_id: str) -> Respon
     """List the ids of the conversations, all or a page of them."""
     store, after, most = agent.tracker_store, inputs.AFTER.of(request), inputs.LIMIT.of(request)
     if after is None and most is None:
-        return json_response(list(store.keys()))  # Stores of users' own need not know pages.
+        return json_response(list(store.keys()))  # A custom store need not support pages.
     return json_response(list(store.keys(after, most)))
 
 
 def delete(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Forget a conversation, all of it."""
+    """Delete a conversation with all its events."""
     conditions = request.conditions("delete")
-    with agent.tracker_store.conversation(sender_id):  # for its lock
+    with agent.tracker_store.conversation(sender_id):  # Holds the conversation's lock.
         if conditions is not None:
             conditions.check_version(sender_id, agent.read_tracker(sender_id).version)
         return json_response({"deleted": agent.tracker_store.delete(sender_id)})
 
 
 def parse(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Take a message of the user, and tell the action to run next."""
+    """Log a user's message, and return the action to run next."""
     turns, message = _message(request, agent, sender_id)
     answered = turns.parse(message, request.conditions("parse", message.text or ""))
     return _answer(answered, None if request.method == "GET" else _unknown_keys(request, inputs.MESSAGE))
 
 
 def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Take note of the action that the caller has run, and tell the next one."""
+    """Log the action that the caller has run, and return the next action."""
     turns = agent.turns()
     body = inputs.CONTINUE.of(request)
     action = _executed_action(body, agent)
-    # All is checked before the turn begins, so that a request which is refused has changed nothing.
+    # Everything is checked before the turn begins, so that a refused request changes nothing.
     events = checked_events(body.get("events", []), agent)
     check_taken_back(events, agent, sender_id)
     error = _error_of(action, body)
@@ -92,19 +94,19 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def respond(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Take a message of the user, run the actions here, and return what the bot says."""
+    """Log a user's message, run the actions on the server, and return the bot's messages."""
     turns, message = _message(request, agent, sender_id)
     return _answer(turns.respond(message, request.conditions("respond", message.text or "")))
 
 
 def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessageProcessor, UserMessage]:
-    """Return the user's message, and what understands it and goes on from there."""
+    """Return the user's message, and the processor for it, which uses the NLU model that the request names."""
     turns = agent.turns()
     in_url = request.method == "GET"
     given: dict[str, Any] = request.args.to_dict() if in_url else inputs.MESSAGE.of(request)
     if in_url:
         inputs.MESSAGE.check(given)
-    text = given["query"] if "query" in given else given["q"]  # 0.9 takes both, and this one first.
+    text = given["query"] if "query" in given else given["q"]  # As in 0.9, "query" goes before "q".
     name = given.get("model") if "model" in given or not request.query_string else request.args.get("model")
     if name is not None:
         turns = agent.turns(interpreter=request.interpreter_named(name))
@@ -112,7 +114,7 @@ def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessagePro
 
 
 def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell the state of a conversation; an unknown one is not created."""
+    """Return the state of a conversation; an unknown conversation is not created."""
     until = inputs.UNTIL.of(request)
     tracker = agent.read_tracker(sender_id)
     version = tracker.version
@@ -121,14 +123,14 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     if until is not None:
         check_length(tracker.count())
         tracker = tracker.travel_back_in_time(until)
-    elif version == 0 and agent.domain.rasa is not None:  # As Rasa tells it, which keeps it, too.
+    elif version == 0 and agent.domain.rasa is not None:  # Rasa answers with a new session, which it also stores.
         tracker = begun_conversation(sender_id, agent.domain)
     check_told(tracker, wanted)
     return at_version(with_events(tracker, wanted), version)
 
 
 def explain(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell why the bot decides as it does; an unknown conversation is not created."""
+    """Explain a decision of the bot; an unknown conversation is not created."""
     tracker = agent.read_tracker(sender_id)
     if tracker.count() > MOST_EXPLAINED:
         raise HttpError(
@@ -141,8 +143,8 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Put events in the place of a whole conversation."""
-    inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
+    """Replace all events of a conversation."""
+    inputs.INCLUDE_EVENTS.of(request)  # A wrong parameter is refused before anything changes.
     events = checked_events(request.conversation(), agent, is_log=True)
     check_taken_back(events, agent, None)
     answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))
@@ -150,7 +152,7 @@ def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Add events, a list or one, to a conversation, and predict nothing."""
+    """Append an event or a list of events to a conversation, without a prediction."""
     body = request.json()
     events = checked_events([body] if isinstance(body, dict) else body, agent, is_log=True)
     check_taken_back(events, agent, sender_id)
@@ -162,9 +164,9 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Add a message of the user, understood here or before, and predict nothing."""
+    """Append a user's message, interpreted here or by the caller, without a prediction."""
     body = inputs.LOGGED.of(request)
-    agent.turns()  # Raises where nothing can predict.
+    agent.turns()  # Raises `ModelError` if the agent has no policies.
     said = {"event": "user", "text": body["text"], "parse_data": body.get("parse_data") or None}
     (message,) = checked_events([said], agent)
     assert isinstance(message, UserUttered)
@@ -175,7 +177,7 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def predict(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell what comes next; nothing is changed."""
+    """Predict the next action of a conversation; nothing is changed."""
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
         raise unknown_conversation(sender_id)
@@ -183,17 +185,17 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
     turns = agent.turns()
     if isinstance(turns, RasaProcessor):
         turns.foresee_session(tracker)
-    # By name where scores are the same.
+    # Actions with equal scores are sorted by name.
     return json_response(_prediction(agent, tracker, lambda name, score: (-score, name), latest_session=True))
 
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell what comes after some events; nothing is stored."""
+    """Predict the next action after the given events; nothing is stored."""
     events = checked_events(request.json(), agent, is_log=True)
     check_taken_back(events, agent, None)
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     if not events and agent.domain.rasa is not None:
-        tracker.follow_up_action = ACTION_LISTEN_NAME  # With which every conversation of Rasa 3 begins.
+        tracker.follow_up_action = ACTION_LISTEN_NAME  # Every conversation of Rasa 3 begins with it.
     order, wanted = agent.domain.action_map, inputs.INCLUDE_EVENTS.of(request) or "AFTER_RESTART"
     return json_response(_prediction(agent, tracker, lambda name, score: order[name], wanted))
 
@@ -220,19 +222,19 @@ def _prediction(
 
 
 def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
-    """Answer with what a change led to, or with the events that the request asks for."""
+    """Answer with the result of a change, or with the state and the events that the request asks for."""
     wanted = inputs.INCLUDE_EVENTS.of(request)
-    # What has a key is answered again with the same bytes, whatever has happened since.
+    # A repeated request with an idempotency key gets the same bytes, whatever has happened since.
     if wanted is None and (agent.domain.rasa is None or "Idempotency-Key" in request.headers):
         return _answer(answered)
     tracker, is_replaced = agent.read_tracker(sender_id), answered.result.get("events") is not None
-    if wanted is None:  # What clients of Rasa 3 find there, of a conversation that is not too long to be read for it.
+    if wanted is None:  # By default, clients of Rasa 3 get the events, unless the conversation is too long.
         wanted = "AFTER_RESTART" if is_replaced or tracker.count() <= MOST_TOLD_UNASKED else "NONE"
     return at_version(with_events_if_short(tracker, wanted, latest_session=not is_replaced), tracker.version)
 
 
 def _unknown_keys(request: Request, described: Body) -> str | None:
-    """Return which keys of the object in the body look like one of these, and are none; others mean nothing."""
+    """Return a note about keys in the body that look like misspelt keys of `described`; other keys are ignored."""
     unknown = [key for key in request.body_keys if key not in described.fields][:_MOST_KEYS_TOLD]
     if not unknown:
         return None
@@ -243,7 +245,7 @@ def _unknown_keys(request: Request, described: Body) -> str | None:
 
 def _answer(answered: RequestResult, info: str | None = None) -> Response:
     result = answered.result
-    if info is not None:  # The same for the same body, as it is where an answer is given again.
+    if info is not None:  # The note depends on the body alone, so a repeated answer has the same note.
         result = {**result, "info": joined(result.get("info"), info)}
     return at_version(result, answered.version)
 
@@ -252,7 +254,7 @@ def _answer(answered: RequestResult, info: str | None = None) -> Response:
 
 
 def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
-    """Return the name of the action that the caller has run, None if it ran none."""
+    """Return the name of the action that the caller has run, or None."""
     name: str | None = body.get("executed_action")
     if name is not None and name not in agent.domain.action_map:
         _check_names(ActionExecuted(name), agent.domain, "", {})
@@ -260,7 +262,7 @@ def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
 
 
 def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
-    """Return why the action of the caller failed, None if it did not; an error without a text is one, too."""
+    """Return the error of the caller's action, or None if it did not fail; an error may be an empty text."""
     error: str | None = body.get("error")
     if error is not None and action is None:
         raise HttpError(400, '"error" says why an action failed; send the name of the action as "executed_action".')
@@ -270,7 +272,7 @@ def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
 def checked_events(items: object, agent: Agent, *, is_log: bool = False) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong.
 
-    A log (`is_log`) may name what the domain does not have, where `inputs.any_name_in_logs` says so.
+    A log (`is_log`) may contain names that the domain does not have, if `inputs.any_name_in_logs` says so.
     """
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
@@ -279,9 +281,9 @@ def checked_events(items: object, agent: Agent, *, is_log: bool = False) -> list
 
 
 def check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) -> None:
-    """Raise `HttpError` 400 for more events that take something back than can be carried out in a moment.
+    """Raise `HttpError` 400 if there are too many events ``rewind`` and ``undo`` to carry out in about ten seconds.
 
-    Each plays the whole conversation again, which is the one of `sender_id`, or begins with these events.
+    Each of them replays the whole conversation. The conversation is that of `sender_id`, or, for None, `events` alone.
     """
     taken_back = sum(isinstance(event, UserUtteranceReverted | ActionReverted) for event in events)
     if not taken_back:
@@ -306,7 +308,8 @@ def _event(item: object, index: int, agent: Agent, takes_any_name: bool) -> Even
         raise HttpError(400, where + problem, details=details)
     if item["event"] == "user" and item.get("parse_data") is None:
         parsed, interpreter = agent.processor.understood(item["text"])
-        by = interpreter if isinstance(item.get("interpreter"), str | None) else item["interpreter"]  # To be refused.
+        # An "interpreter" that is no text is passed on, so that the event's own check refuses it.
+        by = interpreter if isinstance(item.get("interpreter"), str | None) else item["interpreter"]
         item = {**item, "parse_data": parsed, "interpreter": by}
     try:
         event = Event.from_parameters(item).storable()
@@ -314,7 +317,7 @@ def _event(item: object, index: int, agent: Agent, takes_any_name: bool) -> Even
         known = Event.known_types()
         near = {} if item["event"] in known else {"nearest": nearest(item["event"], known)}
         raise HttpError(400, f"{where}{error}", details={**details, **near}) from None
-    except _BAD_EVENT as error:  # From event classes of users' own, which need not check what they are given.
+    except _BAD_EVENT as error:  # A custom event class may raise other errors, since it need not check its values.
         problem = f'{where}{type(error).__name__} in "{item["event"]}": {error}'
         raise HttpError(400, problem, details=details) from error
     if not takes_any_name:
@@ -323,7 +326,7 @@ def _event(item: object, index: int, agent: Agent, takes_any_name: bool) -> Even
 
 
 def _shape_problem(item: Mapping[str, Any]) -> str | None:
-    """Return what keeps `item` from being an event that may come over HTTP."""
+    """Return why `item` is not an event that may be sent over HTTP, or None if it is."""
     if not isinstance(item.get("event"), str):
         return 'the key "event" must hold the type of the event, such as {"event": "restart"}.'
     if item["event"] == "export":
@@ -352,7 +355,7 @@ TALKS: Final = {
     "/continue": {"POST": continue_},
     "/respond": {"GET": respond, "POST": respond},
 }
-"""What answers below a conversation, and for the conversation "default" also at the top, by method."""
+"""Views by path and method, below a conversation and, for the conversation "default", also at the top."""
 
 OF_A_CONVERSATION: Final = {
     **TALKS,
@@ -363,11 +366,11 @@ OF_A_CONVERSATION: Final = {
     "/predict": {"POST": predict},
     "/messages": {"POST": log_message},
 }
-"""What answers below a conversation, by method."""
+"""Views of the paths below a conversation, by path and method."""
 
 GENERAL: Final = {
     **TALKS,
     "/conversations": {"GET": list_conversations, "HEAD": list_conversations},
     "/model/predict": {"POST": predict_events},
 }
-"""What answers at other paths, by method."""
+"""Views of other paths, by path and method."""

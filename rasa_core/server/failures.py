@@ -1,4 +1,4 @@
-"""What a caller is told of an error of the layers below: what is theirs in full, and of the rest, only what failed."""
+"""Answers to exceptions: a caller's own mistake is explained in full, any other error only by the part that failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rasa_core.exceptions import (
 from rasa_core.server.requests import HttpError
 from rasa_core.support.folders import is_of_this_machine
 
-# The first class that fits counts: `PreconditionError` and `KeyReusedError` are ValueErrors, too.
+# The first class that fits is used, so `PreconditionError` and `KeyReusedError` come before ValueError, their base.
 _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (RemoteActionError, 409),
     (VersionConflictError, 409),
@@ -40,32 +40,32 @@ _FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ModelError, "the model cannot be used"),
     (Exception, "the request failed"),
 )
-_plain = re.compile(r"[A-Za-z ,;-]+\.?")  # No digit, slash, quote or colon, without which there is no address.
+_plain = re.compile(r"[A-Za-z ,;-]+\.?")  # An address or path has a digit, slash, quote or colon.
 
 
 def is_known(error: Exception) -> bool:
-    """Tell whether `as_http_error` has an answer to an error; any other is a mistake in a program."""
+    """Tell whether `as_http_error` has an answer to an error; any other error is a mistake in a program."""
     if isinstance(error, OSError) and not isinstance(error, RasaCoreError):
         return is_of_this_machine(error) or isinstance(error, FileNotFoundError)
     return isinstance(error, RasaCoreError)
 
 
 def as_http_error(error: Exception) -> HttpError:
-    """Return the answer to an error of the layers below; 500 if it is not the caller's, and not passing."""
+    """Return the answer to an exception; 500 if neither the caller caused it nor a retry helps."""
     if isinstance(error, OSError) and not isinstance(error, RasaCoreError):
         why = os.strerror(error.errno or errno.EIO)  # The text of an error may name folders.
         return HttpError(503, f"the server cannot do this now: {why}; its log says where.")
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
-    # Of a model or an interpreter that fails, nobody knows when it is mended; a store is mostly back in a moment.
+    # A store is mostly back in a moment; when a failing model or interpreter will be mended, nobody knows.
     retry = (("Retry-After", "1"),) if isinstance(error, StoreUnavailableError) else ()
     said = str(error) if status < 500 or status == 501 else _what_failed(error)
     return HttpError(status, said, retry)
 
 
 def _what_failed(error: Exception) -> str:
-    """Return what a caller may know of an error that is not theirs: no address, no user, no path.
+    """Return the message of an internal error for a caller, without addresses, user names and paths.
 
-    A plain sentence names none of them; what has more than words is for the log.
+    Only a sentence of plain words is passed on; any other message is left to the log.
     """
     if _plain.fullmatch(str(error)):
         return str(error)

@@ -1,4 +1,4 @@
-"""What programs use of the application, which was one of Flask in 0.9; of the rest they are told what to do."""
+"""Methods of a Flask application that programs for 0.9 use; an error for any other name says what to use instead."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _LEFT_OUT: Final = (
 
 
 class FlaskNames:
-    """The part of Flask's application that `rasa_core.server.app.ServerApp` has."""
+    """The attributes and methods of a Flask application that `rasa_core.server.app.ServerApp` has, too."""
 
     name = import_name = "rasa_core.server"
-    testing = debug = False  # A program may set them, without effect.
+    testing = debug = False  # Programs may set both, without effect.
     logger = logging.getLogger("rasa_core.server")
 
-    if not TYPE_CHECKING:  # Else no name of the application would be checked.
+    if not TYPE_CHECKING:  # With `__getattr__`, a type checker would accept any attribute.
 
         def __getattr__(self, name: str) -> Any:
-            """Say what to do without something of Flask."""
+            """Raise `AttributeError` that tells how to get a feature of Flask."""
             if name in _LEFT_OUT:
                 raise AttributeError(
                     f"the server is an application of WSGI, not of Flask, and has no {name!r}. Mount it below a site "
@@ -41,23 +41,23 @@ class FlaskNames:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request, as PEP 3333 has it."""
+        """Answer one WSGI request (PEP 3333)."""
         raise NotImplementedError
 
     def serving_on(self, host: str) -> None:
-        """Hear where `run` will serve."""
+        """Note the address that `run` will listen on."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What a program sets here is kept, and has no effect: the server's settings are those of `create_app`."""
+        """A dictionary for settings of Flask, which have no effect; the settings are the parameters of `create_app`."""
         return {"DEBUG": False, "TESTING": False}
 
     def app_context(self) -> AbstractContextManager[Any]:
-        """Return what a program enters around its tests; nothing depends on it."""
+        """Return a context manager that does nothing, for tests that enter Flask's application context."""
         return nullcontext(self)
 
     def test_client(self, use_cookies: bool = True) -> TestingClient:
-        """Return a client that asks this application without a network, Werkzeug's, as Flask's applications have it."""
+        """Return Werkzeug's test client, which calls this application without a network."""
         return TestingClient(self, use_cookies=use_cookies)
 
     def run(
@@ -68,16 +68,16 @@ class FlaskNames:
         load_dotenv: bool = True,
         **options: Any,
     ) -> None:
-        """Serve with Werkzeug's server, to try something out.
+        """Serve with Werkzeug's development server.
 
         Parameters
         ----------
         host, port
-            This machine alone and 5005, if not given.
+            The address to listen on; by default 127.0.0.1 and 5005.
         debug, load_dotenv
-            Ignored: errors are answers in JSON, and the log has the rest.
+            Ignored: errors are answered in JSON, and tracebacks are logged.
         options
-            Those of `werkzeug.serving.run_simple`.
+            The options of `werkzeug.serving.run_simple`.
         """
         host = host or "127.0.0.1"
         self.serving_on(host)
@@ -85,7 +85,7 @@ class FlaskNames:
 
 
 class TestingClient(Client):
-    """Werkzeug's client, also for ``with app.test_client() as client:``."""
+    """Werkzeug's test client, which can also be used as ``with app.test_client() as client:``."""
 
     __test__ = False
 

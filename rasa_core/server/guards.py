@@ -1,8 +1,8 @@
-"""Who may do what on a server that asks: whoever knows the token, and whoever a signed JSON Web Token names.
+"""The check of tokens: a request is admitted with the server's token or a signed JSON Web Token (JWT).
 
-A JWT has ``{"user": {"username": ..., "role": ...}}``. The role ``admin`` may do everything, the role ``user`` only
-what is about the conversation that is called like the user. What ``exp`` and ``nbf`` say is heeded. It is signed with a
-secret that both sides know (HS256 ...), or with the private key that belongs to the public one given here (RS256 ...).
+A JWT has ``{"user": {"username": ..., "role": ...}}``. The role ``admin`` may do everything, the role ``user`` may only
+use the conversation whose sender_id is the username. A JWT is refused after ``exp`` and before ``nbf``. It is signed
+with a secret that both sides know (HS256 ...), or with the private key whose public key the server has (RS256 ...).
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ Payload = Mapping[str, Any]
 
 
 class Guard:
-    """Asks each request for the token or a JWT.
+    """Checks the token or JWT of each request.
 
     Attributes
     ----------
     asks : bool
-        Whether there is anything to ask for.
+        Whether the server has a token or checks JWTs.
     schemes : tuple of str
-        In which ways a caller can show who it is: ``token`` (in the URL), ``bearer``, ``jwt``.
+        The ways in which a caller can authenticate: ``token`` (in the URL), ``bearer``, ``jwt``.
 
     Parameters
     ----------
     token
-        What callers must know; None if that lets nobody in.
+        The token that callers must send; None for no token.
     jwt_secret, jwt_method
-        The secret or public key with which a JWT is checked, and how it is signed; None if there are none.
+        The secret or public key that checks JWTs, and the method of signing; no secret for no JWTs.
 
     Raises
     ------
     ValueError
-        If the token or the secret protects nothing, or there is no such method.
+        If the token or the secret is empty, or the method is unknown.
     ModelError
         If PyJWT is missing.
     """
@@ -56,26 +56,26 @@ class Guard:
     def admit(self, request: Request, sender_id: str | None) -> None:
         """Raise `HttpError` 401 or 403 unless the request may be carried out.
 
-        A token comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could; one in the URL
-        counts as it always did, whatever a header says. Comparing takes the same time whatever was sent, so that the
-        token cannot be guessed letter by letter. Werkzeug's `authorization` takes a token such as ``a=b`` for
-        parameters, so the header is read here.
+        A token comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as in 0.9; if there is a token in the
+        URL, the header is ignored. The comparison takes constant time, so that the token cannot be guessed letter by
+        letter. The header is parsed here, since Werkzeug's `authorization` takes a token such as ``a=b`` for
+        parameters.
 
         Parameters
         ----------
         sender_id
-            The conversation that the request is about, empty if it is about no single one; None if that is not known
-            yet: `Request.only_sender` says then which it may be about.
+            The conversation of the request; empty if the request is not about a single conversation. None if the
+            conversation is not known yet: `Request.only_sender` is then set to the only one that it may be about.
         """
         scheme, _, sent = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         sent = sent.strip(" \t") if scheme.lower() == "bearer" else ""
         if self._token is not None:
             in_url = request.args.get("token")
-            # Headers come as latin-1 in WSGI, so that this gives back their bytes, and a token of any text fits.
+            # WSGI decodes headers as latin-1; encoding gives back the bytes, so that the token may be any text.
             shown = sent.encode("latin-1", "replace") if in_url is None else in_url.encode()
             if hmac.compare_digest(shown, self._token):
                 return
-            sent = sent if in_url is None else ""  # A wrong token is not helped by a JWT beside it.
+            sent = sent if in_url is None else ""  # With a wrong token in the URL, a JWT in the header is ignored.
         payload = None if self._payload_of is None or not sent else self._payload_of(sent)
         if payload is None:
             raise HttpError(
@@ -89,7 +89,7 @@ class Guard:
         name, role = (user.get("username"), user.get("role")) if isinstance(user, dict) else (None, None)
         if role == "admin":
             return
-        # An empty name would fit what is about no single conversation, such as the list of all.
+        # An empty username would match requests that are not about a single conversation, such as the list of all.
         if role == "user" and isinstance(name, str) and name and sender_id in (name, None):
             request.only_sender = name
             return
@@ -101,29 +101,29 @@ class Guard:
 
 
 def jwt_reader(secret: str, method: str) -> Callable[[str], Payload | None]:
-    """Return what reads a JWT, as its payload, or None if it is not signed so, or out of date."""
+    """Return a function that returns the payload of a JWT, or None if its signature or its date is wrong."""
     try:
         import jwt
     except ImportError:
         raise ModelError(_NEEDS_PACKAGE) from None
     if not secret.strip():
         raise ValueError("the secret of JSON Web Tokens is empty, which would protect nothing.")
-    # "none" is a method of PyJWT that takes any token for a signed one.
+    # PyJWT has a method "none", which accepts tokens without a signature.
     methods = {name: known for name, known in jwt.algorithms.get_default_algorithms().items() if name != "none"}
     if method not in methods:
         hint = (
             " Methods with a public key need PyJWT[crypto]." if method in jwt.algorithms.requires_cryptography else ""
         )
         raise ValueError(f"there is no method {method!r} to sign JSON Web Tokens; known: {', '.join(methods)}.{hint}")
-    try:  # Now, so that the server does not start; PyJWT would notice with the first request.
+    try:  # The key is checked now, so that a server with a wrong key does not start.
         methods[method].prepare_key(secret)
     except (jwt.exceptions.PyJWTError, ValueError, TypeError) as error:
         raise ValueError(f"the secret of JSON Web Tokens is no key for {method}: {error}") from error
 
     def payload_of(sent: str) -> Payload | None:
         try:
-            # One method alone: a token that chose its own could be "signed" with a public key taken for a secret. Rasa
-            # does not look at the audience, and tokens that were made for it may name one.
+            # Only one method is accepted: otherwise a token signed with HS256 and the public key as its secret would
+            # pass. The audience is ignored, as in Rasa, since tokens made for Rasa may name one.
             found: Payload = jwt.decode(sent, secret, algorithms=[method], options={"verify_aud": False})
         except (jwt.exceptions.PyJWTError, ValueError, TypeError):
             return None

@@ -1,25 +1,25 @@
 """Run the application in worker processes, under Granian.
 
-Processes. The main process opens the port, starts the workers and waits; it serves nothing. Each worker makes its own
-application from the same settings, so no connection to a store is ever shared by two processes. All workers accept
-from the one socket that the main process holds: nobody else can listen on the port at the same time, and a connection
-that arrives while a worker starts or dies waits until another one takes it.
+Processes. The main process opens the port, starts the workers and waits; it answers no requests. Each worker makes its
+own application from the same settings, so no connection to a store is ever shared by two processes. All workers accept
+from the one socket that the main process holds: no other server can listen on the port at the same time, and a
+connection that arrives while a worker starts or dies waits until another worker takes it.
 
-Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
-and exit with 0, however often they are sent; what still runs after `stop_timeout` seconds is killed. SIGHUP is left
-ignored if it was (``nohup``). A worker that dies is replaced; one that dies again and again before any of them can
-serve ends the server. Workers end when the main process is gone, at the latest after `ORPHAN_SECONDS`; so long, a
-server that is started anew waits for the port.
+Signals. After SIGTERM, SIGINT or SIGHUP to the main process or to all processes, the server stops accepting, finishes
+the requests under way and exits with 0, however often the signal is sent; requests that still run after `stop_timeout`
+seconds are killed. SIGHUP stays ignored if it was ignored at the start (``nohup``). A worker that dies is replaced; if
+workers die again and again before any can serve, the server ends. Workers end at most `ORPHAN_SECONDS` after the main
+process has died; a server that is started again waits for the port as long.
 
-Threads. One thread is the fastest, since several wait for each other's interpreter lock, and wander between cores:
-with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But one
-thread is stopped by the first action that takes long. So there is one, and others help for as long as it is held up;
-give `WAITING_THREADS`, or what you need, where most requests wait for something outside this process. Bodies are waited
-for by other threads. `rasa_core.server.waiting` has all of that.
+Threads. One thread is the fastest, since several threads wait for each other's interpreter lock, and move between
+cores: with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But
+a single thread is blocked by the first slow action. So the default is one thread and spare threads, which work while it
+is blocked. Choose `WAITING_THREADS` or more if most requests wait for something outside this process. Other threads
+wait for bodies. All of this is in `rasa_core.server.waiting`.
 
-Connections. A worker keeps as many open as the system lets it have files, but for those that it needs itself; the limit
-of files is raised as far as the system allows. A connection on which nothing comes costs it some kilobytes, for at most
-30 seconds; as long as there are fewer than the limit, idle ones keep nobody else waiting.
+Connections. A worker may have as many connections as it may have files open, less the files that it needs itself; the
+limit of open files is raised as far as the system allows. An idle connection takes some kilobytes of memory and is
+closed after 30 seconds; below the limit, idle connections do not delay others.
 
     from rasa_core.server.launcher import launch
     launch({"model": "models/dialogue"}, port=5005, workers=2)
@@ -63,10 +63,10 @@ SPARE_THREADS = 15
 WAITING_THREADS = 16
 MOST_FILES = 65536
 OWN_FILES = 256
-"""What a worker may have open besides its connections: stores, models, logs, and what actions open."""
+"""Open files of a worker other than its connections: stores, models, logs, and files of actions."""
 
 LEAST_FILES = 64
-"""With fewer, a server could not start, or serve nobody else while it serves one."""
+"""The least limit of open files with which a server can start and answer two requests at once."""
 
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -76,8 +76,8 @@ _NO_THREADS = (
 )
 _PAUSE = 0.1  # seconds
 _CALL_OF_GRANIAN = "_wsgi_call_wrap"
-_MOST_IN_VAIN = 10  # Workers that die one after another, before any of them could serve.
-_READY = b"ready"  # What a worker reports that can serve; any other report is why it cannot.
+_MOST_IN_VAIN = 10  # So many workers may die in a row before any can serve.
+_READY = b"ready"  # A worker's report that it can serve; any other report is the reason why it cannot.
 _REPORT_BYTES = 4000  # Below PIPE_BUF, so that reports of several workers cannot mix.
 _GRANIAN_LEVELS = {"DEBUG": LogLevels.debug, "INFO": LogLevels.info}
 _GRANIAN_LINES = {
@@ -114,26 +114,26 @@ def launch(
     Parameters
     ----------
     settings
-        Plain data, given to `target` in every worker.
+        Plain data, passed to `target` in every worker.
     workers, threads
-        Number of processes, and how many requests each may work on at once.
+        Number of worker processes, and number of requests that each works on at once.
     spare_threads
-        How many more each may work on while all of those are held up.
+        How many more requests each works on while all its threads are blocked.
     log_level
-        From INFO on, standard error also tells of workers that start and stop; below, only of failures.
+        With INFO or DEBUG, the start and end of workers is logged to standard error, too, not only failures.
     log_format
         ``text`` or ``json``.
     stop_timeout
-        Seconds that requests under way have to finish once the server is told to stop.
+        Timeout, in seconds, for the requests under way after the server is told to stop.
     body_timeout
-        Seconds that a body, or each 64 KiB of a long one, has to come.
+        Timeout, in seconds, for a request's body, or for each 64 KiB of a long body.
     target
-        Where the workers find the function that makes the application: ``module:function``.
+        The function that makes the application in each worker, as ``module:function``.
     on_listening
         Called once in this process, from another thread, when the first worker is ready to answer.
     is_last
-        Whether this process ends when the server has. Then it stays deaf to the signals that stop a server, of which
-        one that is sent again in the last moment would end it as if it had failed.
+        Whether this process ends after the server. Then the signals that stop a server stay blocked: a signal that is
+        sent once more at the last moment would otherwise kill the process, as if it had failed.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def launch(
             target=target,
             workers=workers,
             blocking_threads=threads + spare_threads + SEATS,
-            blocking_threads_idle_timeout=5,  # The least; all that are there take turns, which is slower.
+            blocking_threads_idle_timeout=5,  # The least value; idle threads that stay make requests slower.
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
             log_dictconfig={**_GRANIAN_LOGGING, "formatters": {"line": _GRANIAN_LINES[log_format]}},
             workers_kill_timeout=stop_timeout,
@@ -174,9 +174,9 @@ def launch(
 
 
 def _signals() -> set[signal.Signals]:
-    """Return the signals that stop a server; one that whoever started it has told it to ignore does not.
+    """Return the signals that stop the server, without those that this process has inherited as ignored.
 
-    ``nohup`` ignores SIGHUP so, and a shell without job control SIGINT, for what a script starts with ``&``.
+    ``nohup`` starts programs with SIGHUP ignored, and a shell script starts programs with ``&`` with SIGINT ignored.
     """
     may_be_ignored = {signal.SIGHUP, signal.SIGINT}
     return _SIGNALS - {each for each in may_be_ignored if signal.getsignal(each) == signal.SIG_IGN}
@@ -184,16 +184,16 @@ def _signals() -> set[signal.Signals]:
 
 @contextlib.contextmanager
 def _signals_held(*, to_the_end: bool) -> Iterator[None]:
-    """Keep signals pending, here and in every worker from its first moment, until a thread that waits takes them.
+    """Block the signals in this process and its workers; a thread waits for them by `sigwait`.
 
-    Python loses a signal that comes just after a fork, or just before its main thread waits for a lock; and a terminal
-    sends SIGINT to the workers too. Granian would take a SIGHUP for a wish to reload, also where it was ignored.
+    Python would lose a signal that comes just after a fork, or just before its main thread waits for a lock, and a
+    terminal sends SIGINT to the workers, too. Granian would reload after a SIGHUP, even if SIGHUP was ignored.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
-        while told_again := signal.sigpending() & _SIGNALS:  # It has stopped, and would now be killed by this.
+        while told_again := signal.sigpending() & _SIGNALS:  # Repeated signals would now kill the stopped server.
             signal.sigwait(told_again)
         if not to_the_end:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -201,12 +201,13 @@ def _signals_held(*, to_the_end: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_elsewhere(signals: set[signal.Signals], stop: Callable[..., None]) -> Iterator[None]:
-    """Call `stop` also where a thread that was there before has taken a signal, which wakes no thread that waits.
+    """Call `stop` also for signals that are delivered to a thread that was started before the signals were blocked.
 
-    The libraries of NumPy start such threads, and so may a program that calls `launch`.
+    The libraries of NumPy start such threads, and so may a program that calls `launch`. `sigwait` does not return for
+    such a signal, but Python writes its number to the wakeup file descriptor.
     """
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)  # As `set_wakeup_fd` asks.
+    os.set_blocking(writing, False)  # `set_wakeup_fd` requires this.
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         _start_thread(_stop_when_taken, reading, signals, stop)
@@ -217,7 +218,7 @@ def _signals_elsewhere(signals: set[signal.Signals], stop: Callable[..., None]) 
 
 
 def _stop_when_taken(reading: int, signals: set[signal.Signals], stop: Callable[..., None]) -> None:
-    """Call `stop` for each of the signals whose numbers come from a pipe, until that is closed."""
+    """Read numbers of signals from a pipe until it is closed, and call `stop` for each of `signals`."""
     while number := os.read(reading, 1):
         if number[0] in signals:
             stop(number[0], None)
@@ -226,12 +227,12 @@ def _stop_when_taken(reading: int, signals: set[signal.Signals], stop: Callable[
 
 @contextlib.contextmanager
 def _workers_forked() -> Iterator[None]:
-    """Fork the workers on Linux, as Python does before 3.14; a program that wants them spawned is heeded.
+    """Fork the workers on Linux, as Python does before 3.14, unless the program has chosen ``spawn``.
 
-    A worker that is spawned loads all that this process has loaded already, which takes time and memory.
+    A spawned worker imports again the modules that this process has imported, which takes time and memory.
     """
     before = multiprocessing.get_start_method(allow_none=True)
-    if sys.platform == "linux" and before in (None, "forkserver"):  # Which Granian, too, does not use.
+    if sys.platform == "linux" and before in (None, "forkserver"):  # Granian does not use ``forkserver`` either.
         multiprocessing.set_start_method("fork", force=True)
     try:
         yield
@@ -252,7 +253,7 @@ def _stop_when_told(signals: set[signal.Signals], stop: Callable[..., None]) -> 
 
 
 def _most_connections() -> int:
-    """Raise the limit of open files as far as this process may, and return how many connections that leaves."""
+    """Raise the limit of open files as far as possible, and return how many connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if most < LEAST_FILES:
@@ -268,11 +269,11 @@ def _most_connections() -> int:
 class _Server(MPServer):
     """Granian's server with one listening socket for all workers.
 
-    Left to itself, Granian on Linux opens one socket a worker and lets the kernel spread connections over them. Then a
-    second server on the same port is not noticed and takes half of the requests, and a connection that waits for a
-    worker is lost when that worker dies. No option of Granian takes a socket, so this fills, in the place of a private
-    method, the three attributes that hold one; `setup.py` asks for releases that have them, and the tests of the
-    launcher notice if one has not. All else here is an option, or a method without an underscore.
+    By default, Granian on Linux opens one socket per worker and lets the kernel distribute connections over them. Then
+    a second server on the same port is not noticed and takes half of the requests, and a connection that waits for a
+    worker is lost when that worker dies. No option of Granian takes a socket, so this class overrides a private method
+    and sets the three attributes that hold a socket. `setup.py` requires releases that have these attributes, and the
+    tests of the launcher fail if a release lacks them. Everything else here is an option or a public method.
     """
 
     def __init__(self, listener: socket.socket, **options: Any) -> None:
@@ -284,7 +285,7 @@ class _Server(MPServer):
             http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
-            backpressure=_most_connections(),  # Counts open connections, idle ones too, not requests.
+            backpressure=_most_connections(),  # The limit of open connections, idle connections included.
             respawn_failed_workers=True,
             **options,
         )
@@ -299,30 +300,30 @@ class _Server(MPServer):
         self._shd = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[assignment, call-arg]
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """Stop the server; in a worker that does not serve yet, which has inherited this handler, just end."""
+        """Stop the server; a worker that does not serve yet, and has inherited this handler, just ends."""
         if os.getpid() != self.pid:
             os._exit(0)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def follow(self, reports: Connection, on_listening: Callable[[], None] | None) -> None:
-        """Follow what the workers report: announce the first that is ready, stop at the first that failed."""
+        """Read the reports of the workers: announce the first worker that is ready, stop at the first failure."""
         try:
             while (report := reports.recv_bytes()) == _READY:
-                self.replaced.in_vain = 0  # What has served and died is replaced, however often.
+                self.replaced.in_vain = 0  # Workers that served before they died are replaced without limit.
                 if on_listening is not None:
                     on_listening()
                     on_listening = None
-        except EOFError:  # Nobody is left to report.
+        except EOFError:  # No process is left that could report.
             return
         self.failure = report.decode(errors="replace")
         self.signal_handler_interrupt()
 
 
 class _Replaced(dict[int, float]):
-    """When each worker was replaced; Granian ends the server if one dies that was replaced just before.
+    """The time at which each worker was replaced; Granian ends the server if a worker dies just after it was replaced.
 
-    One or two such deaths may have any reason, and the next worker may well serve. So nothing is told until many
-    were replaced in vain.
+    One or two such deaths may have any cause, and the next worker may be able to serve. So `get` hides the times
+    from Granian until `_MOST_IN_VAIN` workers in a row were replaced before any could serve.
     """
 
     def __init__(self) -> None:
@@ -341,8 +342,8 @@ def _load_app(
     target: str, settings: dict[str, Any], reporting: Connection, make_room: Callable[[], WaitingRoom], port: int
 ) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
-    signal.set_wakeup_fd(-1)  # It is that of the main process, which a signal to this one must not stop.
-    # What an action forks may live on for long: the server has to end before, and to find its port when started anew.
+    signal.set_wakeup_fd(-1)  # The inherited descriptor: a signal to this worker must not stop the main process.
+    # A process that an action forks may outlive the server. It must not keep the server from ending, nor keep the port.
     os.register_at_fork(after_in_child=functools.partial(let_go_of_server, port, pipes()))
     os.register_at_fork(after_in_child=end_as_main_thread)
     try:
@@ -350,28 +351,28 @@ def _load_app(
         _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
         _start_thread(_end_with_main_process)
     except RuntimeError:
-        time.sleep(_PAUSE)  # What replaces this worker is not to fail as often as it may before there is room again.
+        time.sleep(_PAUSE)  # Slows down the replacements, so that threads may be free before the limit of failures.
         sys.exit(_NO_THREADS)
-    # No option of Granian hands out what answers a request, so this takes the place of its call of an application.
+    # Granian has no option for a function that gets the protocol object, so its own caller of applications is replaced.
     setattr(mp, _CALL_OF_GRANIAN, lambda app, *options: room.calls(app))
-    Finalize(None, logging.shutdown, exitpriority=1)  # Writes what waits; such a process calls nothing of atexit.
+    Finalize(None, logging.shutdown, exitpriority=1)  # Writes buffered log lines; workers do not run atexit handlers.
     module, _, name = target.partition(":")
     try:
         app: WSGIApplication = getattr(importlib.import_module(module), name)(settings)
     except RasaCoreError as error:
         _fail(reporting, str(error))
-    except Exception:  # The outermost edge of a worker: the main process tells it, once.
+    except Exception:  # The outermost level of a worker; the main process shows the error once.
         _fail(reporting, f"The application could not be made.\n{traceback.format_exc()}")
     gc.collect()
-    gc.freeze()  # What stays for good need not be looked at again: full collections took 10 ms of a request.
+    gc.freeze()  # Full collections of the objects that exist now would take 10 ms of a request.
     reporting.send_bytes(_READY)
     return app
 
 
 def _fail(reporting: Connection, message: str) -> NoReturn:
-    """Report why this worker cannot serve, the end of it if it is long, and wait for the main process to end this one.
+    """Report why this worker cannot serve (only the end of a long message), and wait until the main process ends it.
 
-    A worker that ended by itself would be replaced, only to fail again.
+    A worker that ended by itself would be replaced, and the next worker would fail in the same way.
     """
     reporting.send_bytes(message.encode()[-_REPORT_BYTES:])
     while True:
@@ -379,7 +380,7 @@ def _fail(reporting: Connection, message: str) -> NoReturn:
 
 
 def _handle(received: signal.Signals, frame: None) -> None:
-    """Call the handler of a signal: that of `_Server`, or of Granian once the worker serves."""
+    """Call the handler of a signal: the handler of `_Server`, or Granian's once the worker serves."""
     handler = signal.getsignal(received)
     if not callable(handler):
         os._exit(0)
@@ -387,10 +388,10 @@ def _handle(received: signal.Signals, frame: None) -> None:
 
 
 def _end_with_main_process() -> None:
-    """Stop this worker, as SIGTERM does, when the main process is gone without having said so."""
+    """Stop this worker, as by SIGTERM, if the main process dies without stopping its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(ORPHAN_SECONDS)
-        os._exit(1)  # What is under way is not acknowledged, and whoever asked for it asks the next server.
+        os._exit(1)  # Requests under way are not acknowledged, so clients can repeat them with the next server.

@@ -1,6 +1,6 @@
-"""Where the server's logs go: one line for each request, and what the package logs.
+"""The server's log file and its log on the console: one line for each request, and the log records of the package.
 
-`rasa_core.server.log_lines` tells what stands in a line.
+`rasa_core.server.log_lines` has the format of a line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ access_logger = logging.getLogger(ACCESS)
 
 
 def level_number(level: str | int) -> int:
-    """Return the number of a log level; raise `ValueError` for a name that is none."""
+    """Return the number of a log level; raise `ValueError` for an unknown name."""
     if isinstance(level, int):
         return level
     found = logging.getLevelNamesMapping().get(level.upper())
@@ -35,15 +35,15 @@ def level_number(level: str | int) -> int:
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A file that gets log records and the lines of requests; opened anew when it was moved away.
+    """A file for log records and the lines of requests; it is opened again after it was moved away.
 
-    Lines of requests take a short way: as log records, they would cost more than all else that the server
-    itself does for a request. Under load they are written several at a time, at the latest after `DELAY` seconds;
-    a write for each lets another thread in, and cost a seventh of the throughput.
+    Lines of requests are not log records, which would take more time than everything else that the server itself does
+    for a request. Under load several lines are written together, at the latest after `DELAY` seconds: a write for each
+    line makes the thread give up the interpreter lock, which cost a seventh of the throughput.
     """
 
     DELAY = 0.1
-    TOLD_EVERY = 60.0  # Seconds between two complaints of a full disk.
+    TOLD_EVERY = 60.0  # Seconds between two messages about a full disk.
 
     def __init__(self, path: str, style: LogStyle) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
@@ -56,25 +56,25 @@ class LogFile(logging.handlers.WatchedFileHandler):
         self._told = -math.inf
 
     def _open(self) -> TextIOWrapper:
-        make_private(self.baseFilename)  # What people say is in it.
+        make_private(self.baseFilename)  # The log may quote messages of users.
         return super()._open()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, behind the requests that wait."""
+        """Write a record, after the lines of requests that are still to be written."""
         try:
             self.reopenIfNeeded()
             self._write_lines()
             self._append(f"{self.format(record)}{self.terminator}".encode("utf-8", "backslashreplace"))
-        except Exception:  # As each handler of logging: what cannot be logged must not fail whoever logs it.
+        except Exception:  # As in every logging handler, an error here must not reach the code that logs.
             self.handleError(record)
 
     def write_request(self, rest: str) -> None:
-        """Write the line of a request, given without its time; a full disk must not fail the request."""
+        """Write the line of a request, `rest` being the line without its time; a full disk raises no error."""
         if self.level > logging.INFO:
             return
         now = time.time()
         self._waiting.append((now, rest))
-        # A timer that runs writes it, unless a fork has lost that. The clock may have been set back.
+        # A running timer will write the line, unless it was lost in a fork. `abs`, as the clock may be set back.
         if abs(now - self._written) >= (3 * self.DELAY if self._will_be_written else self.DELAY):
             self._written = now
             self.flush()
@@ -84,13 +84,13 @@ class LogFile(logging.handlers.WatchedFileHandler):
                 self._flush_late()
 
     def _flush_late(self) -> None:
-        # Here alone, or there would be another timer beside one that still runs, and in the end one for each request.
+        # Reset nowhere else: otherwise a second timer would be started beside a running one, and so on.
         self._will_be_written = False
         self._written = time.time()
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the lines that are still to be written."""
         self.acquire()
         try:
             self._write_lines()
@@ -107,11 +107,11 @@ class LogFile(logging.handlers.WatchedFileHandler):
             self._append("".join(lines).encode("ascii"))
 
     def _append(self, text: bytes) -> None:
-        """Write whole lines, as many as there is room for; tell other handlers, at times, where there is none."""
+        """Write as many whole lines as the disk has room for; a full disk is logged to other handlers now and then."""
         if self.stream is None:
             return
         try:
-            # Past Python's buffer, which would keep what does not fit, and write it in the middle of a later line.
+            # Without Python's buffer, which would keep a part that did not fit and write it into a later line.
             file = self.stream.fileno()
             done = os.write(file, text)
             if done < len(text):
@@ -120,13 +120,13 @@ class LogFile(logging.handlers.WatchedFileHandler):
         except OSError as error:
             now = time.monotonic()
             if now - self._told >= self.TOLD_EVERY:
-                self._told = now  # Before it is told, since that comes back to here.
+                self._told = now  # Set before logging, since that message also comes to this handler.
                 said = "%s: %s; what does not go into this log is lost."
                 _package_logger.error(said, self.baseFilename, error.strerror or error)
 
     def _formatted(self, now: float, rest: str) -> str:
         second = int(now)
-        if second != self._second:  # What need not be done for every line.
+        if second != self._second:  # The time is formatted once a second, not for every line.
             self._second = second
             self._time = self.style.time_of(second)
             self.reopenIfNeeded()
@@ -134,21 +134,21 @@ class LogFile(logging.handlers.WatchedFileHandler):
 
 
 def _take_back(file: int, size: int) -> None:
-    """Shorten a file by the last `size` bytes that were written, half a line, unless another process has gone on."""
+    """Remove the last `size` bytes, half a line, from a file, unless another process has written after them."""
     end = os.lseek(file, 0, os.SEEK_CUR)
     if end == os.fstat(file).st_size:
         os.ftruncate(file, end - size)
 
 
 class AccessLog:
-    """Where lines of requests go.
+    """The log of requests.
 
     Parameters
     ----------
     style
-        How they are written.
+        The format of the lines.
     file
-        What gets them; None if only those do that listen to `access_logger`.
+        The file for the lines; None if they only go to the handlers of `access_logger`.
     """
 
     def __init__(self, style: LogStyle, file: LogFile | None = None) -> None:
@@ -166,9 +166,9 @@ class AccessLog:
 
 
 def log_to_file(path: str | os.PathLike[str], level: str | int, style: LogStyle | None = None) -> LogFile:
-    """Append what this package logs, from `level` on, to a file; asked twice for one file, only once.
+    """Append the log records of this package, from `level` on, to a file; a second call for the same file does nothing.
 
-    Requests are not logged elsewhere for that: `access_logger` keeps the level that it has.
+    The level of `access_logger` is not changed, so this makes no other handler log requests.
     """
     number = level_number(level)
     wanted = os.path.abspath(os.fsdecode(path))
@@ -176,19 +176,19 @@ def log_to_file(path: str | os.PathLike[str], level: str | int, style: LogStyle 
         if isinstance(handler, LogFile) and handler.baseFilename == wanted:
             return handler
     file = LogFile(wanted, style or LogStyle())
-    file.addFilter(lambda record: record.name != access_logger.name)  # Requests come by `write_request`.
+    file.addFilter(lambda record: record.name != access_logger.name)  # Requests are logged by `write_request`.
     access_logger.setLevel(access_logger.getEffectiveLevel())
     _attach(file, number, file.style)
     return file
 
 
 def log_to_console(level: str | int, style: LogStyle | None = None) -> None:
-    """Show on standard error what this package logs, from `level` on; for commands, which own it.
+    """Write the log records of this package, from `level` on, to standard error; only for commands.
 
-    As JSON, what other packages warn of is shown so too, so that all of standard error can be read by a program.
+    If the format is JSON, warnings of other packages are written as JSON, too, so that programs can parse all lines.
     """
     style = style or LogStyle()
-    _package_logger.propagate = False  # Or a handler of the root logger, as below, would show each line once more.
+    _package_logger.propagate = False  # Otherwise a handler of the root logger would write each line once more.
     _attach(logging.StreamHandler(), level_number(level), style)
     if style.is_json:
         others = logging.StreamHandler()

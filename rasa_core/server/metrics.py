@@ -1,9 +1,9 @@
-"""What a server counts, for Prometheus: requests, turns, what was predicted, what failed, and how long the store takes.
+"""Metrics of a server for Prometheus: requests, turns, predictions, failures, and the time that the store takes.
 
-A request only notes what happened; notes are added up later. Processes of one server share a folder, where each
-writes its sums `WRITTEN_EVERY` seconds if they have changed, and whichever is asked waits twice as long before it adds
-up what is there: so all that was answered before is in the sums, whichever process answered. Labels have few values:
-paths stand without names of conversations, and what a policy may be called is up to the model.
+A request only appends a note, and the notes are added up later. The processes of one server share a folder. Each writes
+its sums into it every `WRITTEN_EVERY` seconds, if they have changed. The process that is asked for the metrics waits
+twice as long and then adds up all files, so that the sums include every request that was answered before, whichever
+process answered it. Labels have few values: paths have no sender_ids, and the names of policies come from the model.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from rasa_core.support.threads import started
 logger = logging.getLogger(__name__)
 
 WRITTEN_EVERY: Final = 0.2
-"""Seconds."""
+"""Seconds between two writes of the sums."""
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds at most, for which requests and commits are counted."""
+"""Upper bounds, in seconds, of the histograms of requests and commits."""
 
-_MOST_NOTES: Final = 1000  # Nobody may ever ask for /metrics, and notes must not fill memory until then.
+_MOST_NOTES: Final = 1000  # More notes are added up at once, since nobody may ever ask for /metrics.
 _MOST_POLICIES: Final = 50  # Prometheus keeps a series for each value of a label for good.
 _OTHER: Final = "other"
 _FALLBACK_ACTION: Final = "action_default_fallback"
@@ -53,29 +53,29 @@ Key = tuple[str, ...]
 
 
 def can_be_read() -> bool:
-    """Tell whether what writes metrics for Prometheus is installed."""
+    """Tell whether prometheus_client is installed."""
     return find_spec("prometheus_client") is not None
 
 
 class Sums:
-    """Counts, and for times how many were in each of `BUCKETS`, above all, and their sum."""
+    """Counters and histograms; a histogram has a count for each of `BUCKETS`, one above all buckets, and a sum."""
 
     def __init__(self) -> None:
         self.counts: dict[Key, float] = {}
         self.times: dict[Key, list[float]] = {}
 
     def count(self, *key: str) -> None:
-        """Count one more."""
+        """Add 1 to a counter."""
         self.counts[key] = self.counts.get(key, 0) + 1
 
     def time(self, seconds: float, *key: str) -> None:
-        """Count what took so long."""
+        """Add a time to a histogram."""
         buckets = self.times.setdefault(key, [0.0] * (len(BUCKETS) + 2))
         buckets[bisect_left(BUCKETS, seconds)] += 1
         buckets[-1] += seconds
 
     def add(self, written: Mapping[str, Sequence[tuple[Sequence[str], Any]]]) -> None:
-        """Add what another process has written."""
+        """Add the sums that another process has written."""
         for key, value in written["counts"]:
             self.counts[tuple(key)] = self.counts.get(tuple(key), 0) + value
         for key, values in written["times"]:
@@ -83,17 +83,17 @@ class Sums:
             self.times[tuple(key)] = [a + b for a, b in zip(old, values, strict=True)]
 
     def as_json(self) -> str:
-        """Return what `add` reads."""
+        """Return the sums as JSON, which `add` reads."""
         return json.dumps({"counts": list(self.counts.items()), "times": list(self.times.items())})
 
 
 class Metrics:
-    """What this process has counted. Safe to share between threads.
+    """The metrics of this process. Safe to share between threads.
 
     Parameters
     ----------
     folder
-        Where the processes of this server leave their sums; None if there is one process.
+        The folder in which the processes of a server write their sums; None for a single process.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -106,24 +106,24 @@ class Metrics:
         self._catching_up = threading.Lock()
         self._is_behind = False
         if self._folder is not None:
-            # What a process that has died counted stays; a later one may get its number.
+            # The sums of a process that has died are kept. The time is in the name, as process ids are used again.
             self._file = self._folder / f"{os.getpid()}-{time.time_ns()}.json"
             self._start_writing()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Note a request that was answered."""
-        self._notes.append((route, method, status, seconds))  # Atomic: a lock here would cost each request.
+        self._notes.append((route, method, status, seconds))  # Atomic, so that requests need no lock.
         if len(self._notes) > self._most_notes:
             self._catch_up()
 
     def committed(self, events: Sequence[Event], seconds: float) -> None:
-        """Note what the store has taken."""
+        """Note a commit: its events, and how long the store took."""
         self._notes.append((events, seconds))
 
     def _add_up(self) -> int:
         """Add the notes to the sums; return how many there were."""
         done = 0
-        with self._lock, suppress(IndexError):  # Other threads add notes meanwhile, so none counts them beforehand.
+        with self._lock, suppress(IndexError):  # Until the list is empty, as other threads add notes meanwhile.
             while True:
                 note = self._notes.popleft()
                 done += 1
@@ -155,7 +155,7 @@ class Metrics:
         return policy
 
     def _start_writing(self) -> None:
-        """Start what writes; where the system has no room for a thread, each request writes until it has."""
+        """Start the thread that writes the sums; if no thread can be started, requests write until one can."""
         self._most_notes = 0 if started(self._write_regularly, "metrics") is None else _MOST_NOTES
 
     def _catch_up(self) -> None:
@@ -163,7 +163,7 @@ class Metrics:
             self._add_up()
             return
         with self._catching_up:
-            if not self._most_notes:  # Of several that wait here, one starts it.
+            if not self._most_notes:  # Of several requests that wait for the lock, only the first starts the thread.
                 self._start_writing()
             if not self._most_notes:
                 self._is_behind = self.write_if_changed(self._is_behind)
@@ -174,11 +174,11 @@ class Metrics:
             self._is_behind = self.write_if_changed(self._is_behind)
 
     def write_if_changed(self, was_behind: bool = False) -> bool:
-        """Write the sums if they have changed, or could not be written before; return whether they cannot be now."""
+        """Write the sums if they have changed or `was_behind`; return whether writing failed."""
         try:
             if self._add_up() or was_behind:
                 self._write()
-        except Exception as error:  # The outermost edge of a thread, which a full disk must not end.
+        except Exception as error:  # The outermost level of a thread, which must go on after a full disk.
             if not was_behind:
                 said = "metrics cannot be written into %s, and stay behind until they can: %s"
                 logger.error(said, self._folder, error, exc_info=not isinstance(error, OSError))
@@ -188,7 +188,7 @@ class Metrics:
     def _write(self) -> None:
         with self._lock:
             text = self._sums.as_json()
-        written = self._file.with_suffix(".new")  # Another process may read at any moment, and must find all or none.
+        written = self._file.with_suffix(".new")  # Renamed when complete, since another process may read at any moment.
         try:
             written.write_text(text, encoding="ascii")
             written.replace(self._file)
@@ -205,14 +205,14 @@ class Metrics:
             with self._lock:
                 sums.add(json.loads(self._sums.as_json()))
             return sums
-        time.sleep(2 * WRITTEN_EVERY)  # Twice, since a process may just have begun to write when this one is asked.
+        time.sleep(2 * WRITTEN_EVERY)  # Twice, since another process may have begun to write just before.
         for file in sorted(self._folder.glob("*.json")):
             sums.add(json.loads(file.read_bytes()))
         return sums
 
     def as_text(self, info: Mapping[str, str]) -> tuple[bytes, str]:
-        """Return what Prometheus reads, and its type; `info` are labels that tell what serves."""
-        # One registry an answer: the one of the library would have what it counts of this single process, too.
+        """Return the metrics in the format of Prometheus, and its content type; `info` has labels about the server."""
+        # A new registry for each answer: the library's own registry also has metrics of this one process.
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -222,7 +222,7 @@ class Metrics:
 
 
 class _Collector:
-    """Gives sums to prometheus_client."""
+    """A collector of prometheus_client that yields the sums."""
 
     def __init__(self, sums: Sums, info: Mapping[str, str]) -> None:
         self._sums = sums
@@ -249,6 +249,6 @@ class _Collector:
 
     @staticmethod
     def _of(sums: Mapping[Key, Any], name: str, labels: Sequence[str], nothing: Any) -> list[tuple[list[str], Any]]:
-        """Return the values of a metric; one without labels is there from the beginning."""
+        """Return the values of a metric; a metric without labels has the value `nothing` from the start."""
         found = [(list(key[1:]), value) for key, value in sums.items() if key[0] == name]
         return found or ([] if labels else [([], nothing)])

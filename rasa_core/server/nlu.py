@@ -1,16 +1,16 @@
-"""NLU models with names: a message can name the one that understands it, and ``POST /train`` makes one of data.
+"""Named NLU models: a request can name the model that parses its message, and ``POST /train`` trains a named model.
 
-All are in the directory of ``--enable-train``, without which there are none. A model is loaded when it is named first,
-and again when its files have changed, whichever process has changed them.
+All models are in the directory of ``--enable-train``; without this option there are none. A model is loaded when a
+request first names it, and again when any process has changed its files.
 
-Trust: the data are read and never run, but whoever may train decides what messages are taken for, fills the disk and
-uses the processor for as long as the settings say. So this needs a token.
+Trust: the training data are parsed and never executed, but whoever may train decides how messages are understood, fills
+the disk and uses the processor for as long as the settings allow. So training needs a token.
 
-Processes. A server never loads what training needs, so each training is a process of its own (`nlu_job`), of low
-priority. One thread of the server waits for it, and the others go on serving. There is one training at a time over all
-workers of all servers that share the directory: whoever trains holds a lock on a file in it, which the kernel frees
-when both the worker and the process that trains are gone. That process ends with its worker, when it takes more time or
-memory than `NLUModels` allows, and, on Linux, when the client hangs up (`NLUModels.hung_up`).
+Processes. A server does not import the modules for training, so each training is a process of its own (`nlu_job`), with
+low priority. One thread of the server waits for it, and the others go on serving. Only one training runs at a time over
+all workers of all servers that share the directory: it holds a lock on a file in the directory, which the kernel
+releases when both the worker and the training process are gone. The training process ends with its worker, when it
+takes more time or memory than `NLUModels` allows, and, on Linux, when the client hangs up (`NLUModels.hung_up`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ LOCK_NAME: Final = ".training.lock"
 _LOOK_EVERY: Final = 0.5  # seconds
 _JUST_NOW: Final = 1000  # milliseconds
 _ESTABLISHED: Final = 1
-_INFO: Final = struct.Struct("52xI")  # The head of Linux's tcp_info, up to the milliseconds since data came last.
+_INFO: Final = struct.Struct("52xI")  # Linux's tcp_info up to tcpi_last_data_recv, in milliseconds.
 _READS_TRIED: Final = 5
 _JOB: Final = "rasa_core.server.nlu_job"
 _NO_SETTINGS: Final = ("name", "token")
@@ -83,7 +83,7 @@ class NLUModels:
         self.directory = Path(os.path.abspath(directory))
         self.max_seconds: float = MAX_TRAINING_SECONDS
         self.max_memory = MAX_TRAINING_MEMORY
-        # No lock is held while a model is read, so threads that name others do not wait for the disk.
+        # No lock is held while a model is read, so threads that use other models do not wait.
         self._read = lru_cache(max_loaded)(lambda path, stamp: RasaNLUInterpreter(path))
 
     def names(self) -> list[str]:
@@ -95,7 +95,7 @@ class NLUModels:
         return [name for name in found if _name.fullmatch(name)]
 
     def path(self, name: str) -> Path:
-        """Return the directory of the model `name`; raise `HttpError` 400 if no model can be called so."""
+        """Return the directory of the model `name`; raise `HttpError` 400 if the name is invalid."""
         if len(name) > MAX_NAME or not _name.fullmatch(name):
             raise HttpError(
                 400,
@@ -105,14 +105,14 @@ class NLUModels:
         return self.directory / name
 
     def interpreter(self, name: str) -> RasaNLUInterpreter:
-        """Return the model `name`, as its files are now.
+        """Return an interpreter with the present files of the model `name`.
 
         Raises
         ------
         HttpError
-            400 if there is none, with ``nearest``, the existing names that look like it.
+            400 if there is no such model, with ``nearest``, the existing names that look like `name`.
         InterpreterError
-            If it is damaged.
+            If the model is damaged.
         """
         path = self.path(name)
         for _ in range(_READS_TRIED):
@@ -137,17 +137,17 @@ class NLUModels:
         Parameters
         ----------
         parameters
-            ``name``, one made of the time if it is missing; ``token``, which was looked at; the others are settings.
+            Query parameters: ``name``, by default made from the time; ``token``, ignored here; and settings.
         body
             The training data.
         has_gone
-            Tells whether nobody waits for the model any more; the training ends then.
+            Tells whether the client has hung up; then the training ends.
 
         Raises
         ------
         HttpError
-            400 if something in the request is wrong, 409 if there is a training, 501 if this cannot be done here, 500
-            if the training broke off.
+            400 if the request is invalid, 409 if another training is running, 501 if the system has no file locks,
+            500 if the training broke off.
         """
         name = parameters.get("name") or f"model_{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         path = self.path(name)
@@ -163,10 +163,10 @@ class NLUModels:
 
     @staticmethod
     def hung_up(environ: Mapping[str, Any]) -> Callable[[], bool]:
-        """Return what tells whether the client of a request has hung up; call it when its body has been read.
+        """Return a function that tells whether a request's client has hung up; call this when the body has been read.
 
-        WSGI does not say which connection a request came over, but the kernel knows on which of this process bytes have
-        come last. If several clients have just sent something, all of them have to be gone.
+        WSGI does not say which connection a request came over, but the kernel knows which connections of this process
+        received bytes last. If several connections have just received some, the function waits until all are closed.
         """
         address, port = str(environ.get("REMOTE_ADDR")), str(environ.get("SERVER_PORT"))
         silences = _connections(address, port)
@@ -203,7 +203,7 @@ def _text(body: bytes) -> str:
 
 @contextlib.contextmanager
 def _locked(directory: Path, name: str) -> Iterator[int]:
-    """Hold the lock of a directory; yield its descriptor, which a process inherits together with the lock."""
+    """Hold the lock of a directory; yield the lock file's descriptor, by which a child process inherits the lock."""
     if fcntl is None:
         raise HttpError(
             501, "training over HTTP needs locks on files, which this system lacks; use rasa-core nlu train."
@@ -222,7 +222,7 @@ def _locked(directory: Path, name: str) -> Iterator[int]:
         except BlockingIOError:
             other = os.pread(lock, 1000, 0).decode(errors="replace")
             raise HttpError(409, f"a model is being trained now{other and f' ({other})'}; try again later.") from None
-        with contextlib.suppress(OSError):  # On a full disk, only others do not learn what is being trained.
+        with contextlib.suppress(OSError):  # On a full disk, only the name in the message for others is missing.
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{name}, since {time.strftime('%H:%M:%S UTC', time.gmtime())}".encode(), 0)
         yield lock
@@ -231,11 +231,11 @@ def _locked(directory: Path, name: str) -> Iterator[int]:
 
 
 def _connections(address: str, port: str) -> dict[int, int]:
-    """Return the connections from an address to a port that this process holds: inode, and silence in milliseconds."""
+    """Return this process's connections from an address to a port: inode, and milliseconds since the last data."""
     found = {}
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc/self/fd"):
-            with contextlib.suppress(OSError):  # One that was closed meanwhile.
+            with contextlib.suppress(OSError):  # A descriptor may be closed meanwhile.
                 status = os.fstat(int(name))
                 if stat.S_ISSOCK(status.st_mode):
                     with socket.socket(fileno=os.dup(int(name))) as connection:
@@ -254,7 +254,7 @@ def _watch(process: subprocess.Popen[bytes], has_gone: Callable[[], bool], done:
 
 
 def _run(job: Mapping[str, Any], lock: int, has_gone: Callable[[], bool]) -> dict[str, Any]:
-    """Give a job to a process of its own, and return what it reports; it ends when this process does."""
+    """Run a job in a process of its own, and return the report; the process ends when this process ends."""
     command = [sys.executable, "-m", _JOB]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[lock], start_new_session=True
@@ -271,7 +271,7 @@ def _run(job: Mapping[str, Any], lock: int, has_gone: Callable[[], bool]) -> dic
         finally:
             done.set()
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()  # By which the process knows that nobody waits for it.
+                process.stdin.close()  # The training process ends when its input is closed.
     try:
         report: dict[str, Any] = json.loads(answer)
     except ValueError:

@@ -1,7 +1,7 @@
-"""One training for `rasa_core.server.nlu`: ``python -m rasa_core.server.nlu_job``, with the task as JSON on its input.
+"""The process of one training for `rasa_core.server.nlu`: ``python -m rasa_core.server.nlu_job``.
 
-It ends with the report on standard output. The input stays open until then; if it ends earlier, whoever asked is gone,
-and so is this process.
+It reads the job as JSON from standard input, and writes the report as JSON to standard output. If standard input is
+closed before the training has ended, nobody waits for the report any more, and the process ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Report = dict[str, Any]
 
 MOST_LISTED: Final = 100
 BODY: Final = "body"
-"""What errors call the training data."""
+"""The name of the training data in error messages, in the place of a file name."""
 
 _LOOK_EVERY: Final = 0.2  # seconds
 _PRIORITY: Final = 10
@@ -49,13 +49,13 @@ def run(job: Mapping[str, Any]) -> Report:
     Parameters
     ----------
     job
-        ``text``, the training data; ``settings``; and ``path``, where the model belongs. ``max_seconds`` and
-        ``max_memory`` are for `main`.
+        ``text``, the training data; ``settings``; and ``path``, the directory for the model. ``max_seconds`` and
+        ``max_memory`` are used by `main`.
 
     Returns
     -------
     dict
-        ``status``, as of HTTP; what else the answer has.
+        ``status``, the HTTP status, and the other keys of the answer.
     """
     started = time.perf_counter()
     try:
@@ -109,12 +109,12 @@ def _data_report(error: NLUDataError, text: str) -> Report:
 
 
 def _hint(text: str) -> str:
-    """Return what may have happened to Markdown or YAML on its way here."""
+    """Return a hint about a mistake that clients make when they send Markdown or YAML."""
     return _ONE_LINE if "\n" not in text.strip() and text.lstrip()[:1] != "{" else ""
 
 
 def _listed(name: str, items: list[dict[str, Any]]) -> Report:
-    """Return the first items under a name, and how many are left out, if there are more."""
+    """Return the first items under a name, and the number of items that are left out, if any."""
     more = {f"more_{name}": len(items) - MOST_LISTED} if len(items) > MOST_LISTED else {}
     return {name: items[:MOST_LISTED], **more}
 
@@ -125,10 +125,10 @@ def _end_with_the_server() -> None:
 
 
 def _end_at_limits(seconds: float, memory: int) -> None:
-    """End the process when it has run for so long, or holds so many bytes; look now and then."""
+    """Check every `_LOOK_EVERY` seconds, and end the process when it exceeds the time or the memory."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:  # Linux tells; others do not.
+        with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:  # Only Linux has this file.
             if int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") > memory:
                 os._exit(OUT_OF_MEMORY)
         time.sleep(_LOOK_EVERY)
@@ -136,10 +136,10 @@ def _end_at_limits(seconds: float, memory: int) -> None:
 
 
 def main() -> None:
-    """Do the job that comes on standard input."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # A server's workers block some.
+    """Run the job on standard input, and write the report."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # Signals that a server's worker blocks.
     report = os.dup(1)
-    os.dup2(2, 1)  # What libraries print is not part of the report.
+    os.dup2(2, 1)  # Output of libraries goes to standard error, so that it does not get into the report.
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     limits = job["max_seconds"], job["max_memory"]

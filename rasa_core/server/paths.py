@@ -1,10 +1,10 @@
-"""The path of a request: what answers there, and slashes in the name of a conversation.
+"""Routing: which views a path has, and how a sender_id with slashes is found in a path.
 
-A sender_id may be any text, in a path percent-encoded UTF-8. WSGI decodes ``%2F`` like all else, so that a slash in
-a sender_id looks like one between the parts of a path. Servers that hand on the path as it was written (``RAW_URI`` or
-``REQUEST_URI``: Werkzeug, gunicorn, uWSGI) tell the two apart. Of others, Granian among them, what stands between
-``/conversations/`` and the end that names what to do is taken for the sender_id. There, one that ends like such an end
-(``a/tracker``) cannot be deleted, and a slash that was not encoded passes for one that was.
+A sender_id may be any text; in a path it is percent-encoded UTF-8. WSGI also decodes ``%2F``, so that a slash in a
+sender_id looks like a slash between the parts of a path. Servers that pass on the undecoded path (``RAW_URI`` or
+``REQUEST_URI``: Werkzeug, gunicorn, uWSGI) allow to tell the two apart. With other servers, such as Granian, the text
+between ``/conversations/`` and a known ending such as ``/tracker`` is the sender_id. Then a conversation whose
+sender_id ends in a known ending (``a/tracker``) cannot be deleted, and a slash in a sender_id need not be encoded.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from rasa_core.server.requests import HttpError
 
 View = Callable[..., Response]
 Views = Mapping[str, View]
-"""What answers at one path, by method."""
+"""The views of one path, by method."""
 
 DEFAULT_SENDER_ID: Final = "default"
 
 MAX_SENDER_ID: Final = 1000
 SENDER_ID: Final = r"^[^\x00-\x1f\x7f]+$"
-"""What a sender_id is made of: anything but control characters."""
+"""The pattern of a sender_id: any characters but control characters."""
 SLASH: Final = "\udc2f"
-"""Stands for a slash that was encoded; half a character is in no decoded path."""
+"""Stands for an encoded slash in a decoded path; it is a lone surrogate, which no UTF-8 text can contain."""
 
 _control = re.compile(r"[\x00-\x1f\x7f]")
-_MARK: Final = "\x00/\x00"  # Stands for the same until the path is decoded, since no sender_id may hold a NUL.
+_MARK: Final = "\x00/\x00"  # Stands for an encoded slash until the path is decoded; no sender_id may contain a NUL.
 
 
 def decoded_path(path: str, written: str, script: str) -> str:
-    """Return the path with `SLASH` for each slash that is known to have been encoded.
+    """Return the decoded path, with `SLASH` for each slash that was percent-encoded, as far as `written` shows it.
 
     Parameters
     ----------
     path, script
         ``PATH_INFO`` and ``SCRIPT_NAME`` of WSGI.
     written
-        The address as it came; empty where the server does not tell.
+        The undecoded address of the request; empty if the server does not provide it.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def decoded_path(path: str, written: str, script: str) -> str:
 
 
 def _with_marks(path: str, written: str, script: str) -> str:
-    """Return the decoded path with `SLASH` for each ``%2F``, if it is the path of the address that was `written`."""
+    """Return the decoded path with `SLASH` for each ``%2F`` in `written`, if `written` is an address of this path."""
     address = re.sub(r"^[a-z]+://[^/]*", "", written.partition("?")[0], flags=re.IGNORECASE)
     if unquote(address, "latin-1") == script + path:
         marked = unquote(re.sub("%2f", quote(_MARK), address, flags=re.IGNORECASE), "latin-1")
@@ -74,30 +74,30 @@ _OF_RASA: Final = {
     "/model/test/intents": "rasa-core nlu evaluate tells how well texts are understood",
     "/socket.io": "of the channels of Rasa, rest is here; write another one as an InputChannel",
 }
-"""What stands for paths of Rasa that nothing answers at."""
+"""What to use instead of a path of Rasa that this server does not have."""
 
 
 def _told_instead(path: str) -> str | None:
-    """Return what stands for a path of Rasa, None if it has no such path."""
+    """Return what to use instead of a path of Rasa, or None if Rasa does not have the path either."""
     return _OF_RASA["/socket.io"] if path.startswith(("/webhooks/", "/socket.io")) else _OF_RASA.get(path.rstrip("/"))
 
 
 class Paths:
-    """What answers at which path.
+    """The routing table: finds the views of a path, and the sender_id in the path.
 
     Parameters
     ----------
     general
-        By path.
+        Views by path, for paths without a sender_id.
     of_a_conversation
-        By what stands behind ``/conversations/<sender_id>``, or ``/conversation/<sender_id>``.
+        Views by the ending of a path after ``/conversations/<sender_id>`` or ``/conversation/<sender_id>``.
 
     Attributes
     ----------
     views
-        What answers, by the path without the sender_id.
+        All views, by the path without the sender_id.
     of_a_conversation
-        The keys of `views` that are about a conversation.
+        The keys of `views` for paths with a sender_id.
     """
 
     def __init__(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> None:
@@ -105,22 +105,22 @@ class Paths:
         self.of_a_conversation = dict.fromkeys(of_a_conversation)
         self._general = dict.fromkeys(general)
         ends = "|".join(map(re.escape, of_a_conversation))
-        # The routing of Werkzeug makes a function for the addresses of each rule, which took 20 ms of each start.
+        # Werkzeug's routing generates code for each rule, which took 20 ms of each start.
         self._conversation = re.compile(rf"/conversations?/([^/]+)({ends})")
-        # What a server that does not tell how a path was written leaves of a sender_id with slashes.
+        # For servers that do not provide the undecoded path: here the sender_id may contain slashes.
         self._with_slashes = re.compile(rf"/conversations?/(.+?)({ends})", re.DOTALL)
-        # One conversation is asked for again and again.
+        # Cached, since most requests are about few conversations.
         self.match: Callable[[str, bool, bool], tuple[str, str]] = lru_cache(maxsize=1000)(self._match)
 
     def all(self) -> Iterator[tuple[str, str]]:
-        """Yield each path as documents write it, ``/conversations/{sender_id}/parse``, and by what `views` has it."""
+        """Yield each path in the notation of OpenAPI, ``/conversations/{sender_id}/parse``, with its key in `views`."""
         yield from zip(self._general, self._general, strict=True)
         for end in self.of_a_conversation:
             yield f"/conversations/{{sender_id}}{end}", end
             yield f"/conversation/{{sender_id}}{end}", end
 
     def _match(self, path: str, is_decoded: bool, is_deletion: bool) -> tuple[str, str]:
-        """Return the path without its sender_id, and the sender_id; raise `HttpError` 404 if nothing is there."""
+        """Return the key in `views` and the sender_id for a path; raise `HttpError` 404 if there is no such path."""
         for general in path, f"{path}/":
             if general in self._general:
                 return general, DEFAULT_SENDER_ID
@@ -140,7 +140,7 @@ class Paths:
 
 
 def check_id_in_path(sender_id: str) -> None:
-    """Raise `HttpError` 400 for a name that no conversation may have."""
+    """Raise `HttpError` 400 for an invalid sender_id."""
     if len(sender_id) > MAX_SENDER_ID:
         raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
     if not sender_id.isprintable() and _control.search(sender_id):

@@ -1,4 +1,4 @@
-"""The port of a server: opened for one server alone, or told why it cannot be."""
+"""Opening the port of a server; a port that cannot be opened raises `LaunchError` with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rasa_core.exceptions import RasaCoreError
 
 BACKLOG = 1024
 ORPHAN_SECONDS = 1.5
-"""How long the workers of a server that was killed may still have its port."""
+"""Seconds for which the workers of a server that was killed may still hold its port."""
 
 _OTHER_HOST = "Give an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
 _REMEDIES = {
@@ -25,7 +25,7 @@ class LaunchError(RasaCoreError, RuntimeError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the port, for this process and its workers alone."""
+    """Open the port and return the listening socket; no other server can open the port at the same time."""
     if not 1 <= port <= 65535:
         raise LaunchError(f"Port {port} cannot be served: choose one from 1 to 65535 with --port.")
     host = address_of(host)
@@ -34,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = _opened(host, port, family)
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
-        # What Python adds names the address once more.
+        # `strerror` of the number, since Python's own message would repeat the address.
         problem = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise LaunchError(f"Cannot listen on port {port} of {host}: {problem}. {remedy}") from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
@@ -43,9 +43,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address_of(host: str) -> str:
-    """Return an address to listen on without the brackets that one of IPv6 has in URLs; raise `LaunchError` for none.
+    """Return an address to listen on without the brackets of IPv6; raise `LaunchError` for an empty address.
 
-    An empty one, as of a variable that nobody has set, would open the server to everybody.
+    An empty address, such as that of an environment variable that is not set, would open the server to everybody.
     """
     host = host.strip().removeprefix("[").removesuffix("]")
     if not host:
@@ -54,16 +54,16 @@ def address_of(host: str) -> str:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise `LaunchError` if nothing can listen there, so that nobody waits for a training to be told so."""
+    """Raise `LaunchError` if the port cannot be opened; commands that train before they serve call this first."""
     listen(host, port).close()
 
 
 def _opened(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
-    """Open the port; wait for it as long as the workers of a server that was killed may still have it."""
+    """Open the port; retry for as long as the workers of a server that was killed may still hold it."""
     patience = time.monotonic() + ORPHAN_SECONDS + 0.5
     while True:
-        try:  # Like this, a server that just stopped does not count as one that uses the port.
-            is_dual = host == "::" and socket.has_dualstack_ipv6()  # All addresses are those of IPv4, too.
+        try:  # `create_server` reuses an address whose connections were just closed.
+            is_dual = host == "::" and socket.has_dualstack_ipv6()  # "::" includes all addresses of IPv4.
             return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > patience:

@@ -1,6 +1,6 @@
-"""What those who run a server ask it: whether it is alive, whether it can take messages, and what it has counted.
+"""The views for operators: whether the server is alive, whether it can take messages, and its metrics.
 
-None of this waits until other requests are done, so that a busy server is not taken for a dead one.
+They do not wait for other requests, so that a busy server is not taken for a dead one.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from rasa_core.version import __version__
 
 
 class Served(Protocol):
-    """What `rasa_core.server.served_model.ServedModel` tells of itself."""
+    """The part of `rasa_core.server.served_model.ServedModel` that the probes use."""
 
     def agent(self) -> Agent:
         """Return the agent; raise `HttpError` 503 if there is none."""
         ...
 
     def agent_or_none(self) -> Agent | None:
-        """Return the agent, None if there is none."""
+        """Return the agent, or None."""
         ...
 
 
 class Application(Protocol):
-    """What is asked for its state."""
+    """The part of `rasa_core.server.app.ServerApp` that the probes use."""
 
     model: Served
     metrics: Metrics | None
 
 
 def health(app: Application, request: Request, sender_id: str) -> Response:
-    """Tell that this process is alive, whatever its model and its store do."""
+    """Tell that this process is alive, even if its model or store fails."""
     return json_response({"status": "ok"})
 
 
 def ready(app: Application, request: Request, sender_id: str) -> Response:
-    """Tell whether there is a model, and a store that answers."""
+    """Tell whether the model is loaded and the store can be reached."""
     try:
         _check_store(app.model.agent().tracker_store)
     except (HttpError, RasaCoreError) as error:
-        # Only why there is no model stands under "reason"; elsewhere, this key has the kind of error, as Rasa names it.
+        # "reason" says why there is no model; in other answers, this key has the kind of error, as in Rasa.
         is_about_the_model = isinstance(error, HttpError)
         problem = error if isinstance(error, HttpError) else as_http_error(error)
         reason = problem.get_response().get_json()["reason" if is_about_the_model else "error"]
@@ -57,13 +57,13 @@ def ready(app: Application, request: Request, sender_id: str) -> Response:
 
 
 def _check_store(store: TrackerStore) -> None:
-    """Raise `StoreError` if a store does not answer; those of users' own are not asked."""
-    if isinstance(store, EventLogStore):  # Whatever else it is, its `keys` may read all that there is.
+    """Raise `StoreError` if a store cannot be reached; custom stores are not checked."""
+    if isinstance(store, EventLogStore):  # For a custom store there is no cheap check: its `keys` may read everything.
         store.sender_ids(limit=1)
 
 
 def metrics(app: Application, request: Request, sender_id: str) -> Response:
-    """Tell what this server has counted, as Prometheus reads it."""
+    """Return the metrics of this server in the format of Prometheus."""
     if app.metrics is None:
         raise HttpError(501, "metrics need prometheus_client: install the extra, such as by pip install '.[metrics]'.")
     agent = app.model.agent_or_none()
@@ -73,9 +73,9 @@ def metrics(app: Application, request: Request, sender_id: str) -> Response:
 
 
 GENERAL: Final = {"/health": health, "/ready": ready, "/metrics": metrics}
-"""What answers, by path."""
+"""Views by path."""
 
 PUBLIC: Final = frozenset({health, ready})
-"""What needs no token, and may be asked for under any name of the server: it tells nothing of anybody."""
+"""Views without private data: they need no token and may be called under any host name."""
 
 BRIEF: Final = frozenset(GENERAL.values())

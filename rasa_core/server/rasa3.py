@@ -1,8 +1,8 @@
-"""What clients of Rasa 2 and 3 ask for: the REST channel, and the paths of its HTTP interface that 0.9 does not have.
+"""The views for clients of Rasa 2 and 3: the REST channel, and the paths of Rasa's HTTP API that 0.9 does not have.
 
-A change is guarded as everywhere here: one at a time in a conversation, and once for a request with a key. What differs
-from Rasa on purpose: a conversation's id in a path is percent-decoded, reading a conversation creates nothing, and a
-body that makes no sense is 400 where Rasa answers 500.
+As everywhere, a conversation is changed by one request at a time, and a request with an idempotency key is carried out
+once. These differences from Rasa are on purpose: a sender_id in a path is percent-decoded, reading a conversation
+creates nothing, and an invalid body is answered with 400 where Rasa answers 500.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LONGEST_STORY: Final = 10_000_000
-"""Length of a story that is written, as `sessions_as_stories` counts it; it takes about ten seconds."""
+"""The longest story that is written, in the measure of `sessions_as_stories`; it takes about ten seconds."""
 
 _YAML_TYPES: Final = ("application/x-yaml", "application/yaml", "text/yaml")
 
@@ -49,14 +49,14 @@ _YAML_TYPES: Final = ("application/x-yaml", "application/yaml", "text/yaml")
 
 
 def channel_status(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell that the REST channel is there."""
+    """Tell that the REST channel is available."""
     return json_response({"status": "ok"})
 
 
 def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Take a message of the user, run the actions, and return what the bot says; without a text, that is nothing.
+    """Log a user's message, run the actions, and return the bot's messages; without a text, nothing happens.
 
-    An empty text is a message for a bot of Rasa 3, which it does not understand.
+    For a bot of Rasa 3, an empty text is a message that it does not understand.
     """
     body = inputs.SAID_TO_CHANNEL.of(request)
     text, sender, conditions = body.get("message"), body.get("sender"), request.conditions("webhook")
@@ -83,7 +83,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 class _EarlyOutputChannel(RestOutputChannel):
-    """Gives away messages as soon as they are stored."""
+    """An output channel that passes on messages as soon as they are stored."""
 
     def __init__(self, give: Callable[[list[dict[str, Any]]], None]) -> None:
         super().__init__()
@@ -91,26 +91,26 @@ class _EarlyOutputChannel(RestOutputChannel):
 
     @property
     def has_given(self) -> bool:
-        """Whether anything was given away."""
+        """Whether any message was passed on."""
         return self._given > 0
 
     def stored(self) -> None:
-        """Give away what is new."""
+        """Pass on the messages that are new."""
         self.give(self.messages)
 
     def give(self, messages: list[dict[str, Any]]) -> None:
-        """Give away what is new of all messages of the turn."""
+        """Pass on those of a turn's `messages` that are new."""
         new, self._given = messages[self._given :], len(messages)
         if new:
             self._give(new)
 
 
 def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
-    """Answer with a line for each message, as soon as the action that said it is stored.
+    """Answer with one line for each message, sent as soon as the action of the message is stored.
 
-    The turn is taken by a thread of its own, and goes on to its end if the client does not wait for that. What fails
-    before the first message is an error as always; later, the answer breaks off, and the same request with the same
-    key is answered with all messages.
+    The turn runs in a thread of its own, and goes on to its end even if the client hangs up. An error before the first
+    message is answered as usual. After a later error the answer breaks off; if the client repeats the request with the
+    same idempotency key, it gets all messages.
     """
     given: SimpleQueue[list[dict[str, Any]] | Exception | None] = SimpleQueue()
     channel = _EarlyOutputChannel(given.put)
@@ -119,13 +119,13 @@ def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
         try:
             channel.give(take(channel).result)
             given.put(None)
-        except Exception as error:  # The outermost edge of a thread: the client hears of it.
-            if channel.has_given:  # Of an answer that breaks off, nobody else tells why.
+        except Exception as error:  # The outermost level of a thread; the error is passed on to the client.
+            if channel.has_given:  # The answer only breaks off, so the error must be logged here.
                 logger.exception("a turn failed after a part of its answer was sent:")
             given.put(error)
 
     if started(copy_context().run, "stream", work) is None:
-        work()  # The answer comes whole.
+        work()  # No thread could be started, so the answer is sent when the turn has ended.
     first = given.get()
     if isinstance(first, Exception):
         raise first
@@ -146,7 +146,7 @@ def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
 
 
 def status(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell which model serves."""
+    """Return which model is served."""
     told = {"model_file": agent.model_file, "model_id": agent.model_fingerprint, "num_active_training_jobs": 0}
     return json_response(told)
 
@@ -163,7 +163,7 @@ def domain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell what a text means."""
+    """Parse a text into an intent and entities."""
     if request.args.get("emulation_mode"):
         raise HttpError(400, "there is no emulation_mode here; leave it out, and the answer is as Rasa's own.")
     parse = agent.turns().understand(inputs.TEXT_BODY.of(request)["text"])
@@ -177,7 +177,7 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Run one action, and return the state and what was said."""
+    """Run one action, and return the conversation's state and the bot's messages."""
     body, told = inputs.EXECUTE.of(request), inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     agent.domain.index_for_action(name)
@@ -196,7 +196,7 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Act as if the user had said something of this intent, and return the state and what was said."""
+    """Act as after a message with the given intent, and return the conversation's state and the bot's messages."""
     body, told = inputs.TRIGGER.of(request), inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     if name not in agent.domain.intents:
@@ -221,7 +221,7 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
-    """Return what collects messages, under the name of the channel that responses are to be worded for."""
+    """Return a channel that collects messages; its name is that of the channel whose responses are wanted."""
     wanted = inputs.OUTPUT_CHANNEL.of(request)
     return RestOutputChannel(tracker.latest_input_channel if wanted == "latest" else wanted)
 
@@ -232,7 +232,7 @@ def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResul
     `began` is how many events there were before.
     """
     result, wanted = answered.result, inputs.INCLUDE_EVENTS.of(request)
-    # What has a key is answered again with the same bytes, whatever has happened since.
+    # A repeated request with an idempotency key gets the same bytes, whatever has happened since.
     if wanted is None and agent.domain.rasa is not None and "Idempotency-Key" not in request.headers:
         wanted = "AFTER_RESTART"
     if wanted is not None:
@@ -242,7 +242,7 @@ def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResul
 
 
 def story(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Return a conversation as a test story in YAML: its latest session, or all."""
+    """Return a conversation as a test story in YAML: its latest session, or all sessions."""
     if agent.tracker_store.retrieve(sender_id) is None:
         raise unknown_conversation(sender_id)
     tracker = agent.read_tracker(sender_id)
@@ -256,14 +256,14 @@ def story(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 REST_CHANNEL: Final = ("/webhooks/rest/", "/webhooks/rest/webhook")
-"""Paths of the channel: whom a message is from says its body."""
+"""Paths of the REST channel, where the body names the sender."""
 
 OF_A_CONVERSATION: Final = {
     "/story": {"GET": story, "HEAD": story},
     "/execute": {"POST": execute},
     "/trigger_intent": {"POST": trigger_intent},
 }
-"""What answers at the paths below a conversation, by method."""
+"""Views of the paths below a conversation, by path and method."""
 
 GENERAL: Final = {
     "/webhooks/rest/": {"GET": channel_status, "HEAD": channel_status},
@@ -272,4 +272,4 @@ GENERAL: Final = {
     "/domain": {"GET": domain, "HEAD": domain},
     "/model/parse": {"POST": parse_text},
 }
-"""What answers at other paths, by method."""
+"""Views of other paths, by path and method."""

@@ -1,9 +1,9 @@
-"""Reminders of Rasa 3: each acts at its time as if the user had said something, once.
+"""The clock for reminders of Rasa 3: at its time, each reminder acts once, as if the user had sent a message.
 
-What stands is in the conversations alone (`RasaHistory.reminders`), so that nothing is lost with a process. Each
-process knows the reminders of the turns that it took itself, and looks through all conversations when it starts.
-Several may know the same one; whoever gets the lock of its conversation first acts, and the others find it gone. A turn
-that was cut off goes on, where it was, at the next start.
+Pending reminders are only stored in the conversations (`RasaHistory.reminders`), so that none is lost with a process.
+Each process knows the reminders of its own turns, and reads all conversations when it starts. If several processes know
+the same reminder, the process that first gets the lock of the conversation acts, and the others find the reminder done.
+A reminder's turn that was interrupted is continued at the next start.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
-# Seconds. The clock of the machine may be set while a thread waits, so none waits for long at once.
+# Seconds. A wait is short, since the clock of the machine may be set meanwhile.
 _LONGEST_WAIT: Final = 60.0
 _AGAIN_AFTER: Final = 10.0
 
 
 class Due(NamedTuple):
-    """A reminder, and when it is due as Unix time; `written` is its event in JSON, as text."""
+    """A reminder and the Unix time at which it is due (`moment`); `written` is the text of its event in JSON."""
 
     moment: float
     sender_id: str
@@ -40,7 +40,7 @@ class Due(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is known by, whenever it is tried."""
+        """The identity of the reminder, which stays the same when `moment` is put off."""
         return self.sender_id, self.written
 
 
@@ -50,19 +50,19 @@ class ReminderClock:
     Parameters
     ----------
     agent
-        Returns the `rasa_core.agent.Agent` that serves now.
+        A function that returns the present `rasa_core.agent.Agent`.
     """
 
     def __init__(self, agent: Callable[[], Any]) -> None:
         self._agent = agent
         self._queue: list[Due] = []
-        # By conversation and event. A reminder that acts now is among them, since each commit of its turn shows it
-        # once more, and so is one that waits, since every turn of its conversation until then does.
+        # The keys of all known reminders, also of a reminder that is acting now: `note` sees the same reminder again at
+        # each commit of the conversation until the reminder is done.
         self._known: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
 
     def note(self, tracker: DialogueStateTracker) -> None:
-        """Take note of the reminders that stand in a conversation."""
+        """Queue the pending reminders of a conversation."""
         standing = _standing(tracker)
         if not standing:
             return
@@ -77,7 +77,7 @@ class ReminderClock:
             self._changed.notify()
 
     def look(self) -> int:
-        """Take note of the reminders of all conversations, and return how many of those were looked at."""
+        """Queue the pending reminders of all conversations, and return the number of conversations."""
         agent = self._agent()
         sender_ids = [] if agent.domain.rasa is None else list(agent.tracker_store.keys())
         for sender_id in sender_ids:
@@ -85,7 +85,7 @@ class ReminderClock:
         return len(sender_ids)
 
     def act(self, now: float) -> float:
-        """Act on what is due, and return for how many seconds there is nothing to do."""
+        """Act on the reminders that are due, and return the seconds until the next one."""
         while True:
             with self._changed:
                 if not self._queue or self._queue[0].moment > now:
@@ -100,13 +100,13 @@ class ReminderClock:
                     heapq.heappush(self._queue, due._replace(moment=now + _AGAIN_AFTER))
 
     def _is_done(self, due: Due) -> bool:
-        """Act on a reminder; return False if it has to wait, whatever the reason: it still stands in the log."""
+        """Act on a reminder; return False if that failed and has to be tried again."""
         try:
             self._act_on(due)
         except (RasaCoreError, HttpError) as error:
             logger.warning("the reminder %r of conversation %r waits: %s", due.name, due.sender_id, error)
             return False
-        except Exception:  # Of a policy or an action of the user's own, which may raise anything.
+        except Exception:  # A custom policy or action may raise anything.
             logger.exception("the reminder %r of conversation %r waits:", due.name, due.sender_id)
             return False
         return True
@@ -123,10 +123,10 @@ class ReminderClock:
         agent.turns().handle_reminder(event, ResponseDispatcher(due.sender_id, channel, agent.domain))
 
     def run(self, is_needed: Callable[[], bool]) -> None:
-        """Act on reminders for as long as somebody needs that."""
+        """Act on reminders until `is_needed` returns False; runs in a thread of its own."""
         looked_at: float | None = None
         while is_needed():
-            if looked_at is None:  # Until there is a model, and its store answers.
+            if looked_at is None:  # Retried until there is a model, and its store can be reached.
                 looked_at = self._try(self.look)
             wait = self._try(lambda: self.act(time.time()))
             with self._changed:
@@ -137,19 +137,19 @@ class ReminderClock:
     def _try(what: Callable[[], float | None]) -> float | None:
         try:
             return what()
-        except HttpError as error:  # There is no model yet, which is told where it is missed.
+        except HttpError as error:  # There is no model yet; requests are told so.
             logger.debug("reminders wait: %s", error)
             return None
         except RasaCoreError as error:
             logger.warning("reminders wait: %s", error)
             return None
-        except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
+        except Exception:  # The outermost level of this thread, which must go on after any error.
             logger.exception("reminders wait, because of an unexpected error:")
             return None
 
 
 def _standing(tracker: DialogueStateTracker) -> list[dict[str, Any]]:
-    """Return the reminders that are to act, or were cut off while they did."""
+    """Return the reminders that are pending, or were interrupted while they acted."""
     history = tracker.history
     if history.loops is None:
         return []
