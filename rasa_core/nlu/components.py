@@ -31,6 +31,8 @@ Answer = dict[str, Any]
 
 NLU_FALLBACK: Final = "nlu_fallback"
 DEFAULT_SELECTOR: Final = "default"
+RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
+"""Where an intent names the part that is meant, as in Rasa: ``faq/opening`` of ``faq``."""
 DUCKLING_VARIABLE: Final = "RASA_DUCKLING_HTTP_URL"
 MOST_RANKED: Final = 10
 _ANSWER_LIMIT: Final = 1_000_000  # Bytes that are read of an answer.

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.nlu import components
-from rasa_core.nlu.components import NLU_FALLBACK, Answer, Component
+from rasa_core.nlu.components import NLU_FALLBACK, RETRIEVAL_KEY, Answer, Component
 from rasa_core.nlu.tokens import visible
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.support.places import Place
@@ -336,6 +336,8 @@ class Pipeline:
         del answer["network"]
         if selected := answer.pop("selected", None):
             answer["response_selector"] = selected
+        if part := _part_meant(answer):
+            answer["intent"][RETRIEVAL_KEY] = part
         for one in answer["entities"] if seen is not text else ():
             one["start"], one["end"] = places[one["start"]], places[one["end"] - 1] + 1
         return {**answer, "truncated": True} if network.get("truncated") else answer
@@ -364,6 +366,16 @@ def _component(step: Mapping[str, Any], description: Mapping[str, Any]) -> Compo
     if kind == "FallbackClassifier":
         return components.Fallback(step["threshold"], step["ambiguity_threshold"])
     raise ValueError(f"there is no component {kind!r}")
+
+
+def _part_meant(parse: Mapping[str, Any]) -> str | None:
+    """Return the part of its intent that a message is taken for, ``faq/opening`` of ``faq``; None without parts."""
+    name, told = (parse.get("intent") or {}).get("name"), parse.get("response_selector") or {}
+    if name is None or name not in told.get("all_retrieval_intents", ()):
+        return None
+    ranking = (told.get(name) or told.get(components.DEFAULT_SELECTOR) or {}).get("ranking", ())
+    keys = (str(one["intent_response_key"]) for one in ranking)
+    return next((key for key in keys if key.startswith(f"{name}/")), None)
 
 
 def best_understood(parse: Mapping[str, Any]) -> Mapping[str, Any]:

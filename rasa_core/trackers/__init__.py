@@ -328,7 +328,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             read_events=self.events_between,
         )
         twin.history, twin.turn_began = self.history.copy(), self.turn_began
-        return twin._follow(events)
+        return twin._follow([*self.foretold, *events])
 
     def copy(self) -> Self:
         """Return an independent tracker with the same events."""

@@ -328,6 +328,18 @@ def test_a_selector_for_one_intent_stands_under_its_name(tmp_path: Path) -> None
     assert selector["all_retrieval_intents"] == ["faq", "chat"]
 
 
+@pytest.mark.parametrize("options", ["", "\n  retrieval_intent: faq"], ids=["for all", "for one"])
+def test_an_intent_names_its_part(tmp_path: Path, options: str) -> None:
+    pipeline = f"- name: DIETClassifier\n- name: ResponseSelector{options}"
+    intent = answer(tmp_path, pipeline, "", retrieved())["intent"]
+    assert intent == {"name": "faq", "confidence": 0.5, "full_retrieval_intent_name": "faq/opening"}
+
+
+def test_a_fallback_has_no_part(tmp_path: Path) -> None:
+    pipeline = "- name: DIETClassifier\n- name: ResponseSelector\n- name: FallbackClassifier\n  threshold: 0.9"
+    assert list(answer(tmp_path, pipeline, "", retrieved())["intent"]) == ["name", "confidence"]
+
+
 def test_a_selector_for_all_intents_ranks_their_parts_together(tmp_path: Path) -> None:
     selector = answer(tmp_path, "- name: DIETClassifier\n- name: ResponseSelector", "", retrieved())[
         "response_selector"

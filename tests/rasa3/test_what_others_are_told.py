@@ -123,7 +123,9 @@ def test_the_message_that_began_a_loop_has_an_object_as_its_metadata(tmp_path: P
     bot = trained(write(tmp_path, **HOTEL, domain__own="actions: [validate_hotel_form]"))
     with answering_server({"validate_hotel_form": {}}) as (url, requests):
         say(Agent(bot.domain, bot.policy_ensemble, actions=ActionServer(url)), "/book")
-    assert requests[-1]["tracker"]["active_loop"]["trigger_message"]["metadata"] == {}
+    told = requests[-1]["tracker"]
+    assert told["active_loop"]["trigger_message"]["metadata"] == {}
+    assert names(told["events"])[3:6] == ["/book", "user_featurization", "hotel_form"]  # What began it comes first.
 
 
 def test_entities_that_are_added_to_a_message_are_among_its_own(client: Client) -> None:
