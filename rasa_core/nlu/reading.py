@@ -1,4 +1,4 @@
-"""Reads NLU data from files, folders and texts: finds what format a text has, and reads that of Rasa NLU in JSON.
+"""Reads NLU data from files, folders and texts: detects the format of a text, and reads the JSON format of Rasa NLU.
 
 ::
 
@@ -11,8 +11,8 @@
         "lookup_tables": [{"name": "city", "elements": ["Lisbon", "Porto"]}]}}
 
 Older files have ``intent_examples`` and ``entity_examples`` in place of, or beside, ``common_examples``. The
-elements of a lookup table may be the path of a text file, relative to the JSON file. Other JSON is read if it was
-exported from a service that `rasa_core.nlu.exports` knows.
+elements of a lookup table may be the path of a text file, relative to the JSON file. JSON in another format is read if
+it was exported from a service that `rasa_core.nlu.exports` knows.
 """
 
 from __future__ import annotations
@@ -60,16 +60,23 @@ _decoder: Final = json.JSONDecoder()
 
 
 def read_training_data(path: str | Path, *, strict: bool = False) -> TrainingData:
-    """Read a file, or all files of a folder and those below it, in the order of their paths.
+    """Return the NLU data of a file, or of all files in a folder and its subfolders, in the order of their paths.
 
-    In a folder, what is hidden, a README, and files that hold something else (stories, a domain) are left out. An item
-    in which something is wrong is left out too, and told in the ``problems`` of the data, unless `strict`.
+    In a folder, hidden files, a README, and files without NLU data (stories, a domain) are left out.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    strict
+        Whether an invalid item, such as an entity outside of its text, is an error. Otherwise it is left out, and
+        reported in the ``problems`` of the data.
 
     Raises
     ------
     NLUDataError
-        If there is no NLU data, a file is not what its format asks for, or with `strict` something in it is wrong; the
-        message begins with file and line, and tells of other files too.
+        If there is no NLU data, a file does not follow its format, or, with `strict`, an item is invalid. The message
+        begins with file and line, and also reports errors in other files.
     """
     parts: list[TrainingData] = []
     errors: list[NLUDataError] = []
@@ -84,7 +91,7 @@ def read_training_data(path: str | Path, *, strict: bool = False) -> TrainingDat
 
 
 def data_files(path: str | Path) -> list[Path]:
-    """Return a file, or all files of NLU data in a folder and those below it; raise `NLUDataError` if it has none."""
+    """Return a file itself, or all NLU files in a folder and its subfolders; raise `NLUDataError` if there are none."""
     path = Path(path)
     files = list_data_files(path) if path.is_dir() else [path]
     if not files:
@@ -99,13 +106,16 @@ def _read_file(file: Path, strict: bool) -> TrainingData:
 
 
 def read_training_text(text: str, name: str = "<body>") -> TrainingData:
-    """Read a text that did not come from a file, and may name none; errors call it `name`."""
+    """Return the NLU data of a text without a file, such as the body of a request; errors call the text `name`.
+
+    Such a text may not name files, as those of lookup tables.
+    """
     return _read(text.removeprefix("\ufeff"), TrainingDataBuilder(name))
 
 
 def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
     read = _reader_of(text, builder.name)
-    # What looks like a format is read as that, so that the error says what is wrong in it.
+    # A text that only looks like a format is read in that format, so that the error says what is wrong in the text.
     if read is None and text.lstrip()[:1] in ("{", "["):
         read = read_json
     elif read is None and _ANY_SECTION.search(without_comments(text)):
@@ -116,7 +126,7 @@ def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
 
 
 def _reader_of(text: str, name: str) -> Callable[[str, TrainingDataBuilder], TrainingData] | None:
-    """Return what reads the format that NLU data has; None if the text holds none."""
+    """Return the reader of the format of a text; None if the text has no NLU data."""
     if text.lstrip()[:1] in ("{", "["):
         return read_json if f'"{ROOT}"' in text or _is_export(text, name) else None
     if _YAML_KEY.search(text):
@@ -132,7 +142,7 @@ def _is_export(text: str, name: str) -> bool:
 
 
 def list_data_files(folder: Path) -> list[Path]:
-    """Return the files of NLU data in a folder and those below it, in the order of their paths."""
+    """Return the files of NLU data in a folder and its subfolders, in the order of their paths."""
     found = []
     for path in files_below(folder):
         if holds_nlu_data(path):
@@ -143,18 +153,18 @@ def list_data_files(folder: Path) -> list[Path]:
 
 
 def holds_nlu_data(path: Path) -> bool:
-    """Whether a file in a folder is one of NLU data; hidden files and a README never are."""
+    """Return whether a file in a folder has NLU data; hidden files and a README count as files without."""
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or path.stem.lower() == "readme":
         return False
     try:
         content = path.read_bytes()
     except OSError:
         return False
-    # Found in another encoding too, so that the reader tells of it.
+    # A file in a wrong encoding counts as NLU data, too, so that the reader reports the encoding.
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
     if path.suffix.lower() in _YAML_SUFFIXES and text.lstrip()[:1] != "{":
-        # A domain may have comments like headings of Markdown, and other files a key nlu: of something else.
+        # A domain may have comments that look like headings of Markdown; other files may use a key nlu: differently.
         return _YAML_LIST.search(text) is not None
     return _reader_of(text, str(path)) is not None
 
@@ -163,7 +173,7 @@ def holds_nlu_data(path: Path) -> bool:
 
 
 def read_json(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in a text; raise `NLUDataError` with file and line."""
+    """Return the data of a text in JSON; raise `NLUDataError` with file and line if it is invalid."""
     try:
         content = decode(text)
     except json.JSONDecodeError as error:
@@ -178,7 +188,7 @@ def read_json(text: str, builder: TrainingDataBuilder) -> TrainingData:
 
 
 class _JsonReader:
-    """Reads the lists of a text that is known to be JSON element by element, to know the line of each."""
+    """Reads a text of valid JSON element by element, since the decoder of the standard library reports no lines."""
 
     def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
         self._text = text
@@ -197,7 +207,7 @@ class _JsonReader:
         }
 
     def read(self, content: Any) -> None:
-        """Read the text, which has this content."""
+        """Read the text; `content` is what it decodes to."""
         if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
             self._builder.line = 1
@@ -214,7 +224,10 @@ class _JsonReader:
         self._read_object(self._skip(0), self._read_root)
 
     def _read_object(self, start: int, read: Callable[[str, int], int]) -> int:
-        """Read each member of an object with `read`, which takes key and start and returns the end, as this does."""
+        """Read the object at `start`, and return the position behind it.
+
+        `read` takes each key, and the position of its value, and returns the position behind the value.
+        """
         seen: set[str] = set()
         position = self._skip(start + 1)
         while self._text[position] != "}":
@@ -252,7 +265,7 @@ class _JsonReader:
         return position + 1
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """Return an object, and note the keys that stand in it twice."""
+        """Return an object, and remember the keys that it has twice."""
         made: dict[str, Any] = {}
         for key, value in pairs:
             if key in made:
@@ -266,7 +279,7 @@ class _JsonReader:
         self._twice.clear()
 
     def _line_at(self, position: int) -> int:
-        """Return the line of a position, counted from that of the last call."""
+        """Return the line of a position; positions must not decrease, since the line of the last call is counted on."""
         self._line += self._text.count("\n", self._counted, position)
         self._counted = position
         return self._line
@@ -279,7 +292,7 @@ class _JsonReader:
         return position if match is None else match.end()
 
     def _next(self, position: int) -> int:
-        """Return where the next part begins: after a comma, or at the closing bracket."""
+        """Return the position of the next element, behind a comma, or of the closing bracket."""
         position = self._skip(position)
         return self._skip(position + 1) if self._text[position] == "," else position
 
@@ -318,7 +331,7 @@ class _JsonReader:
         return EntitySpan(start, end, name.strip(), value or text[start:end], role, group)
 
     def _tell_of_keys(self, written: Mapping[str, Any], known: Sequence[str], what: str) -> None:
-        """Tell of keys that are nearly one that is read; others may be there for other programs."""
+        """Report keys that look like misspellings of known ones; any other unknown key may be for another program."""
         for key in written:
             if key not in known and (hint := did_you_mean(key, known)):
                 self._builder.tell(f"the key {key[:MOST_SHOWN]!r} of {what} is ignored.{hint}", is_harmless=True)
@@ -352,12 +365,12 @@ class _JsonReader:
 
 
 def _texts(values: Any) -> list[str]:
-    """Return the texts and numbers of a list, as texts."""
+    """Return the texts and numbers in a list, as texts."""
     return [text for value in _list(values) if (text := as_value(value))]
 
 
 def _whole_intent(example: Mapping[str, Any], intent: str) -> str:
-    """Return the intent of an example, with its part if a key of its own has that, as in files of Rasa 1 and 2."""
+    """Return the intent of an example in full, such as ``faq/hours``; files of Rasa 1 and 2 have ``hours`` apart."""
     whole, part = example.get("intent_response_key"), example.get("response_key")
     if isinstance(whole, str) and whole.startswith(f"{intent}/"):
         return whole

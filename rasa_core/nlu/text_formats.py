@@ -1,18 +1,18 @@
-"""NLU data as people write them: Markdown of Rasa NLU, and YAML of Rasa 3.
+"""Readers of NLU data in Markdown (Rasa NLU) and in YAML (Rasa 2 and 3).
 
-Both have messages line by line, with their entities marked in the text; see `rasa_core.support.marked_text`. Markdown
-has sections, whose items begin with ``-``, ``*`` or ``+``:
+Both formats have one message a line, with its entities marked in the text; see `rasa_core.support.marked_text`.
+Markdown has sections, whose items begin with ``-``, ``*`` or ``+``:
 
 =========================  ===============================================================================
-``## intent:greet``        the messages that follow have this intent
-``## synonym:Lisbon``      the texts that follow stand for this value
-``## regex:zipcode``       the regular expressions that follow hint at this entity or intent
-``## lookup:city``         the texts that follow are such things; a line that is no item names a text file
-                           of them, one a line, relative to the Markdown file
-``<!-- -->``               a comment, over any number of lines
+``## intent:greet``        each item is a message of this intent
+``## synonym:Lisbon``      each item is a text that stands for this value
+``## regex:zipcode``       each item is a regular expression that hints at this entity or intent
+``## lookup:city``         each item is an entry of this lookup table; a line that is no item is the path of a
+                           text file with one entry a line, relative to the Markdown file
+``<!-- -->``               a comment of any number of lines
 =========================  ===============================================================================
 
-A heading without a colon is a title: what follows belongs to the section before it. In YAML::
+A heading without a colon is a title, and does not end a section. In YAML, sections are entries of ``nlu:``::
 
     version: "3.1"
     nlu:
@@ -29,9 +29,9 @@ A heading without a colon is a title: what follows belongs to the section before
       examples: |
         - Lisbon
 
-A lookup table with ``extract: true`` beside its examples finds its entity wherever one of them stands, without any
-marked example. Its examples may also be the path of a text file. Examples may be a list of texts, or of mappings with
-``text``. Metadata is ignored, and so is what else stands in the file, such as stories and responses.
+A lookup table with ``extract: true`` beside its examples needs no message with a marked entity: each entry in a text is
+an entity. Instead of the examples, a lookup table may have the path of a text file. Examples may also be a list of
+texts, or of mappings with the key ``text``. Metadata and other keys of the file, such as ``stories``, are ignored.
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ KINDS: Final = ("intent", "synonym", "regex", "lookup")
 
 _ITEM: Final = re.compile(r"[-*+]\s*")
 _RULE: Final = re.compile(r"([-*_])(\s*\1){2,}")
-"""A line across the page."""
-_LEVEL: Final = 2  # Of the headings of sections.
+"""A horizontal rule of Markdown."""
+_LEVEL: Final = 2  # Sections have headings of the second level.
 _UNSEEN: Final = re.compile(rf"[\s{INVISIBLE}]*")
-"""What may stand before anything in a line, as a byte order mark does where two files were put together."""
+"""Invisible characters at the beginning of a line, such as a byte order mark where two files were joined."""
 _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _SECTION: Final = "## intent:greet, ## synonym:value, ## regex:name or ## lookup:name"
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ENTRY_KEYS: Final = (*KINDS, "examples", "metadata", "extract")
 _ENTRY: Final = "- intent: greet, with examples: | and below it a line like - hello for each"
-# To YAML 1.1 these end a line. In texts that were copied from somewhere, they are spaces.
+# YAML 1.1 takes these characters for line ends. Texts that were copied from web pages have them as spaces.
 _NO_LINE_ENDS: Final = dict.fromkeys((0x85, 0x2028, 0x2029), " ")
 _NULL: Final = "tag:yaml.org,2002:null"
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
-    """Add what an item says of the `name` of its section; one without any text is told, and left out."""
+    """Add an item of the section with this kind and name; an item without text is left out and reported."""
     if not item.strip("-*_ "):
         builder.tell(f"an item of the {kind} {name[:MOST_SHOWN]!r} has no text, and is left out.", is_harmless=True)
         return
@@ -106,7 +106,7 @@ def _unquoted(span: EntitySpan, builder: TrainingDataBuilder) -> EntitySpan:
 
 
 def read_markdown(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in a text; raise `NLUDataError` with file and line."""
+    """Return the data of a text in Markdown; raise `NLUDataError` with file and line if it is invalid."""
     reader = _MarkdownReader(builder)
     for number, line in enumerate(lines_of(without_comments(text, builder)), 1):
         if written := _UNSEEN.sub("", line, 1).rstrip():
@@ -117,9 +117,9 @@ def read_markdown(text: str, builder: TrainingDataBuilder) -> TrainingData:
 
 
 def without_comments(text: str, builder: TrainingDataBuilder | None = None) -> str:
-    """Return the text with its comments cut out, but for the ends of lines in them.
+    """Return the text without its comments, but with the line ends in them, so that all lines keep their numbers.
 
-    One that is not closed ends with its line, which is told.
+    A comment that is not closed ends with its line, and is reported to the builder.
     """
 
     def cut(match: re.Match[str]) -> str:
@@ -135,7 +135,7 @@ def without_comments(text: str, builder: TrainingDataBuilder | None = None) -> s
 
 
 class _MarkdownReader:
-    """Reads line by line; knows the section in which a line stands."""
+    """Reads Markdown line by line, and remembers the section in which the current line stands."""
 
     def __init__(self, builder: TrainingDataBuilder) -> None:
         self._builder = builder
@@ -146,10 +146,10 @@ class _MarkdownReader:
         self._line_if_empty: int | None = None
 
     def read(self, line: str) -> None:
-        """Read a line, which is that of the builder."""
+        """Read the line whose number the builder has as its `line`."""
         item = _ITEM.match(line)
         if line.startswith("#"):
-            self._is_broken = True  # Until it is read: what is below a heading with an error is no error too.
+            self._is_broken = True  # If the heading is invalid, its items are skipped, rather than errors, too.
             self._begin(line)
             self._is_broken = False
         elif self._is_broken or _RULE.fullmatch(line):
@@ -165,7 +165,7 @@ class _MarkdownReader:
             self._builder.fail(f"{line[:MOST_SHOWN]!r} is neither a heading nor an item; write - before an item.")
         elif not self._kind:
             shown = line[item.end() :][:MOST_SHOWN]
-            self._is_broken = True  # What follows is of no section either.
+            self._is_broken = True  # One error is enough: the following items belong to no section, either.
             self._builder.fail(f"{shown!r} belongs to no section; expected {_SECTION} before it.")
         else:
             self._tell_title()
@@ -188,17 +188,17 @@ class _MarkdownReader:
         elif colon and (is_section or hint):
             self._builder.fail(f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")
         elif is_section:
-            self._title = written.strip()  # Any other is a comment.
+            self._title = written.strip()  # Headings of other levels are ignored like comments.
 
     def end_section(self) -> None:
-        """Tell of a section that has ended without any item."""
+        """Report the section that ends here if it has no items."""
         if self._line_if_empty is not None:
             with self._builder.each(self._line_if_empty):
                 _tell_of_none(self._builder, self._kind, self._name)
         self._line_if_empty = None
 
     def _tell_title(self) -> None:
-        """Tell once of a title before items, since somebody may have meant it to begin another section."""
+        """Report a title before items, once, since its writer may have meant it as the beginning of a section."""
         title, self._title = self._title, ""
         if title:
             what = f"the heading {title[:MOST_SHOWN]!r} begins no section"
@@ -209,7 +209,7 @@ class _MarkdownReader:
 
 
 def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in a text; raise `NLUDataError` with file and line."""
+    """Return the data of a text in YAML; raise `NLUDataError` with file and line if it is invalid."""
     text = text.translate(_NO_LINE_ENDS)
     try:
         check_yaml(text, _Loader, "NLU data")
@@ -229,7 +229,7 @@ def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
 
 
 class _YamlReader:
-    """Reads the nodes of a document; nothing but the texts in them is used."""
+    """Reads the nodes of a YAML document; every scalar is used as it is written, without YAML's types."""
 
     def __init__(self, builder: TrainingDataBuilder, text: str) -> None:
         self._builder, self._lines = builder, text.split("\n")
@@ -239,7 +239,7 @@ class _YamlReader:
         self._builder.fail(problem)
 
     def read(self, root: yaml.Node | None) -> None:
-        """Read the document, as far as it is NLU data."""
+        """Read the entries of ``nlu:`` in the document; other keys are ignored."""
         pairs = merged_pairs(root, self._fail) if isinstance(root, yaml.MappingNode) else []
         found = [(key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode) and key.value == "nlu"]
         if not found:
@@ -290,7 +290,7 @@ class _YamlReader:
         return written == "true"
 
     def _items(self, node: yaml.Node) -> Iterator[tuple[Callable[[], list[str]], int]]:
-        """Yield what returns examples of an entry or fails, and their lines."""
+        """Yield, for each item of an entry, a function that returns its examples or fails, and the item's line."""
         if isinstance(node, yaml.ScalarNode):
             for written, line in self._lines_of(node):
                 yield partial(self._item, written), line
@@ -299,7 +299,7 @@ class _YamlReader:
             yield partial(self._listed, entry), _line(entry)
 
     def _listed(self, entry: yaml.Node) -> list[str]:
-        """Return the examples in an item of a list: the text, or the items in it if all of its lines are some."""
+        """Return the examples in an item of a YAML list: its text, or, if each line of it begins with -, each line."""
         text: yaml.Node | None = entry
         if isinstance(entry, yaml.MappingNode):
             parts = self._mapping(entry, "an example")
@@ -315,7 +315,7 @@ class _YamlReader:
         return [str(text.value).strip()]
 
     def _lines_of(self, node: yaml.ScalarNode) -> Iterator[tuple[str, int]]:
-        """Yield the lines of a text, but for empty ones and comments; those of ``>`` as they were written."""
+        """Yield the lines of a scalar with their numbers, without empty lines and comments; ``>`` is read as ``|``."""
         first = _line(node)
         lines = node.value.split("\n")
         if node.style == ">":
@@ -327,7 +327,7 @@ class _YamlReader:
                 yield written.strip(), first + number if node.style in ("|", ">") else first
 
     def _item(self, written: str) -> list[str]:
-        """Return the item in a line."""
+        """Return the example in a line, which begins with -, as the only item of a list."""
         if not written.startswith("-"):
             shown = written[:MOST_SHOWN]
             self._builder.fail(f"{shown!r} is no item; write - before each example, and | after examples:.")

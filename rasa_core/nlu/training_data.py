@@ -1,4 +1,4 @@
-"""What an interpreter is trained from: messages with intents and entities, synonyms, patterns, tables; and settings."""
+"""The training data of an interpreter: examples with intents and entities, synonyms, expressions and lookup tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines, read_text
 
 ROOT: Final = "rasa_nlu_data"
-"""The key of all that is in a file of JSON."""
+"""The key at the top of a JSON file of NLU data."""
 
 _POSIX_CLASS: Final = re.compile(r"\[:\^?[a-z]+:\](?=.*\])")
-_MOST_ABOVE: Final = 4
+_MOST_ABOVE: Final = 4  # Parent folders in which the file of a lookup table is looked for.
 
 
 class NLUDataError(RasaCoreError, ValueError):
@@ -34,9 +34,9 @@ class NLUDataError(RasaCoreError, ValueError):
     problem
         What is wrong, what was expected, and the remedy.
     place
-        Where; the message begins with it.
+        File and line of the problem; the message begins with them.
     others
-        What else is wrong in the same text; the message has the first few of them too, a line each.
+        Further errors in the same data; the message shows the first few of them, one a line.
     """
 
     def __init__(self, problem: str, place: Place | None = None, others: Sequence[NLUDataError] = ()) -> None:
@@ -48,7 +48,7 @@ class NLUDataError(RasaCoreError, ValueError):
 
 @contextmanager
 def data_errors() -> Iterator[None]:
-    """Turn what the block raises because a file cannot be read into an `NLUDataError`."""
+    """Raise `NLUDataError` in place of a `TextFileError`, for a file that the block cannot read."""
     try:
         yield
     except TextFileError as error:
@@ -57,18 +57,18 @@ def data_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class NLUExample:
-    """A message that people may send.
+    """An example of a message, with its intent and entities.
 
     Attributes
     ----------
     text : str
-        As it was written, without markup.
+        The message as a user would send it, without markup.
     intent : str or None
-        None for an example of entities alone.
+        The intent; None for an example of entities alone.
     entities : tuple of EntitySpan
-        In the order of the text.
+        The entities, in the order of the text.
     place : Place
-        Where the example was read; two examples that differ in it alone are equal.
+        File and line of the example; comparisons ignore it.
     """
 
     text: str
@@ -79,7 +79,7 @@ class NLUExample:
 
 @dataclass(frozen=True, slots=True)
 class Synonym:
-    """Says that a text stands for a value; `place` does not take part in comparisons."""
+    """A text that stands for a value of an entity; comparisons ignore `place`, its file and line."""
 
     text: str
     value: str
@@ -96,7 +96,10 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A list of texts, such as the names of cities, that hints at an entity; or is enough for one, with `extract`."""
+    """A lookup table: a list of texts, such as names of cities, that hint at an entity.
+
+    With `extract`, every entry in a message is an entity, whatever the model says.
+    """
 
     name: str
     entries: tuple[str, ...]
@@ -108,20 +111,21 @@ _COLUMNS = ("examples", "definitions", "regexes", "lookups")
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """All that an interpreter learns from.
+    """The training data of an interpreter.
 
     Attributes
     ----------
     examples : tuple of NLUExample
-        In the order of files and lines.
+        The examples, in the order of files and lines.
     synonyms : mapping
-        Text, as `rasa_core.nlu.spelling.alike` returns it, to the value that it stands for; of two values, the later.
+        The value for each text, whose spelling is normalised by `rasa_core.nlu.spelling.alike`. If a text is defined
+        twice, the later value counts.
     regexes : tuple of Regex
     lookups : tuple of Lookup
     definitions : tuple of Synonym
-        Where each synonym was read, with those that a later one overruled.
+        All definitions of synonyms with their places, including the ones that a later definition overrules.
     problems : tuple of NLUDataError
-        What was wrong in what was read, and left out.
+        The errors in items that were left out, and reports on items that were read.
     """
 
     examples: tuple[NLUExample, ...] = ()
@@ -141,7 +145,7 @@ class TrainingData:
     ) -> TrainingData:
         """Return the data with its synonyms applied to the values of entities."""
         definitions = tuple(definitions)
-        # Known only when all files are read: a synonym may stand behind the example that it is for.
+        # Synonyms are applied after all files are read: the definition may stand behind the example.
         synonyms = {alike(definition.text): definition.value for definition in definitions}
         mapped = tuple(_with_synonyms(example, synonyms) for example in examples)
         return cls(mapped, synonyms, tuple(regexes), tuple(lookups), definitions)
@@ -153,17 +157,17 @@ class TrainingData:
 
     @property
     def entities(self) -> list[str]:
-        """Names of the entities that stand in examples, sorted."""
+        """Names of the entities in the examples, sorted."""
         return sorted({span.entity for example in self.examples for span in example.entities})
 
     @property
     def labels(self) -> list[tuple[str, str, str]]:
-        """Entity, role and group of all that stands in examples, sorted."""
+        """Entity, role and group of all entities in the examples, sorted, each once."""
         return sorted({span.label for example in self.examples for span in example.entities})
 
     @classmethod
     def joined(cls, parts: Iterable[TrainingData]) -> TrainingData:
-        """Return several pieces of data as one, in their order; the synonyms of each hold in all."""
+        """Return several pieces of training data as one, in their order; the synonyms of each apply to all."""
         parts = list(parts)
         if len(parts) == 1:
             return parts[0]
@@ -171,8 +175,8 @@ class TrainingData:
         return replace(cls.build(*columns), problems=tuple(one for part in parts for one in part.problems))
 
     def fingerprint(self) -> str:
-        """Return a hash, in hexadecimal, of all that is learnt from: the same for the same content in other files."""
-        # Without places and definitions, so that moving an example from file to file trains nothing anew.
+        """Return a hash, in hexadecimal, of the content that a model learns from."""
+        # Places and definitions are no part of the hash, so that moving an example to another file causes no training.
         content = [
             [[e.text, e.intent, [[s.start, s.end, *s.label, s.value] for s in e.entities]] for e in self.examples],
             sorted(self.synonyms.items()),
@@ -183,7 +187,7 @@ class TrainingData:
 
 
 def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExample:
-    """Return the example with the values of its entities replaced, where they are but the text itself."""
+    """Return the example with synonyms in place of those values of its entities that equal the text of the entity."""
     if not synonyms or not example.entities:
         return example
     spans = tuple(
@@ -197,21 +201,22 @@ def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExamp
 
 
 class TrainingDataBuilder:
-    """Collects what the reader of any format finds in one file, or in one text that came without a file.
+    """Collects the items of one file, or of one text without a file, for the readers of all formats.
 
     Parameters
     ----------
     name
-        What errors and places call the file.
+        The name of the file in errors and places.
     folder
-        Where the paths of lookup tables begin; None for a text that came without a file, which may name none.
+        The folder of the file, to which the paths of lookup tables are relative. None for a text without a file, such
+        as the body of a request, which may not name files.
     is_strict
-        Whether anything that is wrong is an error, rather than left out.
+        Whether an invalid item is an error; otherwise it is left out, and reported in the data's ``problems``.
 
     Attributes
     ----------
     line : int or None
-        What is added, or fails, stands there.
+        The line that the reader is at: the place of items that are added, and of errors.
     """
 
     def __init__(self, name: str, folder: Path | None = None, *, is_strict: bool = True) -> None:
@@ -229,16 +234,16 @@ class TrainingDataBuilder:
 
     @property
     def place(self) -> Place:
-        """The file, and the line that is read."""
+        """The file, and the line that the reader is at."""
         return Place(self.name, self.line)
 
     def fail(self, problem: str) -> NoReturn:
-        """Raise `NLUDataError` for the line that is read."""
+        """Raise `NLUDataError` with the place of the current line."""
         raise NLUDataError(problem, self.place)
 
     @contextmanager
     def each(self, line: int | None) -> Iterator[None]:
-        """Read what stands on a line; keep an error until `data` is asked for, and go on with what is behind it."""
+        """Read the item on a line in the block; keep an error for `data`, so that the reader goes on with the next."""
         self.line = line
         try:
             yield
@@ -246,16 +251,17 @@ class TrainingDataBuilder:
             self._errors.append(error)
 
     def tell(self, problem: str, *, is_harmless: bool = False) -> None:
-        """Note something on the line that is read that is not as it should be, but is clear.
+        """Report a problem on the current line without leaving out the item.
 
-        What is harmless is no error, even where nothing may be left out.
+        With `is_strict`, the problem is an error, unless it `is_harmless`.
         """
         (self._harmless if is_harmless else self._errors).append(NLUDataError(problem, self.place))
 
     def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
-        """Add a message; an entity has no space at its edges, and one whose value is not its text makes a synonym.
+        """Add an example; a value of an entity that differs from its text is added as a synonym.
 
-        Fail if its intent is a part of another, as of ``faq`` is ``faq/hours``, and one of the two has no name.
+        Spaces at the edges of an entity are cut off. Fail if a side of the slash in an intent, as in ``faq/hours``, is
+        empty.
         """
         if intent is not None and not all(map(str.strip, intent.split("/"))):
             self.fail(f"the intent {intent[:MOST_SHOWN]!r} has no name on one side of a slash; expected faq/hours.")
@@ -267,17 +273,17 @@ class TrainingDataBuilder:
         self._examples.append(NLUExample(text, intent, spans, self.place))
 
     def add_synonym(self, text: str, value: str) -> None:
-        """Say that `text` stands for `value`."""
+        """Add a synonym: `text` stands for `value`."""
         self._definitions.append(Synonym(text, value, self.place))
 
     def add_regex(self, name: str, pattern: str) -> None:
-        """Add a regular expression; fail if it is none."""
+        """Add a regular expression; fail if Python cannot compile it."""
         if found := _POSIX_CLASS.search(pattern):
             remedy = "is no class of characters in Python, and is read as one; write a-z, 0-9 or the like"
             self.tell(f"{found[0]!r} in {pattern[:MOST_SHOWN]!r} {remedy}.")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # Of a set that may be meant to be within another.
+                warnings.simplefilter("ignore", FutureWarning)  # Python warns of a [ in a set, as in [[a].
                 re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             remedy = "put a backslash before a character meant as such"
@@ -291,16 +297,16 @@ class TrainingDataBuilder:
         self._lookups.setdefault(name, []).extend(entries)
 
     def extract_by(self, lookup: str) -> None:
-        """Say that the entries of a lookup table are entities wherever they stand."""
+        """Mark a lookup table with `extract`: each of its entries in a message is an entity."""
         self._extracted.add(lookup)
 
     def add_lookup_file(self, name: str, path: str) -> None:
         """Add the lines of a text file to a lookup table.
 
-        Its path is relative to the file that names it, to a folder above that, as that of the project, or to the
-        current one.
+        Its path is relative to the folder of the NLU file, to the current folder, or to one of the parents of the NLU
+        file's folder, such as the project's.
         """
-        if self._folder is None:  # It may have been sent by anybody, who is not to read files of a server.
+        if self._folder is None:  # The text may come from a request, which must not read files of the server.
             shown = path[:MOST_SHOWN]
             self.fail(f"the lookup table {name!r} names the file {shown!r}; expected its entries, one an item.")
         above = list(self._folder.absolute().parents)[:_MOST_ABOVE]
@@ -313,7 +319,7 @@ class TrainingDataBuilder:
             self.add_lookup(name, filter(None, map(str.strip, read_lines(found))))
 
     def beside(self, name: str) -> str:
-        """Return the text of another file in the folder; nothing if there is none, or the text came without a file."""
+        """Return the text of another file in the same folder; empty if there is no such file, or no folder."""
         found = None if self._folder is None else self._folder / name
         with data_errors():
             return read_text(found) if found is not None and found.is_file() else ""
@@ -323,7 +329,10 @@ class TrainingDataBuilder:
         return bool(self._examples or self._definitions or self._regexes or self._lookups)
 
     def data(self) -> TrainingData:
-        """Return all that was added; raise `NLUDataError` if nothing may be left out, or nothing is left."""
+        """Return all items as training data.
+
+        Raise `NLUDataError` with all errors if there are some and `is_strict` is set or no valid item is left.
+        """
         if self._errors and (self._is_strict or not self._has_anything):
             first = self._errors[0]
             raise NLUDataError(first.problem, first.place, self._errors[1:])
