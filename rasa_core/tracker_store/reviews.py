@@ -117,22 +117,6 @@ def stored_mark(text: str | bytes) -> Mark:
     return Mark(given["reviewed"], given["note"], tuple(given["tags"]), given["version"], given["at"])
 
 
-def _text_for(store: EventLogStore, sender_id: str, mark: Mark) -> str:
-    """Return what is stored where a mark cannot go with its conversation: it tells that from another of its name."""
-    return encode({**mark.as_dict(), "begun": _beginning(store, sender_id)})
-
-
-def _mark_if_same(store: EventLogStore, sender_id: str, text: str | bytes) -> Mark:
-    """Return a mark, an empty one if its conversation was deleted, and another of that name has begun."""
-    is_same = json.loads(text)["begun"] == _beginning(store, sender_id)
-    return stored_mark(text) if is_same else Mark()
-
-
-def _beginning(store: EventLogStore, sender_id: str) -> str:
-    rows = store.read_events(sender_id, 0, 1)
-    return hashlib.blake2b(rows[0].encode(), digest_size=8).hexdigest() if rows else ""
-
-
 class Reviews(ABC):
     """The marks of one store, and what has changed in it; `reviews_of` makes it."""
 
@@ -252,6 +236,30 @@ class _OfSqlite(Reviews):
         return int(number)
 
 
+class _OfServer(Reviews):
+    """Marks beside the conversations of a server, which stay where theirs is deleted.
+
+    Each is stored with the beginning of its conversation, and counts for none that has another.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store: Any = proxy(store)  # Else the store would be kept for as long as this is.
+
+    def _beginning(self, sender_id: str) -> str:
+        rows = self._store.read_events(sender_id, 0, 1)
+        return hashlib.blake2b(rows[0].encode(), digest_size=8).hexdigest() if rows else ""
+
+    def _text_of(self, sender_id: str, mark: Mark) -> str:
+        return encode({**mark.as_dict(), "begun": self._beginning(sender_id)})
+
+    def _mark_in(self, sender_id: str, text: str | bytes) -> Mark:
+        return stored_mark(text) if json.loads(text)["begun"] == self._beginning(sender_id) else Mark()
+
+    def _marks_in(self, texts: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, Mark]]:
+        marks = [(sender_id, self._mark_in(sender_id, text)) for sender_id, text in texts]
+        return [(sender_id, mark) for sender_id, mark in marks if mark != Mark()]
+
+
 _SQL: Final = (
     "CREATE TABLE IF NOT EXISTS rasa_core_reviews (sender_id {id} NOT NULL, at DOUBLE PRECISION NOT NULL, "
     "mark {text} NOT NULL, PRIMARY KEY (sender_id)) {storage}"
@@ -259,11 +267,11 @@ _SQL: Final = (
 _SQL_PUT: Final = "INSERT INTO rasa_core_reviews (sender_id, at, mark) VALUES (%(id)s, %(at)s, %(mark)s)"
 
 
-class _OfSql(Reviews):
-    """Marks in a table of the database; one whose conversation is gone is not seen any more."""
+class _OfSql(_OfServer):
+    """Marks in a table of the database."""
 
     def __init__(self, store: Any) -> None:
-        self._store: Any = proxy(store)  # Else the store would be kept for as long as this is.
+        super().__init__(store)
         self._database: Any = store._database
         make = _SQL.format_map({**self._database.types, "storage": self._database.storage})
         self._database.write(lambda cursor: cursor.execute(make))
@@ -274,10 +282,10 @@ class _OfSql(Reviews):
     def read(self, sender_id: str) -> Mark:
         select = "SELECT mark FROM rasa_core_reviews WHERE sender_id = %(id)s"
         rows = self._database.read(select, {"id": sender_id.encode()})
-        return _mark_if_same(self._store, sender_id, rows[0][0]) if rows else Mark()
+        return self._mark_in(sender_id, rows[0][0]) if rows else Mark()
 
     def write(self, sender_id: str, mark: Mark) -> None:
-        row = {"id": sender_id.encode(), "at": mark.at, "mark": _text_for(self._store, sender_id, mark)}
+        row = {"id": sender_id.encode(), "at": mark.at, "mark": self._text_of(sender_id, mark)}
 
         def replace(cursor: Any) -> None:
             # Each of the databases has another word for "insert or replace"; this they all know.
@@ -288,9 +296,8 @@ class _OfSql(Reviews):
 
     def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
         select = "SELECT sender_id, mark FROM rasa_core_reviews WHERE at >= %(moment)s"
-        rows = [(bytes(key).decode(), text) for key, text in self._database.read(select, {"moment": moment})]
-        found = [(sender_id, _mark_if_same(self._store, sender_id, text)) for sender_id, text in rows]
-        return [(sender_id, mark) for sender_id, mark in found if mark != Mark()]
+        rows = self._database.read(select, {"moment": moment})
+        return self._marks_in((bytes(key).decode(), text) for key, text in rows)
 
     def changed_since(self, moment: float) -> list[Changed]:
         select = "SELECT sender_id, version, updated FROM rasa_core_heads WHERE updated >= %(moment)s ORDER BY updated"
@@ -301,26 +308,24 @@ class _OfSql(Reviews):
         return int(self._database.read("SELECT count(*) FROM rasa_core_heads", {})[0][0])
 
 
-class _OfRedis(Reviews):
+class _OfRedis(_OfServer):
     """Marks in one hash; Redis has no order of changes, so all conversations are asked when they changed."""
 
     def __init__(self, store: Any) -> None:
-        self._store: Any = proxy(store)
+        super().__init__(store)
         self._key = bytes(store._keys.ids) + b":reviews"
 
     def read(self, sender_id: str) -> Mark:
         text = self._store._call("HGET", self._key, sender_id)
-        return Mark() if text is None else _mark_if_same(self._store, sender_id, text)
+        return Mark() if text is None else self._mark_in(sender_id, text)
 
     def write(self, sender_id: str, mark: Mark) -> None:
-        self._store._call("HSET", self._key, sender_id, _text_for(self._store, sender_id, mark))
+        self._store._call("HSET", self._key, sender_id, self._text_of(sender_id, mark))
 
     def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
         found = self._store._call("HGETALL", self._key)
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        names = [name.decode() for name, text in pairs if json.loads(text)["at"] >= moment]
-        marks = [(name, self.read(name)) for name in names]
-        return [(name, mark) for name, mark in marks if mark != Mark()]
+        return self._marks_in((name.decode(), text) for name, text in pairs if json.loads(text)["at"] >= moment)
 
     def changed_since(self, moment: float) -> Iterator[Changed]:
         for page in self._store._pages(None, 1000):

@@ -37,23 +37,16 @@ ROWS_AT_ONCE: Final = 10_000
 """Events of a conversation that are in memory together."""
 
 _FORMAT: Final = 3
-_NARROW_FORMAT: Final = 2  # Its indexes had the order alone.
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
 _BATCH: Final = 100
 _LIST: Final = ("version", "updated", "messages", "confidence", "unsure_at", *PROBLEMS, "need", "reviewed")
 _ABOUT: Final = ("sender_id", "started", "first", "last", "note", "tags")
-# With all that a search without words asks, so that neither what is found nor its number is looked up elsewhere.
+# An index with all that a search without words asks has to look up nothing elsewhere.
 _ASKED: Final = f"confidence, {', '.join(PROBLEMS)}"
-_INDEXES: Final = (
-    "DROP INDEX IF EXISTS list_by_need",
-    "DROP INDEX IF EXISTS list_by_review",
-    f"CREATE INDEX list_by_need ON list (need DESC, updated DESC, {_ASKED}, reviewed)",
-    f"CREATE INDEX list_by_review ON list (reviewed, need DESC, updated DESC, {_ASKED})",
-    f"PRAGMA user_version = {_FORMAT}",
-)
 # What is looked through is in a narrow table, since most searches go through all of it; what is shown is in another.
 _TABLES: Final = (
+    *(f"DROP TABLE IF EXISTS {name}" for name in ("words", "list", "about", "state")),  # Of an earlier format.
     "CREATE TABLE list (number INTEGER PRIMARY KEY, version INTEGER, updated REAL, messages INTEGER, confidence REAL, "
     "unsure_at INTEGER, failed INTEGER, paused INTEGER, fallback INTEGER, deviates INTEGER, need REAL, "
     "reviewed INTEGER)",
@@ -62,7 +55,9 @@ _TABLES: Final = (
     "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '2 3 4 5', "
     "tokenize = \"unicode61 tokenchars '_'\")",
     "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL)",
-    *_INDEXES,
+    f"CREATE INDEX list_by_need ON list (need DESC, updated DESC, {_ASKED}, reviewed)",
+    f"CREATE INDEX list_by_review ON list (reviewed, need DESC, updated DESC, {_ASKED})",
+    f"PRAGMA user_version = {_FORMAT}",
 )
 _FIND: Final = (
     "WITH fits AS MATERIALIZED (SELECT number, need, updated FROM list WHERE {}), "
@@ -149,8 +144,8 @@ class ConversationIndex:
             connection.execute("PRAGMA synchronous = off")  # What a crash takes is made again.
             connection.execute("BEGIN IMMEDIATE")
             (found,) = connection.execute("PRAGMA user_version").fetchone()
-            if found != _FORMAT:
-                self._make(connection, has_tables=found == _NARROW_FORMAT)
+            for statement in _TABLES if found != _FORMAT else ():
+                connection.execute(statement)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection is not None:
@@ -161,13 +156,6 @@ class ConversationIndex:
                 return self._connect(is_new=True)
             raise StoreError(f"the index {self.path} of conversations cannot be used: {error}. Delete it.") from error
         return connection
-
-    @staticmethod
-    def _make(connection: sqlite3.Connection, *, has_tables: bool) -> None:
-        for name in () if has_tables else ("words", "list", "about", "state"):
-            connection.execute(f"DROP TABLE IF EXISTS {name}")
-        for statement in _INDEXES if has_tables else _TABLES:
-            connection.execute(statement)
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
