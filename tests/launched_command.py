@@ -8,9 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,15 +16,6 @@ from programs import free_port
 
 PATIENCE = 20.0
 HERE = Path(__file__).parent
-
-
-def until(happened: Callable[[], Any], patience: float = 120.0) -> Any:
-    """Wait for something that another process does, and return it."""
-    deadline = time.monotonic() + patience
-    while not (found := happened()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return found
 
 
 def listens(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""What tests need beside Python: database servers, ``node``, ``openssl``, a font; and ports for them.
+"""What tests need beside Python: database servers, ``node``, ``openssl``, a font; ports for them, and waiting for them.
 
 A program is looked for before anything else is done with it. A test without its program is skipped, and tells how to
 install it. The environment variable ``RASA_CORE_TEST_SERVERS`` changes that: with ``all``, a missing program is a
@@ -11,7 +11,9 @@ import os
 import pwd
 import shutil
 import socket
-from typing import NoReturn
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 
@@ -73,3 +75,12 @@ def free_port() -> int:
     """Return a port that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
+
+
+def until(happened: Callable[[], Any], patience: float = 120.0) -> Any:
+    """Wait for something that another process or thread does, and return it."""
+    deadline = time.monotonic() + patience
+    while not (found := happened()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+    return found

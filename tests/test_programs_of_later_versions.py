@@ -14,8 +14,8 @@ from urllib.request import Request, urlopen
 import flask
 import pytest
 from click.testing import CliRunner
-from launched_command import listens, until
-from programs import free_port
+from launched_command import listens
+from programs import free_port, until
 
 from rasa_core import config
 from rasa_core.agent import Agent

@@ -65,7 +65,7 @@ def _check_store(store: TrackerStore) -> None:
 def metrics(app: Application, request: Request, sender_id: str) -> Response:
     """Return the metrics of this server in the format of Prometheus."""
     if app.metrics is None:
-        raise HttpError(501, "metrics need prometheus_client: install the extra, such as by pip install '.[metrics]'.")
+        raise HttpError(501, "metrics need prometheus_client: pip install 'rasa-core[metrics]'.")
     agent = app.model.agent_or_none()
     models = ("", "") if agent is None else (agent.model_fingerprint, agent.interpreter.model_fingerprint)
     text, kind = app.metrics.as_text({"version": __version__, "model": models[0] or "", "nlu_model": models[1] or ""})

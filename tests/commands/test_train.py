@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from programs import until
 from test_project import DOMAIN, STORIES
 
 from rasa_core import Agent
@@ -161,10 +161,8 @@ def ended(process: subprocess.Popen[str], *typed: str) -> str:
 
 def wait_until_asleep(process: subprocess.Popen[str]) -> None:
     """Wait until the process waits for its input: a signal that comes a moment before would not wake it."""
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
+    stat = Path(f"/proc/{process.pid}/stat")
+    until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S")
 
 
 def test_a_bot_is_trained_taught_and_written(files: Path) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launched_command import until
 from nlu_bot import ROOT, TOKEN, folder, python
+from programs import until
 from small_nlu import small_model
 from werkzeug.test import Client, TestResponse
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from at_once import at_once
 from launched_command import Launched
+from programs import until
 from rasa3_bots import say, trained, write
 
 from rasa_core.actions.rasa_runner import RasaRunner
@@ -218,10 +218,7 @@ def test_two_workers_of_a_server_act_on_each_reminder_once(model: Agent, process
 
     reader = process()
     with Launched(tmp_path / "model", "--workers", "2", "--store", f"sqlite:///{tmp_path / 'conversations.db'}"):
-        end = time.monotonic() + 60
-        while not all(said(reader, name) for name in names):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: all(said(reader, name) for name in names))
 
     assert [said(reader, name) for name in names] == [["Water the fern."]] * 8
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launched_command import until
-from programs import free_port
+from programs import free_port, until
 
 from rasa_core.server.launcher import launch
 from rasa_core.server.ports import LaunchError

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from programs import until
 from server_bot import make_agent
 from small_disk import SmallDisk
 from werkzeug.test import Client
@@ -216,10 +217,7 @@ def test_the_last_line_is_written_though_nothing_follows_it(tmp_path: Path) -> N
     client = Client(create_app(make_agent(), logfile=tmp_path / "log"))
     client.get("/version")
     client.get("/version")
-    limit = time.monotonic() + 20
-    while (tmp_path / "log").read_text().count("GET /version") < 2:
-        assert time.monotonic() < limit
-        time.sleep(0.01)
+    until(lambda: (tmp_path / "log").read_text().count("GET /version") == 2)
 
 
 def test_half_characters_are_written_as_escapes(agent: Agent, tmp_path: Path) -> None:

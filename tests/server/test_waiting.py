@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from launched_command import until
+from programs import until
 
 from rasa_core.server import waiting
 from rasa_core.server.waiting import WaitingRoom

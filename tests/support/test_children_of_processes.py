@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launched_command import until
+from programs import until
 
 from rasa_core.support.forks import let_go_of_server, pipes
 

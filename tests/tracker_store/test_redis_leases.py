@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from programs import until
 from small_commits import head
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
@@ -91,8 +92,7 @@ def test_a_lost_lease_is_not_renewed_over_that_of_somebody_else(
         # As the lease of b is renewed after that of a, the second time it grows tells of a whole round.
         for _ in range(2):
             client.pexpire("rasa_core:{b}:lease", 2000)
-            while client.pttl("rasa_core:{b}:lease") <= 2000:
-                time.sleep(0.005)
+            until(lambda: client.pttl("rasa_core:{b}:lease") > 2000)
         assert client.get(LEASE) == b"the token of another machine"
         assert client.pttl(LEASE) > 10_000
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from programs import until
 from small_commits import head
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
@@ -199,9 +200,7 @@ def test_a_conversation_whose_lifetime_ended_starts_anew(store: RedisTrackerStor
     store.domain = Domain.from_yaml("slots: {name: {type: text}}")
     tracker = store.create_tracker("a")
     store.save(tracker, timeout=0.001)
-    deadline = time.monotonic() + 10
-    while store.retrieve("a") is not None and time.monotonic() < deadline:
-        time.sleep(0.001)
+    until(lambda: store.retrieve("a") is None)
     assert store.keys() == []
     assert store.get_or_create_tracker("a").version == 1
 

@@ -6,14 +6,14 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import quote
 
 import psycopg
 import pymysql
 import pytest
-from programs import free_port
+from programs import free_port, until
 from small_commits import head
 from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, shared
 
@@ -37,13 +37,6 @@ def store(mortal: SqlServer) -> Iterator[SqlTrackerStore]:
         store.delete("a")
         store.commit("a", 0, ["0"], head(1))
         yield store
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
 
 
 # -- servers that cannot be reached, or refuse
@@ -186,7 +179,7 @@ def commit_under_way(server: SqlServer, store: SqlTrackerStore) -> Iterator[Futu
     with contextlib.closing(blocker), ThreadPoolExecutor(1) as pool:
         blocker.cursor().execute("SELECT version FROM rasa_core_heads FOR UPDATE")
         done = pool.submit(store.commit, "a", 1, ["1", "2"], head(3))
-        wait_for(lambda: server.execute(active) == [(1,)])
+        until(lambda: server.execute(active) == [(1,)])
         yield done
 
 
@@ -251,7 +244,7 @@ def test_a_server_that_hangs_is_given_up_after_about_the_timeout(mortal: SqlServ
                 with pytest.raises(StoreUnavailableError, match="cannot use the tracker store"):
                     call()
                 assert time.monotonic() - begin < 5
-        wait_for(mortal.is_ready)
+        until(mortal.is_ready)
         with store.lock("a"):
             assert store.read_head("a") is None
             store.commit("a", 0, ["0"], head(1))
@@ -288,7 +281,7 @@ def test_threads_that_meet_a_restart_go_on_by_trying_again(mortal: SqlServer) ->
                 if turn == 25:
                     assert killed.wait(LIMIT)
                 log.append(f"{number}.{turn}")
-                wait_for(lambda: done(sender_id, log))
+                until(lambda: done(sender_id, log))
             return log
 
         def done(sender_id: str, log: list[str]) -> bool:
