@@ -15,10 +15,10 @@ from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.rasa_log import beginning_of_session, told_as_in_rasa
 
 MOST_READ: Final = 200_000
-"""Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
+"""The largest number of events that one request may read and send, which takes about eight seconds and 300 MB."""
 MOST_TOLD_UNASKED: Final = 1_000
-"""Events that an answer to a client of Rasa 3 has where it was not asked for any."""
-_LONGEST_BEGINNING: Final = 50  # events of what begins a session, before the one that says so
+"""The largest number of events in an answer to a client of Rasa 3 that did not ask for events."""
+_LONGEST_BEGINNING: Final = 50  # The most events at the start of a session before its `SessionStarted`.
 
 
 def check_length(count: int) -> None:
@@ -32,18 +32,18 @@ def check_length(count: int) -> None:
 
 
 def unknown_conversation(sender_id: str) -> HttpError:
-    """Return what tells that there is no such conversation, for a reason that has a name of its own in Rasa."""
+    """Return the error for an unknown conversation, with Rasa's own "reason"."""
     return HttpError(404, f"there is no conversation {sender_id!r}.", details={"reason": "Not found"})
 
 
 def begun_conversation(sender_id: str, domain: Domain) -> DialogueStateTracker:
-    """Return a conversation of Rasa 3 as the beginning of its first session leaves it."""
+    """Return a conversation of Rasa 3 just after its first session has begun."""
     events = [ActionExecuted(SESSION_START, confidence=1.0), SessionStarted(), ActionExecuted(ACTION_LISTEN_NAME)]
     return DialogueStateTracker.from_events(sender_id, events, domain)
 
 
 def check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
-    """Raise `HttpError` 400 if there are more events of this kind than a request may have read."""
+    """Raise `HttpError` 400 if the events that `wanted` names are too many for one request."""
     if wanted not in (None, "NONE"):
         check_length(tracker.count(since_restart=wanted == "APPLIED" or not _reads_sessions(tracker, wanted)))
 
@@ -51,12 +51,12 @@ def check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
 def with_events(
     tracker: DialogueStateTracker, wanted: str, *, latest_session: bool = False, began: int | None = None
 ) -> dict[str, Any]:
-    """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name.
+    """Return the state of a conversation with the events that `wanted`, a key of `EVENTS_TOLD`, chooses.
 
     Parameters
     ----------
     latest_session
-        Whether a conversation of Rasa 3 is told from the beginning of its latest session, as Rasa answers a change.
+        Whether only the events of the latest session are returned for a bot of Rasa 3, as Rasa answers a change.
     began
         How many events there were before the change; then it is the session of that moment.
     """
@@ -78,7 +78,10 @@ def with_events(
 def with_events_if_short(
     tracker: DialogueStateTracker, wanted: str, *, latest_session: bool, began: int | None = None
 ) -> dict[str, Any]:
-    """Return the same after a change, which an error must not seem to have undone: no events if they are too long."""
+    """Return the result of `with_events`, or the state without events if their log is too long.
+
+    For answers to changes: after an error, a client would believe that its change was not made.
+    """
     try:
         return with_events(tracker, wanted, latest_session=latest_session, began=began)
     except LogTooLongError:
@@ -86,7 +89,7 @@ def with_events_if_short(
 
 
 def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:
-    """Tell whether all sessions are told: none of them is a restart in Rasa 3, as long as there is not too much."""
+    """Tell whether the events of all sessions are read: a new session of Rasa 3 is no restart, unless they are many."""
     return wanted == "ALL" or (tracker.history.loops is not None and tracker.count() <= MOST_READ)
 
 
@@ -118,4 +121,4 @@ EVENTS_TOLD: Final[Mapping[str, Callable[[DialogueStateTracker], Iterable[Event]
     "AFTER_RESTART": _after_restart,
     "NONE": lambda tracker: None,
 }
-"""Which events a state has, as Rasa names them: of a conversation, those that count are ``APPLIED``."""
+"""The events in a state by Rasa's names; ``APPLIED`` leaves out events that were taken back or precede a restart."""

@@ -1,10 +1,9 @@
-"""A request, what can be wrong with it, and its answer in JSON: Werkzeug's classes, with this server's rules.
+"""Requests, errors and answers in JSON: Werkzeug's classes, with the rules of this server.
 
-The type that a client declares for a body is not looked at: the clients of old send JSON as plain text, and curl as a
-form. What `rasa_core.support.strict_json` refuses is answered with 400, so that nothing behind this module needs to
-think of it. What an error leaves unread of a body is not waited for: a client that has stopped sending would hold a
-thread, whatever it knows. The server closes such a connection. Half characters (an escape of U+D800 to U+DFFF alone)
-are kept, and come back escaped.
+The content type of a body is ignored, since old clients send JSON as plain text, and curl sends it as a form. JSON that
+`rasa_core.support.strict_json` refuses is answered with 400, so that views need not check it. After an error, the
+unread rest of a body is not waited for, since a client that has stopped sending would block a thread; the server closes
+such a connection. Lone surrogates (escapes of U+D800 to U+DFFF) are kept, and are escaped in answers.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
 TAGS: Final = rf"\*|[\s,]*{_tag}(?:\s*,[\s,]*{_tag})*[\s,]*"
-"""What ``If-Match`` may be."""
+"""The pattern of the header ``If-Match``."""
 _if_match = re.compile(TAGS)
 _folders = re.compile(r"(?<![\w./:*-])/(?:[^\s'\":,/]+/)+")
 _version = re.compile(r"([0-9]{1,18})(?:[-;](?:gzip|br|deflate|zstd))?", re.ASCII)
@@ -51,7 +50,7 @@ _MAX_DISCARDED: Final = 32 * 1024 * 1024
 _MAX_SHORT: Final = 512 * 1024
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 1.0  # seconds
-_drains = threading.BoundedSemaphore(1)  # A read that waits keeps a thread of Granian busy too.
+_drains = threading.BoundedSemaphore(1)  # One at a time, since each such read also blocks a thread of Granian.
 
 _REASONS: Final = {
     400: "BadRequest",
@@ -62,16 +61,16 @@ _REASONS: Final = {
     409: "Conflict",
     500: "InternalError",
 }
-"""What Rasa calls the kinds of errors."""
+"""Rasa's name for the error of each status."""
 
 
 class JsonResponse(Response):
-    """An answer of which Werkzeug's parts are made when somebody asks for one, as few do."""
+    """An answer in JSON that creates the attributes of Werkzeug's class only when one is used, which is rare."""
 
     def __init__(self, body: bytes, status: int, pairs: list[tuple[str, str]]) -> None:
         self._whole = status, pairs, body
 
-    if not TYPE_CHECKING:  # Which would take any name for one of Werkzeug's.
+    if not TYPE_CHECKING:  # With `__getattr__`, a type checker would accept any attribute.
 
         def __getattr__(self, name: str) -> Any:
             """Return what Werkzeug's class has set, from now on."""
@@ -82,7 +81,7 @@ class JsonResponse(Response):
             return getattr(self, name)
 
     def whole(self) -> tuple[int, list[tuple[str, str]], bytes] | None:
-        """Return status, headers and body; None if somebody may have changed them."""
+        """Return status, headers and body; None if the attributes of Werkzeug's class exist and may have changed."""
         return None if "response" in vars(self) else self._whole
 
 
@@ -106,11 +105,11 @@ class HttpError(HTTPException):
     status
         HTTP status, 400 to 599.
     message
-        What is wrong, what was expected, and the remedy; ``error`` in the answer.
+        The mistake, what was expected, and the remedy; ``error`` in the answer.
     headers
-        More headers of the answer.
+        Further headers of the answer.
     details
-        More keys of the answer, for programs. Beside them, and ``error``, stands what clients of Rasa expect.
+        Further keys of the answer, for programs. The keys that clients of Rasa expect are added to them.
     """
 
     def __init__(
@@ -141,11 +140,11 @@ class Request(WerkzeugRequest):
     Parameters
     ----------
     environ
-        What WSGI gives.
+        The environ of WSGI.
     max_body
         Largest body that is read, in bytes.
     interpreter_named
-        Gives the NLU model of a name.
+        A function that returns the NLU model with a given name.
     """
 
     form_data_parser_class = staticmethod(partial(FormDataParser, silent=False))  # type: ignore[assignment]
@@ -154,7 +153,7 @@ class Request(WerkzeugRequest):
     def __init__(
         self, environ: dict[str, Any], max_body: int, interpreter_named: Callable[[str], NaturalLanguageInterpreter]
     ) -> None:
-        # What every request is asked for; Werkzeug's class sets the rest when something of it is.
+        # The attributes that every request needs; `__getattr__` calls Werkzeug's constructor for all others.
         self.environ = environ
         self.method = environ["REQUEST_METHOD"].upper()
         self.query_string = environ.get("QUERY_STRING", "").encode("latin1")
@@ -163,7 +162,7 @@ class Request(WerkzeugRequest):
         self._max_body = max_body
         self._body = b""
         self.body_keys: Iterable[str] = ()
-        if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
+        if "HTTP_TRANSFER_ENCODING" in environ:  # A chunked body ends by itself; not all servers set this key.
             environ["wsgi.input_terminated"] = True
 
     if not TYPE_CHECKING:
@@ -175,11 +174,11 @@ class Request(WerkzeugRequest):
             super().__init__(self.environ, populate_request=False)
             return getattr(self, name)
 
-    # -- what the URL and the headers say
+    # -- the URL and the headers
 
     @cached_property
     def args(self) -> MultiDict[str, str]:
-        """Return the parameters behind the ``?`` of the URL; of several with one name, the first counts."""
+        """The query parameters of the URL; of several parameters with one name, the first is used."""
         try:
             text = self.query_string.decode()
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
@@ -190,14 +189,14 @@ class Request(WerkzeugRequest):
         return ImmutableMultiDict(pairs)
 
     def conditions(self, operation: str, message: str = "") -> RequestConditions | None:
-        """Return what the headers ask of a change, None if nothing; call it when the body has been read.
+        """Return the conditions in ``Idempotency-Key`` and ``If-Match``, or None; call this when the body was read.
 
         Parameters
         ----------
         operation
-            What the request is to do: the same key with another body, or another operation, is a mistake.
+            The name of the operation: to use one key for another operation, or with another body, is an error.
         message
-            What a GET says, which has no body.
+            The message of a GET request, which has no body.
         """
         key = self.environ.get("HTTP_IDEMPOTENCY_KEY")
         versions = self.environ.get("HTTP_IF_MATCH")
@@ -217,7 +216,7 @@ class Request(WerkzeugRequest):
         Raises
         ------
         HttpError
-            413 if it is larger than allowed, before it is read; 400 if it is cut off; 415 if it is compressed.
+            413 if the body is too large, before it is read; 400 if it is incomplete; 415 if it is compressed.
         """
         encoding = self.environ.get("HTTP_CONTENT_ENCODING")
         if encoding and encoding.lower() != "identity":
@@ -232,12 +231,12 @@ class Request(WerkzeugRequest):
             self._body = self._read_declared(int(declared)) if declared else self._read_chunks()
         except TimeoutError as error:
             raise HttpError(408, f"the body was not waited for: {error}; send all of it at once.") from error
-        except OSError as error:  # What servers raise when the client breaks off, or its chunks are malformed.
+        except OSError as error:  # Servers raise it if the client breaks off, or the chunks are malformed.
             raise HttpError(400, f"the body cannot be read to its end: {error}.") from error
         return self._body
 
     def _read_declared(self, length: int) -> bytes:
-        """Read a body of a known length, without Werkzeug's `stream`: `rasa_core.server.app` says why."""
+        """Read a body of a known length, without Werkzeug's `stream`, which is slow (see `rasa_core.server.app`)."""
         body = self.input_stream.read(length)
         while len(body) < length:
             chunk = self.input_stream.read(length - len(body))
@@ -249,10 +248,10 @@ class Request(WerkzeugRequest):
         return body
 
     def _read_chunks(self) -> bytes:
-        """Read a body that ends by itself; nothing, if the server does not tell where the body ends.
+        """Read a chunked body; return an empty one if the server does not tell where the body ends.
 
-        Granian gives as much as has come if a size is asked for, and nothing if all is, when a body breaks off; so all
-        is asked for, as no other of its answers tells the two apart.
+        If a body breaks off, Granian's ``read(size)`` returns the bytes so far, as at the end of a complete body, but
+        ``read()`` returns nothing. So ``read()`` is called, by which an incomplete body is noticed.
         """
         if self.environ.get("SERVER_SOFTWARE") == "Granian" and "HTTP_TRANSFER_ENCODING" in self.environ:
             body = self.input_stream.read()
@@ -261,7 +260,7 @@ class Request(WerkzeugRequest):
             if len(body) > self._max_body:
                 raise self._too_large()
             return bytes(body)
-        self.max_content_length = self._max_body + 1  # Of a longer body, Werkzeug gives the beginning.
+        self.max_content_length = self._max_body + 1  # Werkzeug cuts off a longer body.
         try:
             body = self.get_data()
         except ClientDisconnected as error:
@@ -277,16 +276,15 @@ class Request(WerkzeugRequest):
         )
 
     def has_more(self) -> bool:
-        """Tell whether a long body came that nobody has asked for, as with a request that says all in its path."""
+        """Tell whether the request has a long body that no view has read, as views that need no body do not."""
         return not self._body and len(self.environ.get("CONTENT_LENGTH") or "") > 5
 
     def discard_body(self) -> None:
-        """Let a client that is still sending see the answer to what is refused, and wait for none that has stopped.
+        """Discard an unread body, so that a client that is still sending it gets the answer; wait `_PATIENCE` at most.
 
-        Of a short body, the server takes what has come when it closes the connection. A long one is read by another
-        thread, for which the answer waits a moment; while that waits for its client, no other is read. Other
-        servers than Granian close the connection as soon as the answer is given, and
-        have time limits for bodies.
+        Granian itself discards a short body when it closes the connection. A long body is read by another thread, for
+        which the answer waits up to `_PATIENCE` seconds; only one body is read at a time. Other servers close the
+        connection as soon as the answer is sent, and have their own timeouts for bodies.
         """
         if self._body:
             return
@@ -304,7 +302,7 @@ class Request(WerkzeugRequest):
                 reader.join(_PATIENCE)
 
     def json(self) -> Any:
-        """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is none, or one that is refused."""
+        """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is not valid JSON."""
         return self._decoded(self.body())
 
     @staticmethod
@@ -320,10 +318,10 @@ class Request(WerkzeugRequest):
             raise HttpError(400, f"the body is {problem}.") from None
 
     def conversation(self) -> Any:
-        """Read a whole conversation, and return it as a JSON value; raise `HttpError` as `json` does.
+        """Read the body with a whole conversation, and return it as a JSON value; raise `HttpError` as `json` does.
 
-        It may be larger than other bodies, since an answer has each message several times, and all but ASCII escaped;
-        but it may not hold more values, which are what takes memory.
+        The body may be larger than other bodies, since a conversation that this server has sent contains each message
+        several times, and escapes. But it may not contain more values, since values take the memory.
         """
         most = self._max_body
         self._max_body *= _LARGER_CONVERSATION
@@ -341,12 +339,12 @@ class Request(WerkzeugRequest):
         raise HttpError(400, f"the body must be a JSON object, not {json_type(body)}.")
 
     def uploaded_file(self, field: str, max_length: int) -> FileStorage | None:
-        """Return the file in a field of a form, None if there is none.
+        """Return the file in a field of a form, or None.
 
         Raises
         ------
         HttpError
-            413 if the body is larger than `max_length` bytes; 400 if it is no sound form.
+            413 if the body is larger than `max_length` bytes; 400 if it is not a valid form.
         """
         self.max_content_length = max_length
         try:
@@ -354,7 +352,7 @@ class Request(WerkzeugRequest):
         except RequestEntityTooLarge:
             raise HttpError(413, f"an uploaded model has at most {max_length} bytes.") from None
         except (ValueError, OSError, ClientDisconnected) as error:
-            # Of the place where it would be kept until it is read.
+            # Errors of the temporary file in which Werkzeug stores a large upload are not the client's.
             if isinstance(error, OSError) and (is_of_this_machine(error) or isinstance(error, FileNotFoundError)):
                 raise
             raise HttpError(400, f"the body is not sound multipart/form-data: {error}") from None
@@ -370,16 +368,16 @@ def _read_to_its_end(body: IO[bytes]) -> None:
 
 
 def matching_versions(header: str) -> frozenset[int] | None:
-    """Return the versions of a conversation that ``If-Match`` names, None if it allows any.
+    """Return the versions of a conversation that ``If-Match`` names; None if the header allows any version.
 
-    A tag that is no version matches nothing. A weak one (``W/"7"``) and one with the name of a coding (``"7-gzip"``) do
-    match, other than RFC 9110 has it: what stands in front of a server makes them of ours where it compresses answers,
-    and a version says as much with them as without.
+    A tag that is not a version matches nothing. Weak tags (``W/"7"``) and tags with the name of a compression
+    (``"7-gzip"``) do match, unlike in RFC 9110: proxies that compress answers change tags in these ways, and such a tag
+    still identifies the version.
 
     Raises
     ------
     HttpError
-        400 if it is no list of tags.
+        400 if the header is not a list of tags.
     """
     if not _if_match.fullmatch(header.strip()):
         example = 'send the ETag of an earlier answer, such as "7"'

@@ -1,14 +1,15 @@
-"""The agent that answers requests: how it is loaded, how another takes its place, and what is forgotten in time.
+"""The served agent: how it is loaded and replaced, and how old conversations and answers are deleted.
 
-A request asks once for the agent and keeps it to its end, so a new model never shows up in the middle of a turn. Old
-and new agent work on the same conversations: each has its own view of the one store, because a store remembers for
-which model it computes states.
+A request gets the agent once and uses it to its end, so the model never changes in the middle of a turn. The old and
+the new agent work on the same conversations, but each has its own copy of the store object, since a store object is
+bound to the model for which it computes states.
 
-Uploads (``POST /load``) are off unless the server is told to, and want a token: whoever may upload decides what the bot
-does. The served model stays until the new one is unpacked, loaded and checked, as `rasa_core.server.uploads` tells.
+Uploads (``POST /load``) are off by default and need a token, since whoever may upload a model decides what the bot
+does. The old model is served until the new model is unpacked, loaded and checked, as `rasa_core.server.uploads`
+describes.
 
-The model of a project is the current one of its versions (`rasa_core.support.kept_versions`). When another takes its
-place, that one is loaded, with its interpreter, while other threads go on with the one before.
+The model of a project is the current one of its versions (`rasa_core.support.kept_versions`). When another version
+becomes current, it is loaded together with its interpreter, while other threads still use the old version.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
-# What a damaged model, or a policy or slot class of a user's own, raises when it is loaded.
+# The errors that a damaged model, or a custom policy or slot class, may raise when it is loaded.
 _LOAD_ERRORS: Final = (
     *(RasaCoreError, OSError, ImportError, LookupError, TypeError, ValueError, AttributeError),
     *(ArithmeticError, MemoryError, RuntimeError),
@@ -58,27 +59,27 @@ _WATCH_EVERY = 10.0  # seconds
 
 
 class Serves(Protocol):
-    """What views are given: an application, which has a model."""
+    """The part of an application that views of a model need."""
 
     @property
     def model(self) -> ServedModel: ...  # noqa: D102
 
 
 class ServedModel:
-    """An agent, or the reason why there is none.
+    """The served agent, or the reason why no model could be loaded.
 
     Parameters
     ----------
     path
-        Directory of the model, None if `agent` was given instead.
+        Directory of the model; None if `agent` is given.
     agent
-        An agent that is ready.
+        A trained agent.
     interpreter, action_factory
         The same as for `Agent.load`.
     tracker_store
-        Where conversations are kept; None for the file `default_store_path`.
+        The store of the conversations; None for the file `default_store_path`.
     replaceable
-        Whether `replace` may be used, and models that other processes put in place are noticed.
+        Whether `replace` is allowed, and a model that another process has put in place is loaded.
 
     Raises
     ------
@@ -127,32 +128,32 @@ class ServedModel:
         return self._agent
 
     def agent_or_none(self) -> Agent | None:
-        """Return the agent, None if there is none."""
+        """Return the agent, or None."""
         try:
             return self.agent()
         except HttpError:
             return None
 
     def look_again(self) -> None:
-        """Look whether another model is to serve, and return when it does."""
+        """Check for a new model; if there is one, return when it is loaded."""
         if self.path is not None:
             self._look(waits=True)
 
     def watch_store(self, watch: CommitWatch) -> None:
-        """Tell of what the store commits from now on, also under models to come."""
+        """Call `watch` for every commit of the store from now on, also with later models."""
         self._store_watch = watch
         for store in (self._store, None if self._agent is None else self._agent.tracker_store):
             if isinstance(store, EventLogStore):
                 store.watch = watch
 
     def replace(self, request: Request) -> None:
-        """Unpack, load and check the model in a request, and put it in the place of the served one, on disk and here.
+        """Unpack, load and check the model in a request; then replace the served model by it, also on disk.
 
         Raises
         ------
         HttpError
-            403 if uploads are off, or the request comes from a web page; 400 if there is no sound model in the
-            request; 413 if it is too large. Then nothing changes.
+            403 if uploads are off, or the request comes from a web page; 400 if the request has no valid model; 413 if
+            the model is too large. In these cases nothing changes.
         """
         if not self.replaceable:
             raise HttpError(403, "loading models is off; start the server with -d MODEL and --enable-load to allow it.")
@@ -188,7 +189,7 @@ class ServedModel:
                     logger.error("the uploaded model is not loaded: %s", problem)
                     told = f"models cannot be written here: {failed.strerror}; the log says where."
                     raise HttpError(503, f"{told} The old one stays.") from error
-                for folder in folders:  # Where a model is on this machine is nothing to whoever sent it.
+                for folder in folders:  # Clients are not told the folders of this machine.
                     problem = problem.replace(folder, "")
                 problem = f"the uploaded model is not loaded, and the old one stays: {without_folders(problem)}"
                 raise HttpError(400, problem) from error
@@ -196,7 +197,7 @@ class ServedModel:
     def _load_or_explain(self, path: Path) -> None:
         stamp = _stamps(path)
         try:
-            # What is there when the server starts is the owner's own; later, another process may have been sent it.
+            # The model at the start of the server is trusted; a later one may have been uploaded to another process.
             is_own = self._stamp is None or not self.replaceable
             self._agent = self._load(path) if is_own else self._load_foreign(path)
         except _LOAD_ERRORS as error:
@@ -221,26 +222,26 @@ class ServedModel:
         return agent
 
     def watch_reminders(self, on_commit: Callable[[DialogueStateTracker], object]) -> None:
-        """Show each conversation that was changed and may have reminders, by whatever agent serves then."""
+        """Call `on_commit` with each changed conversation that may have reminders, also with later agents."""
         self._on_commit = on_commit
         if self._agent is not None:
             self._watch(self._agent)
 
     def _watch(self, agent: Agent) -> None:
-        if self._on_commit is not None and agent.domain.rasa is not None:  # No other bot has reminders.
+        if self._on_commit is not None and agent.domain.rasa is not None:  # Only bots of Rasa 3 have such reminders.
             agent.on_commit = agent.processor.on_commit = self._on_commit
 
     def _followed_interpreter(self) -> Path | None:
-        """Return where each version of a project has its interpreter, None if something else understands typed text."""
+        """Return the path of the project's current NLU model; None if the interpreter is not the project's."""
         if not self._follows or self.path is None:
             return None
         if isinstance(self._interpreter, RasaNLUInterpreter):
             return Path(self._interpreter.model_directory)
-        place = self.path.parent / "nlu"  # Where the project has none yet, one of its next versions may bring it.
+        place = self.path.parent / "nlu"  # The project may have no NLU model yet; a later version may have one.
         return place if isinstance(self._interpreter, RegexInterpreter) and not place.is_dir() else None
 
     def _present_interpreter(self) -> NaturalLanguageInterpreter | None:
-        """Return the interpreter; one of a project, that of the version which serves."""
+        """Return the interpreter; for a project, the interpreter of the present version."""
         if self._agent is None or self._nlu is None:
             return self._interpreter
         place = as_current(self._nlu)
@@ -253,7 +254,7 @@ class ServedModel:
             return self._load(directory)
 
     def _look(self, *, waits: bool = False) -> None:
-        """Load the model anew if another process has replaced it; other threads go on with the old one."""
+        """Load the model again if another process has replaced it; other threads go on with the old model."""
         if not self._changing.acquire(blocking=waits):
             return
         try:
@@ -273,12 +274,12 @@ class ServedModel:
 
 
 def _stamps(path: Path) -> tuple[Stamp | None, Stamp | None]:
-    """Return what changes when another model takes the place of the one at `path`."""
+    """Return values that change when another model takes the place of the model at `path`."""
     return stamp_of(as_current(path) / METADATA_NAME), stamp_of(path.parent / CURRENT)
 
 
 def open_default_store(model: Path) -> SqliteTrackerStore:
-    """Return the store of a model for which none is named; raise `StoreError` if it cannot be used."""
+    """Return the SQLite store beside a model, used if no store is named; raise `StoreError` if it cannot be used."""
     store = SqliteTrackerStore(path=default_store_path(model))
     try:
         store.sender_ids(limit=1)
@@ -288,24 +289,25 @@ def open_default_store(model: Path) -> SqliteTrackerStore:
     return store
 
 
-# -- what is forgotten
+# -- deleting old conversations and answers
 
 
 class Housekeeper:
-    """Forgets, at regular times, answers that nobody will ask for again and conversations past their time; reminds.
+    """Deletes expired answers of idempotency keys and idle conversations at regular times, and runs the reminders.
 
     Each process does this in a thread of its own, which starts with the first request, also behind servers that fork.
 
     Parameters
     ----------
     model
-        Knows the store.
+        The served model, whose store is cleaned.
     retention
-        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+        Seconds after which an unchanged conversation is deleted; None to keep all.
     owner
-        Returns None once nobody needs this any more, such as a weak reference to the application; None for ever.
+        A function that returns None when the thread may end, such as a weak reference to the application. None for a
+        thread that never ends.
     first, every
-        When it is done first, and then again, in seconds.
+        Seconds until the first cleaning, and between the following ones.
 
     Attributes
     ----------
@@ -334,41 +336,41 @@ class Housekeeper:
         model.watch_reminders(self.clock.note)
 
     def start(self) -> None:
-        """Begin in this process, unless that was done already."""
+        """Start the thread of this process, unless it is running."""
         thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-        # One step that no other thread can come between, without a lock that a fork would copy while it is held.
+        # `setdefault` is atomic. A lock could be copied by a fork while it is held, and would never be released.
         if self.threads.setdefault(os.getpid(), thread) is thread:
             try:
                 thread.start()
-            except RuntimeError:  # No more threads now; the next request tries again.
+            except RuntimeError:  # The system has no free thread; the next request tries again.
                 del self.threads[os.getpid()]
 
     def _remind(self) -> None:
         self._reminding = started(self.clock.run, "reminders", self._is_needed)
 
     def _before(self, kept: float) -> float:
-        """Return before which time that changed which is older than `kept` seconds."""
+        """Return the time `kept` seconds ago, or earlier if the machine's clock was set forward meanwhile."""
         return time.time() - kept - self._set.too_old(kept)
 
     def _run(self) -> None:
-        self._remind()  # Here, and never in the thread of a request, so that no two can begin it.
+        self._remind()  # Only called in this thread, so that the clock is never started twice.
         time.sleep(self._first)
         while self._is_needed():
             try:
                 self.clean()
-            except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
+            except Exception:  # The outermost level of this thread, which must go on after any error.
                 logger.exception("old conversations and answers are kept for now, because of an unexpected error:")
             until = time.monotonic() + self._every
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, _WATCH_EVERY))
                 self._set.look()
-                if self._reminding is None:  # There was no room for one more thread.
+                if self._reminding is None:  # The system had no free thread before.
                     self._remind()
 
     def clean(self) -> None:
-        """Forget what is old now; a store that cannot be reached is left for the next time.
+        """Delete expired answers and idle conversations; if the store cannot be reached, log that and do nothing.
 
-        What the clock makes seem older than it is, since it was set meanwhile, is kept.
+        If the machine's clock was set forward, conversations that only seem old for that reason are kept.
         """
         self._set.look()
         try:

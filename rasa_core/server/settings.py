@@ -1,4 +1,4 @@
-"""What a server is told, as plain data, so that it can be handed to the processes that do the work."""
+"""The settings of a server, as plain data that can be passed to its worker processes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from urllib.parse import quote
 DEFAULT_MAX_BODY: Final = 1024 * 1024
 DEFAULT_JWT_METHOD: Final = "HS256"
 STORE_VARIABLE: Final = "RASA_CORE_STORE"
-"""Of the environment: the URL of the store, for all commands that take ``--store``."""
+"""The environment variable with the URL of the store, for all commands that take ``--store``."""
 MAX_TRAINING_SECONDS: Final = 3600
 MAX_TRAINING_MEMORY: Final = 4 * 1024**3
-"""Bytes that a training over HTTP may hold."""
+"""Memory limit of a training over HTTP, in bytes."""
 OUT_OF_TIME: Final = 75
 OUT_OF_MEMORY: Final = 76
-"""What its process ends with if it takes more; Python itself ends with 0, 1 or 2, and a signal gives less than 0."""
+"""Exit code of a training that exceeds this limit; Python's own codes are 0, 1 and 2, and those of signals negative."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The application that each worker makes; `rasa_core.server.create_app_from_settings` makes it.
+    """The settings of the application that each worker makes with `rasa_core.server.create_app_from_settings`.
 
     Parameters
     ----------
@@ -32,15 +32,15 @@ class ServerSettings:
     cors_origins
         Origins of the web pages that may call the server.
     auth_token
-        What callers must know; None if everybody may call.
+        The token that callers must send; None if everybody may call.
     log_file
-        Gets one line for each request, and what is logged; None for no file.
+        File for log records and one line for each request; None for no file.
     log_format
         ``text`` or ``json``.
     log_key
-        With what names of conversations are hashed in logs; None if they stand there as they are.
+        Key for hashing sender_ids in logs; None to log them unchanged.
     log_level
-        Name of the level from which on messages are shown on standard error.
+        Name of the lowest level of log records that are written to standard error.
     store
         URL of the tracker store; None for a SQLite file beside the model.
     max_body
@@ -48,30 +48,29 @@ class ServerSettings:
     enable_load
         Whether ``POST /load`` may replace the model.
     retention
-        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+        Seconds after which an unchanged conversation is deleted; None to keep all.
     enable_train
-        Directory in which ``POST /train`` puts NLU models; None if it may not.
+        Directory for the NLU models of ``POST /train``; None to refuse training.
     actions
-        Address of the action server, or what endpoints.yml says of it; None if actions run where the domain says.
+        Address of the action server, or its entry in endpoints.yml; None if actions run where the domain says.
     nlg
-        Address of the server that words responses, or what endpoints.yml says of it; None if the domain words them.
+        Address of the NLG server, or its entry in endpoints.yml; None to use the responses of the domain.
     allowed_hosts
-        Names under which the server may be called while it asks for no token, as `rasa_core.server.callers.host_check`
-        reads them. None for all names: an application inside a site leaves them to the site, and whoever starts a
-        server names them.
+        Host names under which a server without a token may be called, as in `rasa_core.server.callers.host_check`.
+        None for all names, which is right for an application inside a site, as the site checks the host.
     inspect
-        The project whose files the page of the inspector may show and change, empty for none; None for no such page.
+        The project whose files the inspector may show and change; empty for no project; None for no inspector.
     jwt_secret, jwt_method
-        Secret or public key with which a JSON Web Token is checked, and how it is signed, as `rasa_core.server.guards`
-        tells; None if there are none.
+        Secret or public key that checks JSON Web Tokens, and the method of signing, as in `rasa_core.server.guards`;
+        no secret for no JWTs.
     open_rest_channel
-        Whether the REST channel asks neither for a token nor for a JWT.
+        Whether the REST channel may be used without a token or JWT.
     metrics
-        Folder in which the processes of a server add up what they count; None if there is one process.
+        Folder in which the processes of a server write their metrics; None for a single process.
     """
 
     model: str
-    # What is secret, or may have a password in it, is not shown where settings are logged, or stand in a traceback.
+    # Settings with secrets or passwords have `repr=False`, so that they are not shown in logs and tracebacks.
     nlu: str | None = dataclasses.field(default=None, repr=False)
     cors_origins: tuple[str, ...] = ()
     auth_token: str | None = dataclasses.field(default=None, repr=False)
@@ -94,12 +93,12 @@ class ServerSettings:
     metrics: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""
+        """Return the settings as data for JSON, for `rasa_core.server.create_app_from_settings`."""
         return dataclasses.asdict(self)
 
 
 def checked_token(token: str | None) -> bytes | None:
-    """Return the token to compare with; raise `ValueError` for one that protects nothing."""
+    """Return the bytes of the token; raise `ValueError` for an empty token."""
     if token is None:
         return None
     if not token.strip():
@@ -113,5 +112,5 @@ def default_store_path(model: str | os.PathLike[str]) -> str:
 
 
 def default_store_url(model: str | os.PathLike[str]) -> str:
-    """Return the URL of that file, in which a folder may have any name."""
+    """Return the URL of the SQLite file beside a model; special characters in the path are escaped."""
     return f"sqlite:///{quote(default_store_path(model))}"

@@ -1,11 +1,12 @@
-"""A model that somebody sends: unpacked within limits, and checked before it serves.
+"""Uploaded models: a model is unpacked within limits, and checked before it is served.
 
-Trust: whoever may send a model decides what the bot does, and nothing else. The archive is a few files of known names,
-in known folders, none of them a link, and none of them code. What they unpack to is bounded before it is unpacked, and
-by what was sent, so that a small request does little work: the files of the archive, the arrays in them, which are
-compressed a second time, and what the aliases in YAML stand for (`rasa_core.support.yaml_limits`). Classes come from
-what this process has imported (`rasa_core.slots.without_imports`); no name in a model makes it import anything. Lastly
-the model has to predict.
+Trust: whoever may upload a model decides what the bot does, and nothing else. The archive may only contain files of
+known names in known folders; links and code are refused. The unpacked size is limited in proportion to the size of the
+upload, and is checked before unpacking, so that a small request causes little work. The limits cover the files of the
+archive, the arrays in them, which are compressed a second time, and the aliases in YAML
+(`rasa_core.support.yaml_limits`). Only classes that this process has already imported are used
+(`rasa_core.slots.without_imports`), so that no name in a model causes an import. Finally, the model has to make
+predictions.
 """
 
 from __future__ import annotations
@@ -38,23 +39,25 @@ MAX_ARCHIVE = 256 * 1024 * 1024
 MAX_UNPACKED = 1024 * 1024 * 1024
 MAX_FILES = 1000
 MAX_TEXT = 32 * 1024 * 1024
-"""Bytes of all JSON and stories together: read, they take ten times as much memory, and no other thread of this process
-does anything while one of them is decoded, which takes half a second for so many."""
+"""Bytes of all JSON and stories together. Decoded, they take ten times as much memory, and while one file is decoded,
+which takes half a second for this size, no other thread of this process runs."""
 MAX_DOMAIN = 1024 * 1024
 MAX_METADATA = 1024 * 1024
 MAX_RATIO: Final = 20
-"""How much larger than what was sent a model may be, beyond `LEAST_TEXT` and `LEAST_ARRAYS`; trained models are 3 to
-10 times as large."""
+"""How many times larger than the upload the unpacked model may be, beyond `LEAST_TEXT` and `LEAST_ARRAYS`; trained
+models are 3 to 10 times as large."""
 LEAST_TEXT: Final = 4 * 1024 * 1024
 LEAST_ARRAYS: Final = 64 * 1024 * 1024
 MAX_HISTORY: Final = 10_000
-"""States that each conversation keeps for its next turn."""
+"""The largest number of states that each conversation has to keep for its next turn."""
 MAX_POLICIES: Final = 100
 MAX_REMEMBERED: Final = 20_000_000
-"""States in all endings of the histories that a memory knows, at most: one of 5 has endings of 10 in all."""
+"""The largest number of states in all suffixes of the histories in a memoization policy.
+
+A history of 4 states has suffixes of 4, 3, 2 and 1 states, together 10."""
 
 SWITCH_INTERVAL: Final = 0.0005
-"""Seconds until another thread of this process may go on, while a model is read."""
+"""Python's thread switch interval while a model is read, in seconds."""
 
 _BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 _OF_A_MODEL: Final = (DOMAIN_NAME, STORIES_NAME, METADATA_NAME)
@@ -64,16 +67,17 @@ _OF_A_POLICY: Final = frozenset(
         *("rules.json", "policy.json", "weights.npz", "training_turns.npz"),
     }
 )
-"""What the policies of this package write."""
+"""The files that the policies of this package write."""
 _TURNS: Final = "memorized_turns.json"
 
 
 @contextmanager
 def others_first() -> Iterator[None]:
-    """Let the other threads of this process go on as soon as they can, while a block reads much. Not for two at once.
+    """Shorten the thread switch interval and stop garbage collection while a block reads a model. Not reentrant.
 
-    A request gives up the lock of the interpreter several times, and waits for it an interval each. The collector of
-    cycles looks at all that was read again and again, to find none, which takes four times as long as reading it.
+    A request in another thread releases the interpreter lock several times, and waits for up to one interval each time
+    to get it back. Garbage collection would scan the many new objects again and again, which takes four times as long
+    as reading them, and finds no cycles.
     """
     interval, collects = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -87,7 +91,7 @@ def others_first() -> Iterator[None]:
 
 
 def unpack(archive: IO[bytes], directory: Path) -> None:
-    """Unpack the zip file of a model; raise `HttpError` 400 or 413 for one that no model is in."""
+    """Unpack the zip file of a model; raise `HttpError` 400 or 413 if the archive cannot be one of a model."""
     try:
         check_list(archive, MAX_FILES)
         with zipfile.ZipFile(archive) as zipped:
@@ -99,23 +103,23 @@ def unpack(archive: IO[bytes], directory: Path) -> None:
             for member, name in zip(members, names, strict=True):
                 target = directory / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # "x": of two files of one name, the second would replace the one that was looked at.
+                # Mode "x", since a second file of the same name would replace the first, whose size was checked.
                 with zipped.open(member) as source, target.open("xb") as written:
                     shutil.copyfileobj(source, written)
     except _BAD_ZIP as error:
-        if isinstance(error, OSError) and is_of_this_machine(error):  # As `replace_directory` tells.
+        if isinstance(error, OSError) and is_of_this_machine(error):  # Such as a full disk; not the client's mistake.
             raise
         problem = "two files have one name" if isinstance(error, OSError) else error
         raise HttpError(400, f"the uploaded file is not a sound zip file: {problem}") from error
 
 
 def _check_sizes(members: Mapping[PurePosixPath, zipfile.ZipInfo], sent: int) -> None:
-    """Refuse files that unpack to more than a model of this size does; no more is read of one than it claims."""
+    """Raise `HttpError` if the files claim to unpack to more than a model of this size; reading stops at that claim."""
     if sum(member.file_size for member in members.values()) > MAX_UNPACKED:
         raise HttpError(413, f"the zip file unpacks to more than {MAX_UNPACKED} bytes.")
     texts = 0
     for name, member in members.items():
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # Others may ask for gigabytes.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # Others may need much memory.
             raise HttpError(400, f"{str(name)[:80]!r} is packed in a way that is not read here; use plain zip.")
         most = {DOMAIN_NAME: MAX_DOMAIN, METADATA_NAME: MAX_METADATA}.get(str(name), MAX_UNPACKED)
         if member.file_size > most:
@@ -130,7 +134,7 @@ def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
     """Return the path of a member below the directory that it is unpacked to."""
     name = PurePosixPath(member.filename)
     outside = name.is_absolute() or ".." in name.parts or not name.parts
-    kind = stat.S_IFMT(member.external_attr >> 16)  # What Unix knows of it; 0 where it was zipped elsewhere.
+    kind = stat.S_IFMT(member.external_attr >> 16)  # The file type on Unix; 0 if it was zipped on another system.
     if outside or "\\" in member.filename or ":" in member.filename or kind not in (0, stat.S_IFREG):
         raise HttpError(400, f"the zip file holds {member.filename[:80]!r}, which is a link or leads outside.")
     if len(name.parts) > 3:
@@ -139,22 +143,22 @@ def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
 
 
 def _below_root(names: list[PurePosixPath]) -> Iterable[PurePosixPath]:
-    """Return the names without the folder that all of them are in, where there is one."""
+    """Return the names without their common top folder, if they have one."""
     if len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 1 for name in names):
         return [PurePosixPath(*name.parts[1:]) for name in names]
     return names
 
 
 def check_files(directory: Path, sent: int) -> None:
-    """Raise `ModelError` for files that a model does not have, or that need more memory than one does.
+    """Raise `ModelError` if a folder has files that no model has, or files that would need too much memory.
 
     Parameters
     ----------
     sent
-        How many bytes they had as they were sent.
+        Size of the uploaded archive, in bytes.
     """
     if not (directory / METADATA_NAME).is_file():
-        return  # No model, or one of 0.9, as whoever loads it tells.
+        return  # Not a model, or a model of 0.9; loading it raises the fitting error.
     _check_folders([described.get("folder") for described in _described(directory)])
     known = _files_of_policies(directory)
     arrays = remembered = 0
@@ -180,7 +184,7 @@ def check_files(directory: Path, sent: int) -> None:
 
 
 def _check_folders(folders: Sequence[Any]) -> None:
-    """Raise `ModelError` for more policies than are asked, or for one that is read, and kept, again and again."""
+    """Raise `ModelError` for too many policies, or for a folder that several policies share."""
     if len(folders) > MAX_POLICIES:
         raise ModelError(f"it has {len(folders)} policies, each of which is asked; at most {MAX_POLICIES} are.")
     if any(folders.count(folder) > 1 for folder in folders):
@@ -188,12 +192,12 @@ def _check_folders(folders: Sequence[Any]) -> None:
 
 
 def _remembered(file: Path) -> int:
-    """Return how many states the endings of all histories have, by which a memory may find them."""
+    """Return the number of states in all suffixes of the histories in a file of a memoization policy."""
     try:
         content = json.loads(file.read_bytes())
         lengths = [len(key) for key in (*(key for key, _ in content["turns"]), *content["ambiguous"])]
     except (ValueError, LookupError, TypeError, RecursionError):
-        return 0  # Whoever loads it tells what is wrong.
+        return 0  # Loading the policy raises the fitting error.
     return sum(length * (length - 1) // 2 for length in lengths)
 
 
@@ -206,20 +210,20 @@ def _claimed(file: Path, name: Path) -> int:
 
 
 def _files_of_policies(directory: Path) -> dict[str, frozenset[str] | None]:
-    """Return what the folder of each policy may hold; None for one of a class of the user's own, which may hold all."""
+    """Return the allowed files of each policy's folder; None for a custom policy, which may have any files."""
     found: dict[str, frozenset[str] | None] = {}
     for described in _described(directory):
         folder, name = described.get("folder"), described.get("class")
         kind = Policy.registry.get(name) if isinstance(name, str) else None
         if isinstance(folder, str):
-            # A class that nobody has imported here is refused when the model is loaded.
+            # A class that this process has not imported is refused when the model is loaded.
             is_own = kind is not None and not kind.__module__.startswith("rasa_core.")
             found[folder] = None if is_own else _OF_A_POLICY
     return found
 
 
 def _described(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield what the metadata say of each policy, as far as that can be read; whoever loads it tells of the rest."""
+    """Yield the entry of each policy in the metadata; invalid entries are left to the code that loads the model."""
     try:
         policies = json.loads((directory / METADATA_NAME).read_bytes())["policies"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -234,7 +238,7 @@ def check_predictions(ensemble: PolicyEnsemble, domain: Domain) -> None:
         raise ModelError("it has no policies, and cannot predict. Train it with at least one.")
     if ensemble.window > MAX_HISTORY:
         raise ModelError(f"a policy looks at {ensemble.window} states; at most {MAX_HISTORY} are kept.")
-    # What a file holds may still be of the wrong size for its domain, which only a prediction shows.
+    # The arrays of a policy may have the wrong size for the domain, which only a prediction shows.
     for tracker in _beginnings(domain):
         for policy in ensemble.policies:
             scores = [float(score) for score in policy.predict_action_probabilities(tracker, domain)]
@@ -244,8 +248,8 @@ def check_predictions(ensemble: PolicyEnsemble, domain: Domain) -> None:
 
 
 def _beginnings(domain: Domain) -> Iterator[DialogueStateTracker]:
-    """Yield a conversation in which nothing was said, and some with a first message."""
+    """Yield an empty conversation, and conversations with one message."""
     yield DialogueStateTracker.from_events("", [], domain)
-    for confidence in (0.0, 1.0):  # A fallback decides at the first, and whatever was learnt at the second.
+    for confidence in (0.0, 1.0):  # With 0.0 a fallback policy decides, with 1.0 a trained policy.
         said = UserUttered("", {"name": next(iter(domain.intents), None), "confidence": confidence})
         yield DialogueStateTracker.from_events("", [ActionExecuted(ACTION_LISTEN_NAME), said], domain)

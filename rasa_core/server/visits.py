@@ -1,4 +1,4 @@
-"""One request, from its head to its answer, whatever goes wrong on the way."""
+"""A visit handles one request, from the check of its head to its answer; every error becomes an answer."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_wa
 logger = logging.getLogger(__name__)
 
 MOST_CHARACTERS: Final = 100_000_000
-"""Characters of a log that a request may read at once; they take up to a gigabyte of memory."""
+"""The most characters of a conversation's log that a request may read, which take up to a gigabyte of memory."""
 
 _NO_GUESSING: Final = ("X-Content-Type-Options", "nosniff")
-"""What keeps a browser from taking what somebody has said for a page or a script, whatever it looks like."""
+"""The header that keeps a browser from treating an answer with a user's text as a page or a script."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
-"""Status, headers and body, in pieces where it is not whole yet."""
+"""Status, headers and body; the body is an iterator if it is streamed."""
 
 
 class Application(Protocol):
-    """What a visit needs of `rasa_core.server.app.ServerApp`."""
+    """The part of `rasa_core.server.app.ServerApp` that a visit uses."""
 
     cors: Cors
     outages: Outages
 
     def request(self, environ: dict[str, Any]) -> Request:
-        """Return a request to this application."""
+        """Return a `Request` with the settings of this application."""
         ...
 
     def view_for(self, request: Request) -> tuple[Callable[..., Response], str]:
-        """Return what answers a request, and the sender_id."""
+        """Return the view for a request, and the sender_id."""
         ...
 
     def is_brief(self, view: Callable[..., Response]) -> bool:
-        """Tell whether a view needs no body, and is not to wait until others are done."""
+        """Tell whether a view needs no body and is answered at once, also while all threads are busy."""
         ...
 
     def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Application(Protocol):
 
 
 class Visit:
-    """One request, all of which was looked at but its body."""
+    """One request whose head was checked and whose body was not read yet."""
 
     __slots__ = ("_app", "_refusal", "_request", "_sender_id", "_started", "_view", "is_brief", "work")
 
@@ -71,7 +71,7 @@ class Visit:
         self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
     def answer(self) -> Answer:
-        """Do what the request asks for."""
+        """Call the view and return its answer, or the answer to its error."""
         token = UNDER_WAY.set(self.work)
         try:
             return self._answer()
@@ -83,7 +83,7 @@ class Visit:
         if response is None:
             try:
                 response = self._view(self._app, request, self._sender_id)
-            except Exception as error:  # The outermost edge: a server answers, whatever happens.
+            except Exception as error:  # The outermost level of a request: every error must be answered.
                 response = self._failure(error)
         environ = request.environ
         if self._app.cors.active:
@@ -99,7 +99,7 @@ class Visit:
         return status, [*headers, _NO_GUESSING, (HEADER, self.work.request_id)], content if is_shown else b""
 
     def _failure(self, error: Exception) -> Response:
-        """Return the answer to a request that could not be served."""
+        """Return the answer to an error of a view."""
         if not isinstance(error, HttpError) and not is_known(error):
             logger.exception("a request failed:")
             return HttpError(500, "an internal error; the server's log has the details.").get_response()
@@ -111,6 +111,6 @@ class Visit:
 
 
 def _parts_of(response: Response) -> Answer:
-    # All at once: Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
+    # A body that is not streamed is joined: Granian would send Werkzeug's iterator in packets of its own, more slowly.
     content = iter(response.iter_encoded()) if response.is_streamed else b"".join(response.iter_encoded())
     return response.status_code, response.headers.to_wsgi_list(), content

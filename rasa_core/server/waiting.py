@@ -1,26 +1,26 @@
-"""Threads for requests whose bodies do not come, so that a client that sends half of one keeps nobody else waiting.
+"""The thread pool of a worker: clients that send only half of a body do not keep other requests waiting.
 
-Granian calls an application when the head of a request has come, in a thread that then reads the body, and must read it
-before the call returns. So a body that does not come holds a thread for as long as its client likes. Here:
+Granian calls an application when the head of a request has come, in a thread that then has to read the body before the
+call returns. So a client that does not send its body would block a thread for as long as it likes. Here:
 
-- Of `SEATS` threads a process, each takes in a request: it lets the application look at the head, answers what is
-  refused at once, and waits for the body.
-- A request whose body is there goes to the desks. There are as many as the server was told to have threads, since
-  several that work wait for each other's interpreter lock. Where one is free, the thread that took the request in works
-  on it, and then on all that have come meanwhile; where none is, it leaves the request to the working threads, and
-  rests. What comes next waits with Granian until a thread that works is done and comes for it, so that requests are
-  taken in one after the other too: two threads that take turns give away the interpreter lock at each row of a store,
-  which cost a third of all turns with eight clients.
-- Where nothing has been answered for `_TICK` seconds, whoever works may wait for something, such as a body, or there is
-  nothing to do. Then one of the resting threads goes back to Granian, after the next such time two, then four, and so
-  on, so that many bodies that do not come stop nobody for long.
-- Where requests wait and none has been answered for `HELD_UP` seconds, whoever is at the desks waits for something
-  too, such as an action that takes long. Then another desk is opened, as far as there are spare ones, and closed again
-  `QUIET` seconds after that was last so.
-- Each piece of a body has a time to come, a tenth of it while more than half of the seats are taken. Then its client
-  is answered with 408, which closes the connection, and the thread is free again.
+- A process has `SEATS` threads. Each of them takes in a request: it lets the application check the head, answers a
+  refused request at once, and otherwise waits for the body.
+- A request whose body has come is worked on at a *desk*. There are as many desks as the server's option for threads
+  says, since several working threads wait for each other's interpreter lock. If a desk is free, the thread that took in
+  the request works on it, and then on the requests that have come meanwhile. If no desk is free, the thread leaves the
+  request to the threads at the desks, and rests. New requests wait in Granian until a working thread is done and takes
+  them in, so that requests are taken in one after the other: with two threads in turns, the interpreter lock changes
+  hands at each row of a store, which cost a third of all turns with eight clients.
+- If no request has been answered for `_TICK` seconds, either all working threads wait for something, such as a body, or
+  there is nothing to do. Then one resting thread goes back to Granian for new requests, after the next `_TICK` seconds
+  two, then four, and so on, so that many missing bodies do not block others for long.
+- If requests are waiting and none has been answered for `HELD_UP` seconds, the threads at the desks are blocked, such
+as
+  by a slow action. Then a spare desk is opened, if there is one, and closed `QUIET` seconds after this was last needed.
+- Each piece of a body has a timeout, a tenth of it while more than half of the seats are taken. Then the client is
+  answered with 408, which closes the connection, and the thread is free again.
 
-A body that is sent in chunks, or is long, is read by the application itself, piece by piece, at no desk.
+A chunked or long body is read by the application itself, piece by piece, and takes no desk meanwhile.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 SEATS: Final = 200
 PATIENCE: Final = 10.0
-"""Seconds that a piece of a body has to come."""
+"""Timeout for a piece of a body, in seconds."""
 
 HELD_UP: Final = 0.02
 QUIET: Final = 5.0
@@ -50,7 +50,7 @@ _TICK: Final = 0.005
 
 _PIECE: Final = 64 * 1024  # A body up to this size is kept in memory until a desk is free.
 _HURRY: Final = 0.1
-_MOMENT: Final = 0.3  # At 0.05, some of fifty were closed unanswered on a machine with more to do than it could.
+_MOMENT: Final = 0.3  # With 0.05, some of fifty connections were closed without an answer on an overloaded machine.
 _ENVIRON: Final[dict[str, Any]] = {
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "Granian",
@@ -66,29 +66,29 @@ Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
 
 
 class Visit(Protocol):
-    """A request that an application has looked at, but for its body."""
+    """A request whose head an application has checked."""
 
     is_brief: bool
-    """Whether it needs neither its body nor a desk."""
+    """Whether the request needs neither its body nor a desk."""
     work: Work
-    """What it is, for logs."""
+    """The description of the request for logs."""
 
     def answer(self) -> Answer:
-        """Do what the request asks for; give status, headers and body."""
+        """Carry out the request, and return status, headers and body."""
         ...
 
 
 class WaitingRoom:
-    """What a process shares between its requests: who waits, and who works.
+    """The desks of a process, its resting threads, and the requests that wait for a desk.
 
     Parameters
     ----------
     desks
         How many requests are worked on at a time.
     spare
-        How many more are where all of those are held up.
+        How many more requests are worked on while all desks are blocked.
     patience
-        Seconds that a piece of a body has to come.
+        Timeout for a piece of a body, in seconds.
     """
 
     def __init__(self, desks: int, spare: int = 0, patience: float = PATIENCE) -> None:
@@ -97,17 +97,17 @@ class WaitingRoom:
         self._desks = deque(range(desks))
         self._jobs: deque[Callable[[], None]] = deque()
         self._resting: deque[threading.Lock] = deque()
-        self._coming = [(0, 0.0)] * (desks + spare)  # Who came last to each desk, and when it was done.
+        self._coming = [(0, 0.0)] * (desks + spare)  # The thread that took in requests for each desk last, and when.
         self._open = desks
-        self._done = 0  # Only whether it changes matters, so threads may add to it at the same time.
+        self._done = 0  # Only changes matter, so it does no harm if two threads add to it at the same time.
         self._left = threading.Event()
         threading.Thread(target=self._watch, name="bodies", daemon=True).start()
         threading.Thread(target=self._watch_desks, args=(spare,), name="desks", daemon=True).start()
 
     def calls(self, app: Any) -> Callable[[Any, Mapping[str, Any]], None]:
-        """Return what Granian calls with its protocol, and its scope, for each request to a WSGI application.
+        """Return the function that Granian calls with its protocol and scope for each request to a WSGI application.
 
-        An application may have a method ``receive``, which takes an environ and gives a `Visit`.
+        The application may have a method ``receive``, which takes an environ and returns a `Visit`.
         """
         receive: Callable[[dict[str, Any]], Visit] = getattr(app, "receive", None) or partial(_PlainVisit, app)
 
@@ -118,7 +118,7 @@ class WaitingRoom:
         return call
 
     def _take_in(self, protocol: Any, receive: Callable[[dict[str, Any]], Visit], environ: dict[str, Any]) -> bool:
-        """Take in one request, and work on it where there is a desk; return whether there was one, or no need of it."""
+        """Take in one request, and work on it if a desk is free; return False if the request was left to others."""
         length = _declared(environ)
         if length == 0:
             visit = receive(environ)
@@ -126,7 +126,7 @@ class WaitingRoom:
             body = environ["wsgi.input"] = AwaitedBody(self, environ["wsgi.input"].read, protocol.response_iter)
             visit = receive(environ)
             body.work = visit.work
-            if not 0 < length <= _PIECE:  # It keeps this thread as long as it comes, and so must keep no desk.
+            if not 0 < length <= _PIECE:  # Reading the body may block this thread, which so must not take a desk.
                 _answer(protocol, visit)
                 return True
             if not visit.is_brief:
@@ -138,7 +138,7 @@ class WaitingRoom:
         return self._work_off()
 
     def _goes_on(self) -> bool:
-        """Return whether this thread comes for the next request: not where as many as there are desks do so already."""
+        """Return whether this thread takes in the next request; False if as many threads as desks already do so."""
         this, now = threading.get_ident(), time.monotonic()
         coming = self._coming[: self._open]
         place = next((place for place, (thread, _) in enumerate(coming) if thread == this), None)
@@ -150,19 +150,19 @@ class WaitingRoom:
         return True
 
     def _rest(self) -> None:
-        """Hold this thread until it is called back; the watch begins where it does not watch, which calls it."""
+        """Block this thread until `_watch_desks` calls it back."""
         bell = threading.Lock()
         bell.acquire()
         self._resting.append(bell)
-        if not self._left.is_set():  # To ask takes a tenth of the time of setting it.
+        if not self._left.is_set():  # The check takes a tenth of the time of `set`.
             self._left.set()
         bell.acquire()
         self._work_off()
 
     def _work_off(self) -> bool:
-        """Do the jobs that wait; return whether there was a desk for it, or nothing to do."""
-        while self._jobs:  # Seen again after a desk is given back: whoever found none has left its job before.
-            try:  # Without a lock: each of these steps is atomic by itself.
+        """Do the waiting jobs; return False if there are jobs and no desk is free."""
+        while self._jobs:  # Checked again after a desk is given back, as another thread may have left a job meanwhile.
+            try:  # No lock is needed, since each of these steps is atomic.
                 desk = self._desks.pop()
             except IndexError:
                 return False
@@ -179,7 +179,7 @@ class WaitingRoom:
         return True
 
     def _watch_desks(self, spare: int) -> None:
-        """Call back who rests, and open spare desks, while nothing is done; close those desks later."""
+        """Call back resting threads and open spare desks while no job gets done; close the spare desks later."""
         opened, last, done, since, many = 0, 0.0, -1, 0.0, 1
         while True:
             if not opened and not self._resting and not self._jobs:
@@ -196,19 +196,19 @@ class WaitingRoom:
                     self._open += 1
                     self._desks.append(self._open)
                     if not self._call_back():
-                        with contextlib.suppress(RuntimeError):  # No more threads: whoever comes next works there.
+                        with contextlib.suppress(RuntimeError):  # No free thread: the next request uses the desk.
                             threading.Thread(target=self._work_off, name="desk", daemon=True).start()
             else:
                 many = 2 * many if all(self._call_back() for _ in range(many)) else 1
             if opened and now - last > QUIET:
-                # Whoever gives back a desk that stays looks for jobs once more, so that none is left.
+                # No job is left over: a thread that gives back one of the other desks looks for jobs once more.
                 with contextlib.suppress(IndexError):
                     self._desks.pop()
                     opened -= 1
                     self._open -= 1
 
     def _call_back(self) -> bool:
-        """Send one thread that rests back to where requests come from; return whether there was one."""
+        """Wake one resting thread, which then takes in requests; return False if no thread is resting."""
         try:
             self._resting.pop().release()
         except IndexError:
@@ -220,18 +220,18 @@ class WaitingRoom:
             time.sleep(self.patience * _HURRY / 2)
             waiting = list(self.waiting.items())
             patience = self.patience if len(waiting) <= SEATS / 2 else self.patience * _HURRY
-            for body, since in waiting:  # One whose last byte came just now is answered late; `read` tells so then.
+            for body, since in waiting:  # If the last byte comes just now, `read` raises `TimeoutError` nevertheless.
                 if time.monotonic() - since > patience and not body.too_slow:
                     body.too_slow = True
-                    # An answer takes `_MOMENT`, in which all that are late would wait for each other.
+                    # In a thread each, since an answer takes `_MOMENT`, and the late bodies would wait for each other.
                     try:
                         threading.Thread(target=body.give_up, name="late", daemon=True).start()
-                    except RuntimeError:  # No more threads.
+                    except RuntimeError:  # The system has no free thread.
                         body.give_up()
 
 
 def _declared(environ: Mapping[str, Any]) -> int:
-    """Return the length of a body; -1 if it is not known, or the body is one that applications refuse."""
+    """Return the length of a body; -1 if it is unknown, or the body has an encoding, which applications refuse."""
     length = environ.get("CONTENT_LENGTH", "0")
     is_length = length.isascii() and length.isdigit() and len(length) < 16
     if not is_length or "HTTP_TRANSFER_ENCODING" in environ or "HTTP_CONTENT_ENCODING" in environ:
@@ -246,14 +246,14 @@ def _answer(protocol: Any, visit: Visit) -> None:
             protocol.response_bytes(status, headers, content)
         else:
             protocol.response_iter(status, headers, content)
-    except Exception:  # The outermost edge of a thread: whatever happens, the client hears of it.
+    except Exception:  # The outermost level of a thread: the client must get an answer.
         with under_way(visit.work):
             logger.exception("a request failed:")
         protocol.response_bytes(500, [(HEADER, visit.work.request_id)], b"")
 
 
 class _PlainVisit:
-    """A request to an application that does not look at the head first."""
+    """A request to an application without a method ``receive``."""
 
     def __init__(self, app: Callable[..., Any], environ: dict[str, Any]) -> None:
         self.is_brief = False
@@ -267,7 +267,7 @@ class _PlainVisit:
         pieces = self._app(self._environ, self._start)
         try:
             content = b"".join(pieces)
-        finally:  # As WSGI has it; an application may free there what it has opened for the answer.
+        finally:  # WSGI requires this call, in which an application may close files of the answer.
             close = getattr(pieces, "close", None)
             if close is not None:
                 close()
@@ -278,16 +278,16 @@ class _PlainVisit:
 
 
 class AwaitedBody:
-    """The body of a request, as Granian gives it, which has only so much time to come.
+    """The body of a request, with a timeout for each of its pieces.
 
     Parameters
     ----------
     room
-        Who looks at the clock.
+        The waiting room, which watches the timeout.
     read
-        Granian's reading of the body.
+        Granian's function that reads the body.
     answer
-        Answers the request, if nobody has done so before.
+        Granian's function that answers the request, unless it was answered already.
     """
 
     def __init__(self, room: WaitingRoom, read: Callable[..., bytes], answer: Callable[..., None]) -> None:
@@ -299,11 +299,11 @@ class AwaitedBody:
         self._ahead: bytes | None = None
 
     def read_ahead(self, length: int) -> None:
-        """Read a body of this length, and keep it; what is wrong with it is told when it is asked for."""
+        """Read a body of this length, and keep it; `read` raises the error if it came too slowly."""
         self._ahead = self._in_time(length)
 
     def read(self, size: int | None = None) -> bytes:
-        """Return so many bytes, or all that come, as Granian does; raise `TimeoutError` if they do not come."""
+        """Return `size` bytes, or the whole body, as Granian does; raise `TimeoutError` if they come too slowly."""
         if self._ahead is None:
             if size is not None and size > _PIECE:
                 return self._in_pieces(size)
@@ -312,7 +312,7 @@ class AwaitedBody:
             piece, self._ahead = self._ahead, b""
         else:
             piece, self._ahead = self._ahead[:size], self._ahead[size:]
-        if self.too_slow:  # The client was answered already, and must not be told that its change was made.
+        if self.too_slow:  # The client was already told that the request failed, so it must not be carried out.
             raise TimeoutError(f"it did not come within {self._room.patience:g} seconds")
         return piece
 
@@ -331,9 +331,10 @@ class AwaitedBody:
             del self._room.waiting[self]
 
     def give_up(self) -> None:
-        """Answer the client that it is too slow, and let the server close the connection, so that the read ends.
+        """Answer the client with 408, and make Granian close the connection, so that the read ends.
 
-        Nothing but an answer that lacks a byte makes it do so: after a whole one, it waits for the rest of the body.
+        The answer lacks its last byte, since Granian only closes the connection after an incomplete answer: after a
+        complete one, it waits for the rest of the body.
         """
         problem = f"the body did not come within {self._room.patience:g} seconds; send all of it at once."
         content = encode({"error": problem}).encode("ascii")
@@ -343,7 +344,7 @@ class AwaitedBody:
 
 
 class _CutShort:
-    """What Granian asks for the pieces of an answer: all of it, and after a moment, in which it is sent, its end."""
+    """The iterator of an answer's pieces: it yields the whole answer, and ends `_MOMENT` later, when that is sent."""
 
     def __init__(self, content: bytes) -> None:
         self._content = [content]
@@ -355,4 +356,4 @@ class _CutShort:
         raise StopIteration
 
     def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing; Granian calls this method."""

@@ -1,1 +1,1 @@
-"""What a request may bring, and what it is answered with: views check by it, and /openapi.json shows it."""
+"""The parameters, bodies and answers of the HTTP API: views check requests by them, and /openapi.json lists them."""

@@ -1,7 +1,7 @@
-"""/openapi.json, as OpenAPI 3.1, and /docs, the page that shows it: made when somebody asks, and kept.
+"""/openapi.json, in OpenAPI 3.1, and /docs, the page that shows it: made at the first request, and cached.
 
-What is described is what is there: each rule of the routing map, with what `operations` says of it, the names that the
-domain of the present model has, and how this server asks who is calling. A model with other names makes it anew.
+The document is made from the routing table itself: each route with its entry in `operations`, the names in the domain
+of the present model, and the ways of authentication of this server. After a change of these names it is made again.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _SCHEMES: Final = {
 
 
 class Names(NamedTuple):
-    """What the document lists: names of the domain, and of models; and whether logs may have others, too."""
+    """The names in the document: of the domain and of the NLU models; and whether logs may have other names, too."""
 
     actions: tuple[str, ...] = ()
     intents: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, agent: Agent | None, models: tuple[str, ...]) -> Names:
-        """Return the names that an agent knows."""
+        """Return the names of an agent's domain."""
         if agent is None:
             return cls(models=models)
         domain = agent.domain
@@ -109,7 +109,7 @@ class Names(NamedTuple):
         return cls(tuple(domain.action_names), tuple(domain.intents), slots, models, inputs.any_name_in_logs(domain))
 
     def schemas(self) -> dict[str, Schema]:
-        """Return a schema for each kind."""
+        """Return a schema for each kind of names."""
         no_model = {"type": "null", "description": "This server has no NLU models with names."}
         model = schemas.names("NLUModel", self.models, "An NLU model that was trained here.")
         return {
@@ -121,7 +121,7 @@ class Names(NamedTuple):
 
 
 class Application(Protocol):
-    """What is described: a `rasa_core.server.app.ServerApp`."""
+    """The part of `rasa_core.server.app.ServerApp` that the document uses."""
 
     described: tuple[object, Asset] | None
     paths: Paths
@@ -131,7 +131,7 @@ class Application(Protocol):
     model: Any
 
     def is_public(self, view: View, endpoint: str) -> bool:
-        """Tell whether a view asks nobody who is calling."""
+        """Tell whether a view may be called without a token or JWT."""
         ...
 
 
@@ -139,7 +139,7 @@ def openapi_response(app: Application, request: Request) -> Response:
     """Return the document."""
     models = () if app.nlu_models is None else tuple(app.nlu_models.names())
     key = Names.of(app.model.agent_or_none(), models), request.environ.get("SCRIPT_NAME", "")
-    # Not under a lock: two threads that make it at once make the same.
+    # No lock is needed: two threads that make the document at once make the same document.
     if app.described is None or app.described[0] != key:
         content = encode_as_ordered(Document(app, *key).as_dict()).encode("ascii")
         app.described = key, Asset(content, ".json")
@@ -162,11 +162,11 @@ class Document:
     Parameters
     ----------
     app
-        What is described.
+        The application.
     names
-        What it lists.
+        The names that the document lists.
     prefix
-        The path below which the application stands.
+        The path at which the application is mounted.
     """
 
     def __init__(self, app: Application, names: Names, prefix: str = "") -> None:
@@ -208,21 +208,21 @@ class Document:
         }
 
     def _routes(self) -> Iterator[tuple[str, str, str, View]]:
-        """Yield path, endpoint, method and view of each route; what GET does, HEAD does too, without the content."""
+        """Yield path, endpoint, method and view of each route, except HEAD, which is described by GET."""
         for path, endpoint in self._app.paths.all():
             for method, view in self._app.paths.views[endpoint].items():
                 if method != "HEAD":
                     yield path, endpoint, method, view
 
     def described(self, endpoint: str, method: str) -> Operation:
-        """Return what is known of a route."""
+        """Return the entry of a route in `operations`."""
         return self._of_files.get(endpoint) or self._operations[endpoint, method]
 
     def _order(self, route: tuple[str, str, str, View]) -> tuple[object, ...]:
         path, endpoint, method, _ = route
         tags, known = list(TAGS), list(self._operations)
         key = (endpoint, method)
-        place = known.index(key) if key in known else len(known)  # Files of the page stand in no table.
+        place = known.index(key) if key in known else len(known)  # Files of the page are in no table, and come last.
         return tags.index(self.described(endpoint, method).tag), path.startswith(_ALIAS), place, -len(path)
 
     def _operation(self, path: str, endpoint: str, method: str, view: View) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class Document:
         if path.startswith(_ALIAS):
             made["x-alias-of"] = path.replace(_ALIAS, _ALIASED, 1)
         if f"{_ALIASED}sender_id}}{path}" in self._paths:
-            # /parse alone is the one below /conversations/ of a conversation that a caller need not name.
+            # A path such as /parse is the same as that below /conversations/, for the default conversation.
             made["description"] = f'Of the conversation "{DEFAULT_SENDER_ID}".'
         made["parameters"] = list(self._parameters(path, known))
         if known.body is not None:
@@ -244,7 +244,7 @@ class Document:
             made["requestBody"] = {"required": True, "content": {known.body_type: {"schema": content}}}
         made["responses"] = self._responses(path, known, self._is_guarded(view, endpoint), view in PROBES)
         if self._schemes and not self._is_guarded(view, endpoint):
-            made["security"] = []  # Empty, and not missing: that would mean what holds for the whole document.
+            made["security"] = []  # If it were missing, the security of the whole document would apply.
         return made
 
     def _is_guarded(self, view: View, endpoint: str) -> bool:
@@ -255,7 +255,7 @@ class Document:
             yield {"$ref": "#/components/parameters/SenderId"}
         for parameter in known.parameters:
             described = parameter.described()
-            if described != ref("NLUModel") or self._names.models:  # There is no name to send on other servers.
+            if described != ref("NLUModel") or self._names.models:  # A server without NLU models takes no such name.
                 yield _in_query(parameter, described)
         if known.is_change:
             yield from ({"$ref": f"#/components/parameters/{name}"} for name in _HEADERS)
@@ -271,7 +271,7 @@ class Document:
             for status, content in known.answers.items()
         }
         for status in sorted(set(_errors(path, known, is_guarded, is_probe))):
-            # What a route says of a status itself, such as 503 of /ready, is no error.
+            # `setdefault` keeps the route's own answer with this status, such as 503 of /ready.
             found.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
         return found
 
@@ -280,7 +280,7 @@ def _errors(path: str, known: Operation, is_guarded: bool, is_probe: bool) -> It
     """Yield the statuses of errors that a route may answer with."""
     yield from known.errors
     yield 500
-    if not is_probe:  # Those may be asked under any name of the server.
+    if not is_probe:  # Probes may be called under any host name.
         yield 403
     if is_guarded:
         yield 401
@@ -295,7 +295,7 @@ def _errors(path: str, known: Operation, is_guarded: bool, is_probe: bool) -> It
 
 
 def _error_responses() -> dict[str, Schema]:
-    """Return the answers to what goes wrong, by status."""
+    """Return the descriptions of error answers, by status."""
     content = {JSON: {"schema": ref("Error")}}
     return {
         str(status): {
@@ -313,6 +313,6 @@ def _in_query(parameter: Parameter, described: Schema) -> dict[str, Any]:
 
 
 def _identifier(method: str, path: str) -> str:
-    """Return a name for a route, unlike that of any other: ``post_conversations_parse``."""
+    """Return a unique name for a route, such as ``post_conversations_parse``."""
     parts = path.replace("{sender_id}", "").replace(".", "_").replace("-", "_").split("/")
     return "_".join([method.lower(), *filter(None, parts)])

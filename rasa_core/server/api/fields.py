@@ -1,12 +1,12 @@
-"""What a request may bring: parameters of a URL and keys of a body, each as something that checks and describes.
+"""The parameters of a URL and the keys of a body, as objects that check requests and describe themselves.
 
-A view asks a `Parameter` or a `Body` for what came, and gets that or a `FieldError`, which is answered with 400 and
-names the value, what is wrong with it, and what was expected. `rasa_core.server.api.document` writes down the same
-objects, so that what is described is what is checked. The words of JSON Schema that are heeded stand in `_BOUNDS`; what
-else a schema says, a view checks itself, because it depends on the domain or on the conversation.
+A view asks a `Parameter` or a `Body` for the value in a request. A wrong value raises `FieldError`, which is answered
+with 400 and names the value, the mistake, and what was expected. `rasa_core.server.api.document` describes the same
+objects, so that the description always fits the check. The keywords of JSON Schema that are checked are in `_BOUNDS`;
+other parts of a schema depend on the domain or on the conversation, and are checked by the view.
 
-A check of a body costs 0.6 to 1.0 microseconds, and one by hand 0.14, of a turn's 200 and more: so the routes of every
-turn have no other either.
+The check of a body takes 0.6 to 1.0 microseconds, where a check written by hand takes 0.14, and a turn 200 or more. So
+the routes of every turn use these objects, too.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ _BOUNDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "enum": lambda value, known: value in known,
 }
 _WHOLE: Final = (int,)
-_MOST_DIGITS: Final = 18  # What a database keeps in 64 bits; `int` would refuse 5,000 digits in words of its own.
+_MOST_DIGITS: Final = 18  # Fits in the 64 bits of a database; also, `int` raises its own error for 5,000 digits.
 _SHOWN: Final = 40  # Characters of a wrong value in an error.
 
 
 class FieldError(RasaCoreError, ValueError):
-    """A request brings something other than what is described."""
+    """A parameter or key of a request is missing, unknown, or has a wrong value."""
 
 
 class Request(Protocol):
-    """Where parameters and bodies come from: a `rasa_core.server.requests.Request`."""
+    """The part of `rasa_core.server.requests.Request` from which parameters and bodies are read."""
 
     query_string: bytes
 
     @property
     def args(self) -> Mapping[str, str]:
-        """Return the parameters behind the ``?`` of the URL."""
+        """Return the query parameters of the URL."""
         ...
 
     def json_object(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Request(Protocol):
 
 
 class _Described:
-    """A value with a name, its types in JSON, what it is (as an error says it), and a sentence about it."""
+    """A value with a name, its types in JSON, a phrase for errors (`what`), and a sentence of description (`text`)."""
 
     def __init__(self, name: str, types: tuple[type, ...], what: str, text: str, schema: Schema) -> None:
         self.name = name
@@ -72,7 +72,7 @@ class _Described:
         self._bounds = [(test, schema[word]) for word, test in _BOUNDS.items() if word in schema]
 
     def _fits(self, value: Any) -> bool:
-        # Null is let in by the types of a field alone; bounds would raise for it.
+        # Whether null is allowed, the types of a field say; comparing it with bounds would raise an error.
         return value is None or all(test(value, bound) for test, bound in self._bounds)
 
     def described(self) -> dict[str, Any]:
@@ -89,18 +89,18 @@ class _Described:
 
 
 class Parameter(_Described):
-    """A parameter in the query of a URL; of several with one name, the first counts, and one without a value does not.
+    """A query parameter of a URL; the first of several with one name is used, and a parameter without a value ignored.
 
     Parameters
     ----------
     name, what, text
-        The name of the parameter, what it is, and a sentence for people.
+        The name of the parameter, a phrase for errors that says what it must be, and a sentence of description.
     kind
         `str`, `int` (0 or more), `float`, or `bool`, for which any value other than ``true`` means no.
     default
-        Counts where it is not sent.
+        The value if the parameter is not sent.
     is_required
-        Whether it must be sent.
+        Whether the parameter must be sent.
     schema
         Bounds and examples.
     """
@@ -114,15 +114,15 @@ class Parameter(_Described):
         self.is_required = is_required
 
     def of(self, request: Request, most: int | None = None) -> Any:
-        """Return the value in a request; raise `FieldError` for one that is none.
+        """Return the value in a request; raise `FieldError` for a wrong value.
 
         Parameters
         ----------
         most
-            The largest number, where it is not the same for all requests; ``{most}`` in `what` stands for it.
+            The largest allowed number, if it differs between requests; ``{most}`` in `what` is replaced by it.
         """
-        text = request.args.get(self.name) if request.query_string else None  # Most have none, which is quick to see.
-        if not text and (text is None or self.kind is not bool):  # As in Rasa, what has no value is not sent.
+        text = request.args.get(self.name) if request.query_string else None  # Most requests have no parameters.
+        if not text and (text is None or self.kind is not bool):  # As in Rasa, an empty value counts as not sent.
             if self.is_required:
                 raise FieldError(f'"{self.name}" is missing in the URL; it is {self.what.format(most=most)}.')
             return self.default
@@ -132,10 +132,10 @@ class Parameter(_Described):
         return value
 
     def _read(self, text: str) -> Any:
-        """Return what a text stands for, None if for nothing."""
+        """Return the value that a text stands for; None if the text is invalid."""
         if self.kind is bool:
             return text.lower() == "true"
-        if self.kind is str:  # In capitals or not, as in Rasa.
+        if self.kind is str:  # The values of an enumeration are compared without regard to case, as in Rasa.
             return text.upper() if text.upper() in self.schema.get("enum", ()) else text
         if self.kind is int:
             return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
@@ -159,15 +159,15 @@ class Field(_Described):
     Parameters
     ----------
     name, what, text
-        The name of the key, what it is, and a sentence for people.
+        The name of the key, a phrase for errors that says what it must be, and a sentence of description.
     types
-        The types that its value may have in JSON; empty if a view checks it, or anything will do.
+        The allowed types of the value in JSON; empty if a view checks it, or any value is allowed.
     missing
-        The error where it is not there; empty for one that says `what` it is, None if it may be left out.
+        The error message if the key is missing; empty for a message made from `what`, None if the key is optional.
     unless
-        A key beside which this one means nothing.
+        Another key, in whose presence this key is ignored.
     schema
-        Bounds and examples, and what a view checks.
+        Bounds and examples, and conditions that a view checks.
     """
 
     def __init__(
@@ -186,12 +186,12 @@ class Field(_Described):
         self.unless = unless
 
     def described(self) -> dict[str, Any]:
-        """Return the schema; empty where the type depends on what else is there."""
+        """Return the schema; it is empty if the type depends on other keys."""
         return {} if self.unless else super().described()
 
     def problem(self, value: Any) -> str | None:
-        """Return what is wrong with a value."""
-        if type(value) not in self.types:  # Not `isinstance`, for which true and false are whole numbers.
+        """Return the error message for a wrong value; None if the value is right."""
+        if type(value) not in self.types:  # Not `isinstance`, for which true and false are integers.
             return f'"{self.name}" must be {self.what}, not {json_type(value)}.' if self.types else None
         if not self._bounds or self._fits(value):
             return None
@@ -208,9 +208,9 @@ class Body:
     is_closed
         Whether any other key is an error.
     schema
-        What holds for several keys together, which a view checks, or `one_of` does; and examples.
+        Conditions on several keys together, which `one_of` or a view checks; and examples.
     one_of, or_else
-        Keys of which one must be there, and the error where none is.
+        Keys of which at least one must be present, and the error message if none is.
     """
 
     def __init__(
@@ -227,21 +227,21 @@ class Body:
         self._get = self.fields.get  # Looked up once: each key of each body asks for it.
 
     def of(self, request: Request) -> dict[str, Any]:
-        """Read the body of a request, and return it; raise `FieldError` if it is none of these."""
+        """Read the body of a request, and return it; raise `FieldError` if it does not fit this description."""
         body = request.json_object()
         self.check(body)
         return body
 
     def check(self, body: dict[str, Any]) -> None:
-        """Raise `FieldError` if an object is none of these."""
+        """Raise `FieldError` if an object does not fit this description."""
         for name, value in body.items():
             field = self._get(name)
-            if field is None:  # Clients of old send keys of their own, which mean nothing here.
+            if field is None:  # Old clients send other keys, which are ignored.
                 if self.is_closed:
                     raise self._unknown(name)
                 continue
             if type(value) is float and field.types == _WHOLE and value.is_integer():
-                body[name] = value = int(value)  # JSON has one type of numbers.
+                body[name] = value = int(value)  # JSON does not distinguish 3 and 3.0.
             if field.unless not in body and (problem := field.problem(value)) is not None:
                 raise FieldError(problem)
         for names, problem in self._needed:

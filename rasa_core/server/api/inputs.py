@@ -16,7 +16,7 @@ TEXT_OR_NONE: Final = (str, NoneType)
 
 
 def names(kind: str, *, or_none: bool = False) -> dict[str, Any]:
-    """Return the schema of a name that the domain has to know, which views check: ``Action``, ``Intent``, ``Slot``."""
+    """Return the schema of a name of the domain (``Action``, ``Intent``, ``Slot``), which the views check."""
     known = {"$ref": f"#/components/schemas/{kind}"}
     return {"anyOf": [known, {"type": "null"}]} if or_none else known
 
@@ -27,7 +27,7 @@ def any_name_in_logs(domain: Domain) -> bool:
 
 
 class _Moment(Parameter):
-    """A moment in seconds, which many take for milliseconds."""
+    """A Unix time in seconds; values that look like milliseconds, a frequent mistake, are refused."""
 
     def _read(self, text: str) -> float | None:
         moment: float | None = super()._read(text)
@@ -144,7 +144,7 @@ TRIGGER: Final = Body(
     Field("entities", (), "an object or a list", "Names and values, or objects with entity and value.", examples=[{}]),
 )
 SAID_TO_CHANNEL: Final = Body(
-    # No type of the channel is checked: Rasa takes any, and answers with nothing.
+    # The types are not checked, since Rasa's REST channel accepts any type, and answers with no messages.
     Field("sender", (), "a text", 'Who says it, any text; "default" if it is missing.', examples=["anna"]),
     Field("message", (), "a text", "What they say; without a text, nothing is answered.", examples=["hello"]),
     Field("input_channel", (), "a text", 'Where it comes from; "rest" if it is missing.'),

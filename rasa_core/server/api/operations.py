@@ -1,7 +1,7 @@
-"""What each route takes and answers; nobody loads this before somebody asks for /openapi.json.
+"""The parameters, bodies and answers of each route; this module is only imported for /openapi.json.
 
-The parameters and bodies are the objects by which the views check. What every route may answer, `document` adds:
-401 and 403 where somebody asks who is calling, 408, 413 and 415 where there is a body, 503 where there may be no model.
+The parameters and bodies are the objects by which the views check requests. `document` adds the common errors: 401 and
+403 if the server checks tokens, 408, 413 and 415 if there is a body, 503 if there may be no model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TAGS: Final = {
 
 @dataclass(frozen=True)
 class Operation:
-    """What one method at one path takes and answers.
+    """The description of one method at one path.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Operation:
 
 
 def answers(name: str, status: int = 200) -> dict[int, dict[str, Schema]]:
-    """Return an answer of JSON with a named shape."""
+    """Return an answer in JSON with a named schema."""
     return {status: {JSON: ref(name)}}
 
 
@@ -83,7 +83,7 @@ def _operation(found: Mapping[int, Mapping[str, Schema]], **more: Any) -> Operat
 
 
 def of_file(tag: str, suffix: str) -> Operation:
-    """Return what answers with a file of a page."""
+    """Return the description of a route that answers with a file of a page."""
     summary = "" if suffix == ".html" else "Return a file of a page."
     return Operation(tag, {200: {TYPES[suffix].partition(";")[0]: TEXT}}, needs_model=False, summary=summary)
 
@@ -176,4 +176,4 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("/openapi.json", "GET"): _operation(answers("Document")),
     **{(path, "GET"): of_file("operation", PurePath(name).suffix) for path, name in FILES.items()},
 }
-"""By path, as it stands behind the name of a conversation or alone, and method."""
+"""Descriptions by path (the full path, or the ending after a sender_id) and method."""

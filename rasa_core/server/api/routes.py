@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs``; what makes them is loaded when somebody asks for them first."""
+"""The views of ``/openapi.json`` and ``/docs``; the module that makes the document is imported at the first request."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def _document() -> Any:
 
 
 def openapi(app: Any, request: Request, sender_id: str) -> Response:
-    """Describe all that is answered here, as OpenAPI 3.1."""
+    """Return the description of this API in OpenAPI 3.1."""
     answer: Response = _document().openapi_response(app, request)
     return answer
 
 
 def _file(name: str) -> View:
     def docs(app: Any, request: Request, sender_id: str) -> Response:
-        """Show this description to people, with a form to try each request."""
+        """Show the description of this API as a page, with a form to try each request."""
         shown: Response = _document().page(request, name)
         return shown
 
@@ -36,7 +36,7 @@ FILES: Final = {"/docs": "docs.html", **{f"/docs/{name}": name for name in ("doc
 _FILES: Final = {path: _file(name) for path, name in FILES.items()}
 
 GENERAL: Final[dict[str, View]] = {"/openapi.json": openapi, **_FILES}
-"""What answers, by path."""
+"""Views by path."""
 
 PUBLIC: Final = frozenset(_FILES.values())
-"""What needs no token: the files of the page, which hold nothing of any bot."""
+"""Views that need no token: the files of the page, which contain nothing of any bot."""

@@ -1,4 +1,4 @@
-"""The shapes of what is sent and answered, as JSON Schema; nobody loads this before somebody asks for /openapi.json."""
+"""The JSON Schemas of bodies and answers; this module is only imported for /openapi.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OBJECT: Final[Schema] = {"type": "object"}
 ANYTHING: Final[Schema] = {}
 
 _KINDS: Final[Mapping[type | None, str]] = {str: "string", dict: "object", bool: "boolean", float: "number"}
-_LARGEST: Final = 1e15  # As `strict_json.is_number` has it: a float holds each whole number below it exactly.
+_LARGEST: Final = 1e15  # As in `strict_json.is_number`: a float holds every whole number below it exactly.
 _BOUNDS: Final[Mapping[type, Schema]] = {float: {"exclusiveMinimum": -_LARGEST, "exclusiveMaximum": _LARGEST}}
 _NAMED: Final = {
     ("slot", "name"): "Slot",
@@ -27,8 +27,8 @@ _NAMED: Final = {
     ("followup", "name"): "Action",
     ("reminder", "action"): "Action",
 }
-"""Which parameters of events name something of the domain."""
-_REFUSED: Final = ("export",)  # It writes files.
+"""The parameters of events that are names of the domain, with the kind of name."""
+_REFUSED: Final = ("export",)  # Not accepted over HTTP, since this event writes files.
 
 
 def ref(name: str) -> Schema:
@@ -47,12 +47,12 @@ def array(schema: Schema) -> Schema:
 
 
 def one_of(*schemas: Schema) -> Schema:
-    """Return a schema that allows any of some."""
+    """Return a schema that allows any of the given schemas."""
     return {"anyOf": list(schemas)}
 
 
 def shape(_text: str = "", /, **keys: Schema) -> Schema:
-    """Return the schema of an object with these keys, and perhaps others; one with a final ``_`` may be missing."""
+    """Return the schema of an object with these keys and perhaps others; a name that ends in ``_`` is optional."""
     described = {"description": _text} if _text else {}
     return {
         "type": "object",
@@ -77,7 +77,7 @@ def _parameter(event: str, name: str, key: JsonKey) -> Schema:
 
 
 def _event(kind: type[Event]) -> Schema:
-    """Return the schema of a type of events, made of what checks them."""
+    """Return the schema of a type of events, made from the checks of its parameters."""
     keys = kind.json_keys()
     about = (kind.__doc__ or "").partition("\n")[0]
     made = {
@@ -110,7 +110,7 @@ _MORE: Final[Mapping[str, Schema]] = {
             "metadata": {"type": ["object", "null"]},
             "interpreter": TEXT_OR_NULL,
         },
-        # Without its parse, a message is understood here.
+        # A message without its parse is interpreted by the server.
         "anyOf": [_needs(text=TEXT), _needs(parse_data=ref("ParseData"))],
     },
     "reminder": {"anyOf": [_needs(action=ref("Action")), _needs(intent=TEXT)]},
@@ -118,7 +118,7 @@ _MORE: Final[Mapping[str, Schema]] = {
 
 
 def _any_name(schema: Any) -> Any:
-    """Return a schema with any text in the place of names of the domain."""
+    """Return a schema that allows any text where the given one asks for a name of the domain."""
     if isinstance(schema, list):
         return [_any_name(part) for part in schema]
     if not isinstance(schema, dict):
@@ -131,7 +131,7 @@ def _any_name(schema: Any) -> Any:
 def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
     """Return the schemas of events: of each type, of one event, of a list, and of the log of a conversation.
 
-    The names in a log are those of the domain, or any (`any_name_in_logs`).
+    With `any_name_in_logs`, a log may also contain names that the domain does not have.
     """
     known = {name: Event.resolve_by_type(name) for name in Event.known_types() if name not in _REFUSED}
     made = {f"Event-{name}": _event(kind) for name, kind in known.items()}
@@ -171,7 +171,7 @@ def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
     }
 
 
-# -- what is answered
+# -- answers
 
 _BUTTON: Final = shape(title_=ANYTHING, payload_=ANYTHING)
 
@@ -272,7 +272,7 @@ ANSWERS: Final[Mapping[str, Schema]] = {
 
 
 def names(kind: str, known: Iterable[str], text: str) -> dict[str, Schema]:
-    """Return the schema of what the domain names, any text if it names nothing that could be listed."""
+    """Return the schema that lists the known names of a kind; any text if there are no names to list."""
     listed_names = list(known)
     return {kind: {**TEXT, "description": text, **({"enum": listed_names} if listed_names else {})}}
 

@@ -1,8 +1,8 @@
-"""A model that is trained beside the one that serves: in a process of its own, on a copy of the project.
+"""The candidate: a model that is trained beside the served model, by a process of its own on a copy of the project.
 
-Everything about it stands in one folder, ``models/.candidate``, so that each process of a server sees the same, and
-nothing of it is in the way of the project: a copy of its files with what was trained from them, the log, and how it
-ended. The training goes on if the server ends; it ends if somebody discards it.
+All files of the candidate are in one folder, ``models/.candidate``, so that every process of a server sees them, and
+the project's own files are not touched: a copy of the project with the models trained from it, the log, and the result.
+The training goes on if the server ends; it ends if somebody discards the candidate.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ FOLDER: Final = ".candidate"
 MOST_LINES: Final = 500
 _PATIENCE: Final = 5.0  # seconds
 _JOB, _LOG, _RESULT, _COMPARISON = "job.json", "log.txt", "result.json", "comparison.json"
-_EPOCH: Final = re.compile(r"epoch (\d+)/(\d+) .*?loss (\d[\d.]*)")  # How a training tells in its log how far it is.
+_EPOCH: Final = re.compile(r"epoch (\d+)/(\d+) .*?loss (\d[\d.]*)")  # The progress of a network in a training's log.
 
 
 class Candidate:
-    """The model that is being trained, or was, and does not serve yet.
+    """A model that is being trained or was trained, and is not served yet.
 
     Parameters
     ----------
     project
         The folder of the bot.
     open_project
-        Reads a folder as a `rasa_core.project.Project`.
+        A function that reads a folder as a `rasa_core.project.Project`.
     """
 
     def __init__(self, project: Path, open_project: Callable[[Path], Any]) -> None:
         self.project = project
         self._open = open_project
         self.folder = project / "models" / FOLDER
-        # The copy is called like the project, whose name messages and models may have in them.
+        # The copy has the name of the project, since messages and models may contain this name.
         self.work = self.folder / "work" / (project.resolve().name or "bot")
         self._compared: dict[str, Any] | None = None
 
     # -- training
 
     def start(self) -> None:
-        """Begin a training; raise `ModelError` if there is one under way."""
+        """Start a training; raise `ModelError` if a training is running."""
         if self.state()["state"] == "training":
             raise ModelError("a model is being trained now; wait for it, or discard it.")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -66,8 +66,8 @@ class Candidate:
             process = self._begin()
             job = {"pid": process.pid, "began": _began(process.pid), "started": time.monotonic()}
             self._write(_JOB, job)
-        except OSError:  # Such as a full disk, on which half of a copy takes what is left.
-            if process is not None:  # Nobody could tell how far it is, or end it.
+        except OSError:  # Such as a full disk: the incomplete copy is removed.
+            if process is not None:  # Without its files, nobody could see its progress, or end it.
                 process.kill()
                 process.wait()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -86,7 +86,7 @@ class Candidate:
             )
 
     def _take_models_along(self) -> None:
-        """Copy what was trained before, so that what has not changed is not trained again."""
+        """Copy the trained models, so that only the changed parts are trained again."""
         models, target = self.project / "models", self.work / "models"
         for name in ("dialogue", "nlu"):
             if (models / name).is_dir():
@@ -99,12 +99,12 @@ class Candidate:
         code = process.wait()
         self._write_of(job, _RESULT, {"code": code, "ended": time.monotonic()})
 
-    # -- what is known of it
+    # -- its state
 
     def state(self, first: int = 0) -> dict[str, Any]:
-        """Return how far it is: ``none``, ``training``, ``failed`` or ``trained``; and its log from one line on.
+        """Return the state ``none``, ``training``, ``failed`` or ``trained``, and the log from the line `first` on.
 
-        While a network is trained, ``progress`` has its epoch, of how many, and the loss.
+        While a network is trained, ``progress`` has the epoch, the number of epochs, and the loss.
         """
         job, result = self._read(_JOB), self._read(_RESULT)
         if job is None:
@@ -126,13 +126,13 @@ class Candidate:
             text = (self.folder / _LOG).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return []
-        # What goes back to the beginning of a line writes over it, as progress does.
+        # A progress line overwrites itself with carriage returns; only its last state is kept.
         lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.splitlines() if line.strip()]
         told = (line.replace(f"{self.work}/", "").replace(str(self.work), ".") for line in lines)
         return [line.removeprefix("INFO: ") for line in told]
 
     def check_trained(self) -> None:
-        """Raise `ModelError` unless there is a model to use."""
+        """Raise `ModelError` unless the training has ended with success."""
         state = self.state()["state"]
         if state != "trained":
             told = {"none": "no model has been trained; train one", "training": "the model is still being trained"}
@@ -140,14 +140,14 @@ class Candidate:
         self._compared = self._read(_JOB)
 
     def keep_comparison(self, content: Mapping[str, Any]) -> None:
-        """Keep what a comparison found, or how far it is, of the model that `check_trained` has seen."""
+        """Store the result or progress of a comparison of the model that `check_trained` has seen."""
         if self._compared is not None:
             self._write_of(self._compared, _COMPARISON, content)
 
     # -- its end
 
     def discard(self) -> None:
-        """End its training, if that is under way, and remove it."""
+        """End the training, if it is running, and remove the candidate."""
         job = self._read(_JOB)
         if job is not None and self._read(_RESULT) is None and _is_alive(job):
             with suppress(OSError):
@@ -158,12 +158,12 @@ class Candidate:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def serve(self) -> str:
-        """Make it the model of the project that serves, and return its name."""
+        """Make the candidate the project's current model, and return the name of its version."""
         self.check_trained()
         trained, models = self._open(self.work), self._open(self.project).models
         models.adopt()
         made = trained.models.list()
-        if not made:  # Nothing has changed, and so nothing was made.
+        if not made:  # Nothing had changed, so no new model was made.
             self.discard()
             return str(models.versions.current)
         about = made[-1]
@@ -190,7 +190,7 @@ class Candidate:
         return content if isinstance(content, dict) else None
 
     def _write_of(self, job: Mapping[str, Any], name: str, content: Mapping[str, Any]) -> None:
-        """Write what belongs to one training; nothing if that was discarded, and perhaps another begun, meanwhile."""
+        """Write a file of the training `job`, unless it was discarded meanwhile, and perhaps another one started."""
         if self._read(_JOB) == job:
             with suppress(OSError):
                 self._write(name, content)
@@ -207,12 +207,12 @@ def _progress(line: str) -> dict[str, float] | None:
 
 
 def _is_alive(job: Mapping[str, Any]) -> bool:
-    """Tell whether the process of a training is there, and no other that has got its number since."""
+    """Tell whether the process of a training is running, and not another process that has got its process id."""
     return job["began"] is not None and _began(job["pid"]) == job["began"]
 
 
 def _began(pid: int) -> str | None:
-    """Return when a process began, as far as the system tells; None if there is none of this number."""
+    """Return the start time of a process, as far as the system provides it; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
@@ -223,5 +223,5 @@ def _began(pid: int) -> str | None:
         except OSError:
             return None
         return "unknown"
-    fields = stat.rpartition(")")[2].split()  # A program's name, which stands in parentheses, may hold others.
+    fields = stat.rpartition(")")[2].split()  # The program's name, in parentheses, may itself contain parentheses.
     return None if fields[0] == "Z" else fields[19]

@@ -32,12 +32,12 @@ logger = logging.getLogger(__name__)
 
 
 class Correcting:
-    """What corrects and saves, over HTTP. Safe to share between threads.
+    """The views that correct and save conversations. Safe to share between threads.
 
     Parameters
     ----------
     folder
-        The project; None where there is none to save into.
+        The folder of the project; None if the server has no project.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -62,7 +62,7 @@ class Correcting:
     # -- correcting
 
     def correct(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Take a conversation up again with what is right at one step, in a draft."""
+        """Correct one step of a conversation, in a draft that goes on from the corrected step."""
         agent = app.model.agent()
         right = _correction(inputs.CORRECT.of(request))
         answered = correct(agent.turns(), sender_id, list(read_whole(agent, sender_id).events), right)
@@ -71,13 +71,13 @@ class Correcting:
     # -- saving
 
     def offer(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell as what a conversation may be saved, and where."""
+        """List the kinds (story, rule, test, examples) and files in which a conversation may be saved."""
         agent = app.model.agent()
         with self._told_plainly():
             return json_response(proposal(self.project(), read_whole(agent, sender_id), agent.domain))
 
     def save(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""
+        """Return the changes in files and the findings of `check`; with ``"write": true``, write the changes."""
         agent = app.model.agent()
         body = inputs.SAVE.of(request)
         wanted, stamps = body["save"], body.get("stamps")
@@ -106,7 +106,7 @@ class Correcting:
 
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:
-        """Tell what is wrong with files without the folder that they are in; 503 if that is the disk."""
+        """Answer errors of files without the path of the folder: 400, or 503 for errors of the disk."""
         try:
             yield
         except EditError as error:
@@ -126,7 +126,7 @@ class Correcting:
 
     @staticmethod
     def _check_stamps(project: Project, edits: list[Edit], stamps: dict[str, Any] | None, told: dict[str, Any]) -> None:
-        """Raise `HttpError` 409 if a file is not as it was when somebody looked at the change."""
+        """Raise `HttpError` 409 if a file has changed since the change was shown."""
         if stamps is None:
             return
         for edit in edits:
@@ -145,7 +145,7 @@ def _correction(body: dict[str, Any]) -> Correction:
 
 
 def findings(folder: Path) -> list[Finding]:
-    """Return what `rasa-core check` finds in a project."""
+    """Return the findings of `rasa-core check` in a project."""
     try:
         project = Project(folder)
         if project.rasa is not None:

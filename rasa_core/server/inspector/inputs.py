@@ -1,4 +1,4 @@
-"""What the routes of the page take, from a URL or a body; a body with any other key is refused."""
+"""The query parameters and bodies of the inspector's routes; a body with an unknown key is refused."""
 
 from __future__ import annotations
 

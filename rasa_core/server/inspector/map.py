@@ -1,4 +1,4 @@
-"""The map of the project's stories over HTTP: where a conversation is on it, and which ways real ones take."""
+"""The views of the story map: the project's stories as a graph, with the paths of conversations through it."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Maps:
             raise HttpError(409, "this server has a model and no stories to show; serve the folder of a bot.")
         project = Project(self._folder)
         files = project.story_files
-        # Read anew with the files, since a map shows the stories as they are and not as a model has learnt them.
+        # Read again when a file changes, since the map shows the present stories, not those that a model has learnt.
         stamp = (agent.domain.fingerprint(), *((path, stamp_of(path)) for path in files))
-        with self._guard:  # Of several that ask at once, one makes it and the others wait, instead of all making it.
+        with self._guard:  # Of several requests at once, one makes the map and the others wait.
             if self._kept is None or self._kept[0] != stamp:
                 try:
                     made = StoryMap(_stories(project, agent))
@@ -53,10 +53,10 @@ class Maps:
             return self._kept[1], self._kept[2], project
 
     def show(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Return the map; with ``conversation``, its way; with ``last``, which ways so many conversations take."""
+        """Return the map; ``conversation`` adds the path of a conversation, ``last`` those of so many conversations."""
         agent = app.model.agent()
         made, drawn, _ = self._map(agent)
-        told = dict(drawn)  # A copy, since the drawing is kept, and a way is for this request alone.
+        told = dict(drawn)  # A copy, since the drawing is cached, and paths belong to this request.
         name, last = inputs.CONVERSATION.of(request), inputs.LAST.of(request)
         if name is not None:
             told["way"] = made.way(list(read_whole(agent, name).events))
@@ -79,7 +79,7 @@ def _stories(project: Project, agent: Agent) -> Iterator[MappedStory]:
     else:
         read = project.rasa.read_stories()
         graph = StoryGraph(step for steps in read.steps for step in steps)
-        for rule in read.rules:  # A rule begins anywhere, so that it is no part of a graph of stories.
+        for rule in read.rules:  # Rules are kept apart from the graph of stories, since a rule may begin anywhere.
             yield [event for event, _ in rule.steps], [place for _, place in rule.steps]
     for tracker in whole_stories(graph, agent.domain):
         yield list(tracker.events), list(tracker.sources)

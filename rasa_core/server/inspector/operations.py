@@ -1,4 +1,4 @@
-"""What the routes of the page take and answer, for /openapi.json."""
+"""The descriptions of the inspector's routes for /openapi.json."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _route(shape_: str, *parameters: Parameter, status: int = 200, **more: Any) 
 
 
 def _of_project(shape_: str, *parameters: Parameter, status: int = 200, **more: Any) -> Operation:
-    """Return what needs the files of a project, but no model."""
+    """Return the description of a route that needs the files of a project, but no model."""
     return _route(shape_, *parameters, status=status, errors=(409, 503), needs_model=False, **more)
 
 

@@ -1,4 +1,4 @@
-"""Training a model in the page, proving what it does better and worse, serving it, and going back."""
+"""The views that train a candidate model, compare it with the served model, serve it, and go back to an older one."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _TOLD_EVERY: Final = 25
 
 
 class Proving:
-    """What trains, compares and serves, over HTTP. Safe to share between threads.
+    """The views that train, compare and serve models. Safe to share between threads.
 
     Parameters
     ----------
     folder
-        The project; None where there is none to train.
+        The folder of the project; None if the server has no project.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -61,7 +61,7 @@ class Proving:
                 409, f"the project cannot be read now: {without_folders(str(error), self._folder)}"
             ) from error
 
-    # -- the model that serves, and those before it
+    # -- the served model and older models
 
     def models(self, app: Serves, request: Request, sender_id: str) -> Response:
         """List the models of the project, the newest first."""
@@ -77,7 +77,7 @@ class Proving:
         return json_response({"models": listed, "serves": None if agent is None else agent.model_fingerprint})
 
     def use(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Let another model of the project serve."""
+        """Serve another model of the project."""
         name = inputs.USE.of(request)["name"]
         with self._guard:
             _refused(lambda: self._project().models.versions.use(name), self._folder)
@@ -87,24 +87,24 @@ class Proving:
     # -- the candidate
 
     def state(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell how far the training is; the lines of its log begin with the one that ``from`` counts."""
+        """Return the state of the training, and its log from the line ``from`` on."""
         return json_response(self._candidate().state(inputs.FROM.of(request)))
 
     def train(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Train a model of the project as its files are now."""
-        request.body()  # It says nothing, but is refused like any other if it is too large, or broken off.
+        """Train a model from the project's present files."""
+        request.body()  # The body is ignored, but a body that is too large or incomplete is refused, as everywhere.
         with self._guard:
             _refused(self._candidate().start, self._folder)
         return json_response(self._candidate().state(), 202)
 
     def discard(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Forget the model that was trained."""
+        """Discard the trained model."""
         with self._guard:
             self._candidate().discard()
         return json_response({"state": "none"})
 
     def serve(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Let the model that was trained serve."""
+        """Serve the trained model."""
         request.body()
         with self._guard:
             name = _refused(self._candidate().serve, self._folder)
@@ -114,7 +114,7 @@ class Proving:
     # -- proving
 
     def compare(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Begin to compare the model that was trained with the one that serves; the state of it tells the rest."""
+        """Start a comparison of the trained model with the served model; its result becomes a part of the state."""
         last = inputs.COMPARE.of(request).get("last", inputs.DEFAULT_LAST)
         candidate, agent = self._candidate(), app.model.agent()
         _refused(candidate.check_trained, self._folder)
@@ -128,7 +128,7 @@ class Proving:
 
 
 def _refused(do: Any, folder: Path | None) -> Any:
-    """Do something, and answer 409 where it cannot be done now; of the folder of the bot, the name alone is told."""
+    """Call `do`, and turn its errors into answers 409 or 503, without the path of the bot's folder."""
     try:
         return do()
     except ModelError as error:
@@ -139,18 +139,18 @@ def _refused(do: Any, folder: Path | None) -> Any:
 
 
 def _compare(candidate: Candidate, agent: Agent, last: int) -> None:
-    """Compare, and keep what is found in the folder of the candidate; the outermost edge of its thread."""
+    """Compare two models, and store the result in the candidate's folder; runs in a thread of its own."""
     try:
         found = compare_with(candidate, agent, last)
         candidate.keep_comparison({"state": "compared", "last": last, **found.as_dict()})
-    except Exception as error:  # Whatever a policy of the user's own raises, the page has to tell it.
+    except Exception as error:  # A custom policy may raise anything, and the page has to show it.
         logger.exception("the models could not be compared:")
         told = without_folders(f"{type(error).__name__}: {error}", candidate.work, candidate.project)
         candidate.keep_comparison({"state": "failed", "last": last, "error": told})
 
 
 def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
-    """Compare a model that was trained with an agent that serves: on stories, tests, and the newest conversations."""
+    """Compare the candidate with the served agent on stories, tests, and the latest conversations."""
     trained = Project(candidate.work)
     own = trained.interpreter
     new = Agent.load(
@@ -170,12 +170,12 @@ def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
 
 
 def _stories(project: Project, old: Agent, new: Agent) -> Iterator[StoriesCompared]:
-    """Yield how stories and tests fare with both."""
+    """Yield the results of stories and tests with both models."""
     for name, graph in _graphs(project, new):
         whole = whole_stories(graph, new.domain)
         results = [StoryEvaluation(evaluate_conversations(bot, whole, silent=True), len(whole)) for bot in (old, new)]
         found = compare_stories(name, *results)
-        for names in (found.broken, found.mended):  # Nobody knows the folder of the copy, nor needs to.
+        for names in (found.broken, found.mended):  # The folder of the candidate's copy is of no use to people.
             names[:] = [told.replace(f"{project.folder}/", "") for told in names]
         yield found
 

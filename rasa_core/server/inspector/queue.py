@@ -1,4 +1,4 @@
-"""The conversations of the store as a list that people work through: what needs them first, and what they noted."""
+"""The views of the list of conversations: those that need a person come first; people mark them and add notes."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ logger = logging.getLogger(__name__)
 _FOLDER: Final = "rasa_core-index-"
 _PATIENCE: Final = 0.1  # seconds
 _MOMENT: Final = 1.0
-"""How many seconds an answer waits for the index: a single long conversation may take longer to be read."""
+"""Seconds that an answer waits for the index; to read a single long conversation may take longer."""
 _REST: Final = 10.0
-"""How many times longer than it took to look for changes they are not looked for again, where that takes long."""
+"""The pause between two searches for changes, in multiples of the time that the last search took, if it was slow."""
 
 
 class Queue:
-    """The list, over HTTP. Safe to share between threads."""
+    """The views of the list. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._index: ConversationIndex | None = None
@@ -49,8 +49,8 @@ class Queue:
         """Return the index of the store, made if there is none yet."""
         store = app.model.agent().tracker_store
         with self._guard:
-            # Each model that serves brings a view of the store of its own. The index of the one before is closed when
-            # the last request that reads it lets go of it.
+            # Each served model has its own store object. The index of the store object before is closed when the last
+            # request that reads it drops its reference.
             if self._index is None or self._index.store is not store:
                 self._index = ConversationIndex(store, _path(store, app.model.path))
             return self._index
@@ -70,12 +70,12 @@ class Queue:
         )
 
     def _refresh(self, index: ConversationIndex) -> None:
-        """Bring the index up to date, as far as that takes a moment; the rest goes on while answers are given.
+        """Update the index in a thread, and wait for it up to `_MOMENT` seconds; then it goes on in the background.
 
-        One thread at a time does so: others would wait for the lock of the file, and their requests with them.
+        Only one thread updates the index: other threads would wait for the lock of the file, and so would requests.
         """
         if index.effort >= _PATIENCE and time.monotonic() - index.looked < _REST * index.effort:
-            return  # In a store that has to be read whole for it, looking must not take all of the processor.
+            return  # Some stores are read whole to find changes, which must not take all of the processor.
         until = time.monotonic() + _MOMENT
         while (left := until - time.monotonic()) > 0:
             with self._guard:
@@ -83,20 +83,20 @@ class Queue:
                 is_own = worker is None or not worker.is_alive()
                 if is_own:
                     worker = self._worker = started(_finish, "index", index)
-            if worker is None:  # The system has no room for one more.
+            if worker is None:  # The system has no free thread.
                 index.catch_up(_PATIENCE)
                 return
             worker.join(left)
-            if is_own:  # What another request started may have looked before there was what this one is to list.
+            if is_own:  # The update of another request may have started before the latest change.
                 return
 
     def read_mark(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell what somebody noted about a conversation."""
+        """Return the mark and the note of a conversation."""
         store = app.model.agent().tracker_store
         return json_response(_marked(reviews_of(store).read(sender_id), _version(store, sender_id)))
 
     def write_mark(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Note something about a conversation."""
+        """Set the mark and the note of a conversation."""
         store = app.model.agent().tracker_store
         version = _version(store, sender_id)
         if not version:
@@ -111,14 +111,14 @@ class Queue:
 
 
 def _finish(index: ConversationIndex) -> None:
-    with _left_as_it_is():  # Whoever looks next tries again.
+    with _left_as_it_is():  # The next request tries again.
         while not index.catch_up(5.0):
             pass
 
 
 @contextmanager
 def _left_as_it_is() -> Iterator[None]:
-    """Say in the log that the list is not brought up to date, where the store or the file of the index fails."""
+    """Log that the list was not updated, if the store or the file of the index fails."""
     try:
         yield
     except (StoreError, sqlite3.Error) as error:
@@ -126,7 +126,7 @@ def _left_as_it_is() -> Iterator[None]:
 
 
 def _read_again(index: ConversationIndex, sender_id: str, mark: Mark) -> None:
-    with _left_as_it_is():  # The mark is noted; what else the list shows comes with the next change.
+    with _left_as_it_is():  # The mark itself is stored; the rest of the entry is updated with the next change.
         index.read_again(sender_id, mark)
 
 
@@ -140,7 +140,7 @@ def _version(store: TrackerStore, sender_id: str) -> int:
 
 
 def _path(store: TrackerStore, model: Path | None) -> str:
-    """Return where the index of a store is kept: beside it, beside the model, or as long as this process runs."""
+    """Return the file of a store's index: beside the store, beside the model, or a temporary file of this process."""
     if isinstance(store, SqliteTrackerStore):
         return f"{store.path}-index"
     if model is not None and type(store).__name__ != "InMemoryTrackerStore":
@@ -148,5 +148,5 @@ def _path(store: TrackerStore, model: Path | None) -> str:
     parent, kept = Path(gettempdir()), ExitStack()
     clear_left(parent, _FOLDER)
     folder = kept.enter_context(workplace_in(parent, _FOLDER))
-    Finalize(None, kept.close, exitpriority=0)  # A worker calls nothing of atexit when it ends, and anybody calls this.
+    Finalize(None, kept.close, exitpriority=0)  # Workers run no atexit handlers, but every process runs finalizers.
     return str(folder / "index")

@@ -1,4 +1,4 @@
-"""What the page asks for, over HTTP, so that scripts can ask for it too."""
+"""The routes of the inspector's page, which scripts can use, too."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Inspector:
     Attributes
     ----------
     files, public
-        The files of the page, by path; what answers without a token, which is these.
+        The views of the page's files, by path; the views that need no token, which are the same.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -67,12 +67,12 @@ class Inspector:
         return self._assets[_PAGE].answer(request)
 
     def described(self) -> tuple[Any, Any]:
-        """Return what the routes take and answer, and the schemas that this names."""
-        known = import_module("rasa_core.server.inspector.operations")  # Nobody needs it before it is asked for.
+        """Return the descriptions of the routes, and the schemas that they refer to."""
+        known = import_module("rasa_core.server.inspector.operations")  # Only needed for /openapi.json.
         return known.OPERATIONS, known.SCHEMAS
 
     def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
-        """Return what answers at which path, what the server answers anyway among it."""
+        """Return the routing table with the routes of the server and those of the inspector."""
         files = {path: _read_by(view) for path, view in self.files.items()}
         proving = self._proving
         own = {
@@ -95,12 +95,12 @@ class Inspector:
             "/save": {**_read_by(self._correcting.offer), "POST": self._correcting.save},
             "/review": {**_read_by(self._queue.read_mark), "PUT": self._queue.write_mark},
         }
-        # What clients ask for at a path must not change because somebody looks on.
+        # The inspector must not replace a view of the server.
         assert of_a_conversation.keys().isdisjoint(of_one)
         return Paths({**general, **files, **own}, {**of_a_conversation, **of_one})
 
     def project(self) -> Project | None:
-        """Return the project, as its files are now; None if there is none, or it cannot be read."""
+        """Return the project with its present files; None if there is no project, or it cannot be read."""
         try:
             return None if self.folder is None else Project(self.folder)
         except RasaCoreError:
@@ -109,7 +109,7 @@ class Inspector:
     # -- the bot
 
     def bot(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell what the bot understands and does."""
+        """Return the intents, slots and actions of the bot, and the state of its project."""
         agent = app.model.agent()
         domain = agent.domain
         described = domain.as_dict().get("slots") or {}
@@ -126,7 +126,7 @@ class Inspector:
                 "actions": [
                     {"name": name, "kind": _kind(name, agent), "sets": _slots_set_by(name, agent)}
                     for name in domain.action_names
-                    if name != SNIPPET  # What stands for the beginning of a rule is nothing to choose.
+                    if name != SNIPPET  # The placeholder at the beginning of a rule is no action to choose.
                 ],
             }
         )
@@ -134,7 +134,7 @@ class Inspector:
     # -- one conversation
 
     def timeline(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell what has happened; with ``after`` and ``wait``, as soon as more has than that."""
+        """Return the events of a conversation; with ``after`` and ``wait``, wait for later events."""
         agent = app.model.agent()
         first, after, seconds = inputs.FROM.of(request), inputs.AFTER.of(request), inputs.WAIT.of(request)
         if after is not None and seconds:
@@ -143,7 +143,7 @@ class Inspector:
         return at_version(timeline(agent, tracker, first), tracker.version)
 
     def step(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Tell what led to one event, why, and what it changed."""
+        """Explain one event: the decision that led to it, and the changes that it made."""
         agent = app.model.agent()
         tracker = agent.read_tracker(sender_id)
         count = tracker.count()
@@ -155,14 +155,14 @@ class Inspector:
         return at_version(step(agent, tracker, at, lambda place: snippet_of(place, files)), tracker.version)
 
     def say(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Take a message of the user, and go on until the bot listens or an action runs elsewhere."""
+        """Log a user's message, and run actions until the bot listens or the caller has to run an action."""
         turns = app.model.agent().turns()
         text = inputs.SAY.of(request)["text"]
         answered = continuation.say(turns, sender_id, text, request.conditions("say"))
         return at_version(answered.result, answered.version)
 
     def act(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Take note of what an action has led to that ran elsewhere, and go on."""
+        """Log the events of an action that the caller has run, and go on."""
         agent = app.model.agent()
         body = inputs.ACT.of(request)
         action, error = body.get("action"), body.get("error")
@@ -175,7 +175,7 @@ class Inspector:
         return at_version(answered.result, answered.version)
 
     def fork(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Begin another conversation with the first events of this one."""
+        """Start a new conversation with the first events of this conversation."""
         body = inputs.FORK.of(request)
         if has_half_characters(body["to"]):
             raise HttpError(400, '"to" holds half of a character; send whole ones.')
@@ -190,7 +190,7 @@ def _read_by(view: Any) -> Views:
 
 
 def _described(given: object, slot: Any) -> dict[str, Any]:
-    """Return the type of a slot as the domain has it, its values if there are only some, and its first value."""
+    """Return a slot's type in the domain, its initial value, and the values of a categorical or boolean slot."""
     parts = given if isinstance(given, Mapping) else {}
     kind = str(parts.get("type") or getattr(slot, "type_name", None) or "any")
     values = parts.get("values") if kind == "categorical" else None
@@ -198,7 +198,7 @@ def _described(given: object, slot: Any) -> dict[str, Any]:
 
 
 def _kind(name: str, agent: Agent) -> str:
-    """Return where an action runs: ``elsewhere``, ``form``, ``says`` or ``here``."""
+    """Return the kind of an action: run ``elsewhere``, a ``form``, a response (``says``), or run ``here``."""
     rasa = agent.domain.rasa
     if rasa is not None and name in rasa.forms:
         return "form"

@@ -1,4 +1,4 @@
-"""Saving what was corrected in the project's own files: what is to change, what is wrong with it, and the change."""
+"""Saving a corrected conversation in the project's files: the proposal, the check, and the edits of the files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Check = Callable[[Path], list[Finding]]
 
 
 class BotFiles(Protocol):
-    """Where the files of a bot are: a `rasa_core.project.Project`."""
+    """The part of `rasa_core.project.Project` that gives the files of a bot."""
 
     @property
     def folder(self) -> Path: ...  # noqa: D102
@@ -46,10 +46,10 @@ class BotFiles(Protocol):
 
 
 def copy_project(project: Path, to: Path) -> None:
-    """Copy what a bot is made from, for a check or a training.
+    """Copy the files that a bot is made from, for a check or a training.
 
-    Left out are the models of the project and conversations, which are large or private, hidden files, and what tools
-    have made: environments and caches. A folder of the bot's own may have any other name.
+    Models, conversations, hidden files, virtual environments and caches of tools are left out, since they are large,
+    private, or of no use. Any other folder is copied.
     """
 
     def left_out(folder: str, names: list[str]) -> set[str]:
@@ -68,11 +68,11 @@ def _is_left_out(path: Path, is_at_top: bool) -> bool:
 
 
 def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
-    """Return what may be saved of a conversation, and where."""
+    """Return the kinds and files in which a conversation may be saved."""
     events = story_of(tracker, domain)
     turn = latest_turn(events)
     stories = _files_with(project, b"stories:")
-    # A turn whose intent every story answers like this can be a rule, which holds wherever the user says so.
+    # A turn may become a rule if all stories answer its intent in the same way, since a rule applies everywhere.
     fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project))
     kinds = ["story", *(["rule"] if project.rasa is not None else []), "test"] if events else []
     messages = corrected_messages(tracker)
@@ -100,7 +100,7 @@ def _stories_of(project: BotFiles) -> Iterable[Sequence[Event]]:
 
 
 def _title(events: Sequence[Event]) -> str:
-    """Return a name for a story: what was said and done in it, shortly."""
+    """Return a name for a story, made from its intents and actions."""
     names = [
         getattr(event, "action_name", None) or getattr(event, "intent", {}).get("name")
         for event in events[:4]
@@ -114,7 +114,7 @@ def _name(project: BotFiles, path: Path) -> str:
 
 
 def _files_with(project: BotFiles, section: bytes) -> list[str]:
-    """Return the files of stories, those first that have a section of YAML."""
+    """Return the story files; the files with a given section of YAML come first."""
     files = sorted(project.story_files, key=lambda path: section not in content_of(path))
     return [_name(project, path) for path in files]
 
@@ -136,13 +136,13 @@ def test_file_of(project: BotFiles) -> str:
 def edits_for(
     project: BotFiles, tracker: DialogueStateTracker, domain: Domain, wanted: Sequence[dict[str, Any]]
 ) -> list[Edit]:
-    """Return the changes of files that save a conversation; several of one file are one.
+    """Return the edits of files that save a conversation; several changes in one file are one edit.
 
     Parameters
     ----------
     wanted
-        For each kind: ``{"as": "story", "file": ..., "title": ..., "replace": ...}``, of which the file has to be one
-        that `proposal` names; all but the kind may be left out.
+        For each kind: ``{"as": "story", "file": ..., "title": ..., "replace": ...}``. The file must be one that
+        `proposal` lists; all keys but ``"as"`` are optional.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def edits_for(
         else:
             part = latest_turn(events) if kind == "rule" else events
             now = with_story(now, name, title, part, cast(Kind, kind), one.get("replace"))
-        contents[name] = before, now  # So that a story and a rule in one file are one edit, with one stamp.
+        contents[name] = before, now  # By file, so that a story and a rule in one file become one edit.
     changed = [(name, before, now) for name, (before, now) in contents.items() if before != now]
     if not changed:
         raise EditError("there is nothing to save: the files have all of it already.")
@@ -184,12 +184,12 @@ def _with_examples(content: bytes, name: str, tracker: DialogueStateTracker) -> 
     return content
 
 
-# -- what is wrong
+# -- findings of the check
 
 
 def new_findings(project: BotFiles, edits: Sequence[Edit], findings: Check) -> list[Finding]:
-    """Return what `findings` finds with the changes and does not find without them; nothing is written."""
-    # What was wrong before must not keep anybody from saving something that is right.
+    """Return the findings that the edits cause, by a check of the project without and with them; nothing is written."""
+    # Findings that were there before must not keep anybody from saving a correct story.
     before = {_known_by(found) for found in findings(project.folder)}
     with tempfile.TemporaryDirectory(prefix="rasa_core-check-") as folder:
         copied = Path(folder) / project.folder.resolve().name
@@ -203,12 +203,12 @@ def new_findings(project: BotFiles, edits: Sequence[Edit], findings: Check) -> l
 
 
 def _known_by(found: Finding) -> tuple[object, ...]:
-    """Return what a finding is known by, whatever lines have moved."""
+    """Return the identity of a finding, which does not depend on line numbers."""
     return found.kind, found.severity, len(found.places), tuple(place.name for place in found.places)
 
 
 def _below(found: Finding, folder: Path) -> Finding:
-    """Return a finding whose files are named as seen from the project."""
+    """Return a finding with paths relative to the project."""
     prefix = f"{folder}/"
     places = tuple(
         replace(place, file=place.file.removeprefix(prefix)) if place.file else place for place in found.places

@@ -24,7 +24,7 @@ from rasa_core.trackers import DialogueStateTracker
 
 LONGEST_WAIT: Final = 20.0  # seconds
 WAITERS: Final = 4
-"""How many requests of a process wait for news at once; others are answered at once, and ask again."""
+"""How many requests of a process may wait for new events at once; further requests are answered without waiting."""
 
 _LOOK_EVERY: Final = 0.1  # seconds
 _BEFORE, _AFTER = 12, 8  # lines of a snippet
@@ -34,14 +34,14 @@ _waiters = threading.BoundedSemaphore(WAITERS)
 
 
 def read_whole(agent: Agent, sender_id: str) -> DialogueStateTracker:
-    """Return a conversation all of which is about to be read; raise `HttpError` 400 if it is too long for that."""
+    """Return a conversation; raise `HttpError` 400 if it is too long to be read whole."""
     tracker = agent.read_tracker(sender_id)
     check_length(tracker.count())
     return tracker
 
 
 def timeline(agent: Agent, tracker: DialogueStateTracker, start: int = 0) -> dict[str, Any]:
-    """Return a conversation with its events from the position `start` on."""
+    """Return the state of a conversation, with its events from the index `start` on."""
     events = list(tracker.events)
     return {
         "sender_id": tracker.sender_id,
@@ -58,7 +58,7 @@ def timeline(agent: Agent, tracker: DialogueStateTracker, start: int = 0) -> dic
 
 
 def _waits_for(turns: MessageProcessor, tracker: DialogueStateTracker) -> dict[str, Any]:
-    """Return what a conversation waits for: a message, an action that runs elsewhere, or somebody to go on with it."""
+    """Return what a conversation waits for: a message, an action of the caller, or somebody to continue it."""
     found = awaited(turns, tracker, left_in(tracker.sender_id))
     if found.next is None:
         return {"for": found.what}
@@ -69,12 +69,12 @@ def _waits_for(turns: MessageProcessor, tracker: DialogueStateTracker) -> dict[s
 
 
 def _taken_back(events: Sequence[Event], agent: Agent) -> list[int]:
-    """Return the positions of the events that a rewind or an undo has taken back."""
+    """Return the indices of the events that a rewind or an undo has taken back."""
     found: list[int] = []
     starts = [index for index, event in enumerate(events) if isinstance(event, Restarted | SessionStarted)]
     for first, last in zip([0, *starts], [*starts, len(events)], strict=True):
         part = [event for event in events[first:last] if not isinstance(event, Restarted | SessionStarted)]
-        offset = last - len(part)  # The event that begins a part is not in it; it cannot be taken back.
+        offset = last - len(part)  # The event before a part, such as a restart, cannot be taken back.
         if any(event.type_name in ("rewind", "undo") for event in part):
             tracker = DialogueStateTracker.from_events("", part, agent.domain)
             kept = {id(event) for event in tracker.applied_events()}
@@ -83,13 +83,13 @@ def _taken_back(events: Sequence[Event], agent: Agent) -> list[int]:
 
 
 def wait_for_news(agent: Agent, sender_id: str, known: int, seconds: float) -> None:
-    """Return when a conversation has another version than the `known` one, or the time is over."""
+    """Wait until a conversation has another version than `known`, or for `seconds` at most."""
     store, places = agent.tracker_store, _waiters
     if not isinstance(store, EventLogStore) or not places.acquire(blocking=False):
         return
     try:
         until = time.monotonic() + min(seconds, LONGEST_WAIT)
-        # No store tells of what another process has committed, so each is asked again and again.
+        # Stores do not notify of commits of other processes, so the store is polled.
         while time.monotonic() < until:
             head = store.read_head(sender_id)
             if (0 if head is None else head.version) != known:
@@ -103,12 +103,12 @@ def wait_for_news(agent: Agent, sender_id: str, known: int, seconds: float) -> N
 
 
 def step(agent: Agent, tracker: DialogueStateTracker, at: int, snippet: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what led to the event at a position, and what it changed.
+    """Return the explanation of the event at the index `at`, and the slots before and after it.
 
     Parameters
     ----------
     snippet
-        Returns the lines that a place names.
+        A function that returns the lines of a story or rule around a place.
     """
     events = list(tracker.events)
     end = _end_of_step(events, at)
@@ -130,7 +130,7 @@ def step(agent: Agent, tracker: DialogueStateTracker, at: int, snippet: Callable
 
 
 def _end_of_step(events: Sequence[Event], at: int) -> int:
-    """Return the position of the next message or action."""
+    """Return the index of the next message or action."""
     for index in range(at + 1, len(events)):
         if isinstance(events[index], ActionExecuted | UserUttered):
             return index
@@ -138,7 +138,7 @@ def _end_of_step(events: Sequence[Event], at: int) -> int:
 
 
 def _state(tracker: DialogueStateTracker, events: Iterable[Event], agent: Agent) -> dict[str, Any]:
-    kept = [event for event in events if event.type_name != "export"]  # An export would be written anew.
+    kept = [event for event in events if event.type_name != "export"]  # Replaying an export would write its file again.
     then = DialogueStateTracker.from_events(tracker.sender_id, kept, agent.domain)
     loop = getattr(then.history, "loop", None)
     return {
@@ -150,9 +150,9 @@ def _state(tracker: DialogueStateTracker, events: Iterable[Event], agent: Agent)
 
 
 def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
-    """Return the story or rule at a place of one of some files: its lines, and which of them is meant.
+    """Return the lines of the story or rule at a place, and the number of the line that the place names.
 
-    Other files are not read, whatever a model says of where it was taught.
+    The place comes from a model, which may name any path; only the given files are read.
     """
     found = _place.fullmatch(place)
     told: dict[str, Any] = {"place": place, "file": None, "line": None, "story": None, "lines": [], "note": None}
@@ -169,32 +169,34 @@ def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
     first, last = _story_around(lines, told["line"])
     told["lines"] = [[number, lines[number - 1][:500]] for number in range(first, last + 1)]
     name = told["story"]
-    # A long story does not begin among these lines, but above them.
+    # Looks in all lines up to the last one shown, since a long story begins above the lines that are shown.
     if name and name not in "\n".join(lines[:last]):
         told["note"] = "changed"
     return told
 
 
 def _meant(files: Sequence[Path], named: Path) -> Path | None:
-    """Return the file that a model means by a path, which may be of another machine, or of the project before it moved.
+    """Return the file that a model's path stands for; the path may be from another machine or an earlier folder.
 
-    It is the file whose path ends most like that one; None if no name is the same, or several files end alike.
+    It is the file that has the most final path parts in common with `named`; None if no file has the same name, or
+    several files have equally many parts in common.
     """
     alike = [_end_in_common(path, named) for path in files]
     most = max(alike, default=0)
     best = [path for path, length in zip(files, alike, strict=True) if length == most]
-    # The whole path may be short, since models keep what is below the folder of all story files: the first has it.
+    # Models store paths relative to the folder of all stories, so a short path may match whole; then the first is
+    # meant.
     return best[0] if most and (len(best) == 1 or most == len(named.parts)) else None
 
 
 def _end_in_common(one: Path, other: Path) -> int:
-    """Return how many of the last parts of two paths are the same."""
+    """Return how many final parts two paths have in common."""
     pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _story_around(lines: Sequence[str], line: int) -> tuple[int, int]:
-    """Return the first and the last line, counted from 1, of what to show around a line."""
+    """Return the first and the last line to show around a line, counted from 1."""
     line = first = max(1, min(line, len(lines)))  # The file may have become shorter since the model was trained.
     while first > 1 and not _begins.match(lines[first - 1]) and line - first < _BEFORE:
         first -= 1
