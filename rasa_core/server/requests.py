@@ -178,7 +178,7 @@ class Request(WerkzeugRequest):
 
     @cached_property
     def args(self) -> MultiDict[str, str]:
-        """The query parameters of the URL; of several parameters with one name, the first is used."""
+        """Return the query parameters of the URL; of several parameters with one name, the first is used."""
         try:
             text = self.query_string.decode()
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
