@@ -1,7 +1,7 @@
-"""What stands before and behind the network in the ``pipeline:`` of a bot.
+"""The components of a ``pipeline:``: the network, patterns, keywords, synonyms, Duckling, responses and the fallback.
 
-Each component takes the answer that is being made, and what can be seen of the text, and changes the answer. All of
-them may be shared between threads.
+Each component takes the unfinished answer, and the visible characters of the text, and changes the answer. All
+components may be shared between threads.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
 """Where an intent names the part that is meant, as in Rasa: ``faq/opening`` of ``faq``."""
 DUCKLING_VARIABLE: Final = "RASA_DUCKLING_HTTP_URL"
 MOST_RANKED: Final = 10
-_ANSWER_LIMIT: Final = 1_000_000  # Bytes that are read of an answer.
+_ANSWER_LIMIT: Final = 1_000_000  # The most bytes of an answer of Duckling.
 _ODD_SPACE: Final = re.compile(r"\s\s|[^\S ]")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Component(Protocol):
-    """One step on the way to an answer."""
+    """One step of a pipeline."""
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Change an answer; places in `seen`, what can be seen of its text, are those of its entities."""
+        """Change an answer; `seen` has the visible characters of its text, to which positions of entities refer."""
 
 
 class PhraseFinder:
-    """Finds phrases in texts, of those that begin at one place the longest.
+    """Finds phrases in texts; of several phrases that begin at one position, the longest.
 
-    They are found however their letters are encoded, and with other spaces between their words.
+    A phrase also matches with another Unicode form of its letters, and with other spaces between its words.
 
     Parameters
     ----------
     phrases
-        What is looked for; what it costs to look does not depend on how many there are.
+        The phrases; the time of a search does not depend on their number.
     case_sensitive
-        Whether capital letters, signs and digits have to be the same.
+        Whether capital letters, signs and digits must match exactly.
     whole_words
-        Whether a phrase may not begin or end inside of a word. In scripts without spaces between words, it may where
-        it has several characters.
+        Whether a match must begin and end at the edges of words. In scripts without spaces between words, a phrase of
+        several characters may begin and end anywhere.
     """
 
     def __init__(self, phrases: Iterable[str], *, case_sensitive: bool, whole_words: bool) -> None:
         self._is_case_sensitive, self._whole_words = case_sensitive, whole_words
         self._number: dict[str, int] = {}
         for number, phrase in enumerate(phrases):
-            if phrase.strip():  # The first of the same counts, as for examples of two intents.
+            if phrase.strip():  # Of equal phrases, as of an example of two intents, the first counts.
                 self._number.setdefault(self._read(phrase.strip())[0], number)
         self._number.pop("", None)
         self._lengths: dict[str, list[int]] = {}
@@ -75,7 +75,7 @@ class PhraseFinder:
             self._lengths.setdefault(first, []).insert(0, length)
 
     def find(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """Yield start and end of each phrase in a text, none inside of another, and the number of the phrase."""
+        """Yield start, end and phrase number of each match in a text; matches do not overlap."""
         (read, places), at = self._read(text), 0
         while at < len(read):
             end, number = self._longest(read, places, at)
@@ -84,7 +84,7 @@ class PhraseFinder:
             at = end
 
     def _longest(self, read: str, places: Sequence[int], at: int) -> tuple[int, int]:
-        """Return where the longest phrase at a place ends, and its number; -1 if there is none."""
+        """Return end and number of the longest phrase at a position; the next position and -1 if there is none."""
         for length in self._lengths.get(read[at], ()):
             end = at + length
             number = self._number.get(read[at:end], -1)
@@ -97,7 +97,7 @@ class PhraseFinder:
             if not 0 < place < len(read):
                 continue
             before, after = read[place - 1], read[place]
-            # What is two characters here may be one in the text.
+            # One character of the text may be several here, between which no phrase begins or ends.
             if places[place] == places[place - 1] or (self._whole_words and not divides(before, after)):
                 return False
             if self._whole_words and end - at == 1 and before.isalnum() and after.isalnum():
@@ -105,20 +105,20 @@ class PhraseFinder:
         return True
 
     def _read(self, text: str) -> tuple[str, Sequence[int]]:
-        """Return a text as it is compared, and where each of its characters, and its end, stands in the text."""
+        """Return the normalised form of a text, and the positions of its characters and its end in the text."""
         if text.isascii() and not _ODD_SPACE.search(text):
             return text if self._is_case_sensitive else with_common_signs(text.lower()), range(len(text) + 1)
         compared = _composed if self._is_case_sensitive else _alike
         parts = clusters(text)
         read = list(map(compared, parts))
-        if len(parts) == len(text) and set(map(len, read)) == {1}:  # So it is in most texts.
+        if len(parts) == len(text) and set(map(len, read)) == {1}:  # Most texts keep all positions.
             return "".join(read), range(len(text) + 1)
         ends = accumulate(map(len, parts), initial=0)
         places = [at for at, one in zip(ends, read, strict=False) for _ in one]
         return "".join(read), [*places, len(text)]
 
 
-@lru_cache(maxsize=4096)  # There are few, and each costs much.
+@lru_cache(maxsize=4096)  # Texts have few different characters, and to normalise one is slow.
 def _alike(cluster: str) -> str:
     return " " if cluster.isspace() else alike(cluster)
 
@@ -128,24 +128,27 @@ def _composed(cluster: str) -> str:
 
 
 class Interpreter:
-    """Takes over what the network has understood, or a part of it."""
+    """Copies the intents of the network, its entities, or both into the answer."""
 
     def __init__(self, understood: Mapping[str, bool]) -> None:
         self._intents, self._entities = understood["intents"], understood["entities"]
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Take intents, entities, or both."""
+        """Set the intents, add the entities, or both."""
         network = answer["network"]
         if self._intents:
             answer["intent"], answer["intent_ranking"] = dict(network["intent"]), list(network["intent_ranking"])
             if "response_selector" in network:
                 answer["response_selector"] = network["response_selector"]
-        if self._entities:  # With values as they stand in the text: whether synonyms count, the pipeline says.
+        if self._entities:  # The value is the text, since the pipeline may have no component that applies synonyms.
             _add_entities(answer, ({**one, "value": seen[one["start"] : one["end"]]} for one in network["entities"]))
 
 
 def keywords_among(named: Sequence[tuple[str, str]], *, case_sensitive: bool) -> list[list[str]]:
-    """Return the texts that tell an intent: as in Rasa, neither examples of two, nor those within one of another."""
+    """Return the keywords, as pairs of text and intent, among the examples.
+
+    As in Rasa, an example is no keyword if it belongs to two intents, or stands within an example of another intent.
+    """
     intents: dict[str, set[str]] = {}
     for text, intent in named:
         intents.setdefault(text, set()).add(intent)
@@ -162,14 +165,14 @@ def keywords_among(named: Sequence[tuple[str, str]], *, case_sensitive: bool) ->
 
 
 class KeywordIntents:
-    """Gives a message the intent of an example that stands in it, word for word; of several, of the first."""
+    """Gives a message the intent of the first training example that it contains word for word."""
 
     def __init__(self, keywords: Sequence[tuple[str, str]], *, case_sensitive: bool) -> None:
         self._intents = [intent for _, intent in keywords]
         self._finder = PhraseFinder((text for text, _ in keywords), case_sensitive=case_sensitive, whole_words=True)
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Set the intent, where there is an example in the message; it is put before all others."""
+        """Set the intent, and rank it before all others, if the message contains an example."""
         number = min((number for _, _, number in self._finder.find(seen)), default=None)
         if number is None:
             return
@@ -197,7 +200,7 @@ class EntityPatterns:
         self._regexes = [(name, Expression(prefix + pattern)) for name, pattern in regexes]
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Add what is found."""
+        """Add an entity for each match of a lookup table or regular expression."""
         found = [(name, start, end) for name, finder in self._lookups for start, end, _ in finder.find(seen)]
         budget = Budget()
         for name, expression in self._regexes:
@@ -212,9 +215,9 @@ class EntityPatterns:
 
 
 def _add_entities(answer: Answer, found: Iterable[Answer]) -> None:
-    """Add entities, but for those that are there already: two components may find the same.
+    """Add entities to an answer, unless it has them already, since two components may find the same entity.
 
-    One that is there without role and group takes over those of the same one.
+    An entity in the answer without role and group takes over role and group of the same entity in `found`.
     """
     known = {(one["entity"], one["start"], one["end"]): one for one in answer["entities"]}
     for one in found:
@@ -226,10 +229,13 @@ def _add_entities(answer: Answer, found: Iterable[Answer]) -> None:
 
 
 class Synonyms:
-    """Replaces values of entities by what they are synonyms of; `values` are written as they are in examples."""
+    """Replaces values of entities that are synonyms.
+
+    `values` are the values in the examples: a value that differs from one of them in case alone is replaced, too.
+    """
 
     def __init__(self, synonyms: Mapping[str, str], values: Iterable[str] = ()) -> None:
-        # A value is a synonym of itself, so that "lisbon" becomes "Lisbon"; what was written so wins.
+        # A value is a synonym of itself, so that "lisbon" becomes "Lisbon"; an explicit synonym wins.
         own = {alike(value): value for value in reversed([*synonyms.values(), *values])}
         self._synonyms = own | {alike(text): value for text, value in synonyms.items()}
 
@@ -241,21 +247,21 @@ class Synonyms:
 
 
 class Duckling:
-    """Asks a Duckling server for times, numbers, amounts and the like.
+    """Adds the entities that a Duckling server finds: times, numbers, amounts of money and others.
 
-    While the server does not answer, nothing is found, and that is logged once.
+    While the server does not answer, no entities are added, and one warning is logged.
 
     Parameters
     ----------
     options
         ``url``, ``dimensions``, ``locale``, ``timezone`` and ``timeout`` in seconds, each of which may be None. The
-        variable `DUCKLING_VARIABLE` of the environment goes before ``url``.
+        environment variable `DUCKLING_VARIABLE` overrides ``url``.
     """
 
     name: Final = "DucklingEntityExtractor"
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        from rasa_core.support.http import HttpTransport  # With urllib3, which most processes never need.
+        from rasa_core.support.http import HttpTransport  # It imports urllib3, which bots without Duckling do not need.
 
         self._options = options
         self._dimensions = options.get("dimensions")
@@ -273,12 +279,12 @@ class Duckling:
             )
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Add what the server finds."""
+        """Add the entities that the server finds."""
         if self._transport is None or not seen.strip():
             return
         try:
             found = [self._entity(one, len(seen)) for one in self._asked(self._transport, seen)]
-        except (RasaCoreError, ValueError, LookupError, TypeError, AttributeError) as error:  # Messages go on.
+        except (RasaCoreError, ValueError, LookupError, TypeError, AttributeError) as error:  # Keep the other entities.
             if not self._is_down:
                 logger.warning("the Duckling server %s finds nothing: %s; messages go on without it.", self._url, error)
             self._is_down = True
@@ -303,19 +309,19 @@ class Duckling:
         told = transport.exchange("POST", "/parse", headers=headers, body=body.encode(), timeout=self._timeout)
         if told.status != 200:
             raise ValueError(f"it answered {told.status}")
-        found = plain(decode(told.content.decode()), EVENT_DEPTH - 3)  # It goes into an event, three levels deep.
+        found = plain(decode(told.content.decode()), EVENT_DEPTH - 3)  # An event holds entities three levels deep.
         if not isinstance(found, list):
             raise ValueError("its answer is no list")
         return found
 
     def _entity(self, found: Mapping[str, Any], length: int) -> Answer:
-        """Return what Duckling has found as an entity."""
+        """Return an item of Duckling's answer as an entity; `length` is that of the text."""
         about, start, end = found["value"], found["start"], found["end"]
         if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= length):
             raise ValueError(f"it found something from {start!r} to {end!r}, outside of the text")
         value = about.get("value")
         if about.get("type") == "interval":
-            value = {end: (about.get(end) or {}).get("value") for end in ("to", "from")}  # An end may be open.
+            value = {end: (about.get(end) or {}).get("value") for end in ("to", "from")}  # None where it is open.
         return {
             **{"start": start, "end": end, "text": found.get("body"), "value": value, "confidence": 1.0},
             **{"additional_info": about, "entity": str(found["dim"]), "extractor": self.name},
@@ -323,13 +329,13 @@ class Duckling:
 
 
 class ResponseSelector:
-    """Tells which part of a retrieval intent is meant: ``faq/opening`` of ``faq``."""
+    """Selects the response key of a retrieval intent: ``faq/opening`` of ``faq``."""
 
     def __init__(self, retrieval_intents: Sequence[str], is_for_all: bool) -> None:
         self._names, self._is_for_all = retrieval_intents, is_for_all
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Put what the network tells under the name of the intent, or for all intents together under ``default``."""
+        """Add the network's ranking of response keys under the intent, or of all intents under ``default``."""
         told = answer["network"].get("response_selector", {})
         chosen = answer.setdefault("selected", {"all_retrieval_intents": told.get("all_retrieval_intents", [])})
         if not self._is_for_all:
@@ -341,7 +347,7 @@ class ResponseSelector:
             for name in told.get("all_retrieval_intents", ())
             for one in told[name]["ranking"]
         ]
-        # Rasa's selector for all intents knows nothing of their names, and ranks all parts together.
+        # Rasa's selector for all intents ranks the response keys of all retrieval intents together.
         total = max(sum(one["confidence"] for one in ranking), 1e-30)
         ranking = [{**one, "confidence": one["confidence"] / total} for one in ranking]
         ranking.sort(key=lambda one: -one["confidence"])
@@ -350,26 +356,26 @@ class ResponseSelector:
 
 
 def selected(best: Mapping[str, Any]) -> Answer:
-    """Return what a parse has of the part that is meant."""
+    """Return the ``response`` of a selector in a parse, for the best response key."""
     return {"responses": None, "utter_action": f"utter_{best['intent_response_key']}", **best}
 
 
 class Fallback:
-    """Gives a message that is not clear enough the intent ``nlu_fallback``, whose confidence is the threshold.
+    """Gives an unclear message the intent ``nlu_fallback``, with the threshold as its confidence.
 
     Parameters
     ----------
     threshold
-        So sure the best intent has to be.
+        The least confidence of the best intent of a clear message.
     ambiguity
-        So far the second one has to be behind it.
+        The least difference between the confidences of the best two intents of a clear message.
     """
 
     def __init__(self, threshold: float, ambiguity: float) -> None:
         self._threshold, self._ambiguity = threshold, ambiguity
 
     def change(self, answer: Answer, seen: str) -> None:
-        """Put the intent before all others, where nothing is clear."""
+        """Set the intent ``nlu_fallback``, and rank it before all others, if the message is unclear."""
         sure = [one["confidence"] for one in answer["intent_ranking"][:2]]
         is_clear = answer["intent"]["confidence"] >= self._threshold
         if is_clear and not (len(sure) > 1 and sure[0] - sure[1] < self._ambiguity):

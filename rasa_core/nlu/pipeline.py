@@ -1,17 +1,17 @@
-"""The ``pipeline:`` of a bot: what is read of it, what is kept of it with a model, and how it makes an answer.
+"""The ``pipeline:`` of a bot: how it is read, which steps are stored with the model, and how they make an answer.
 
 ==============================================  ===================================================================
 In config.yml                                   Here
 ==============================================  ===================================================================
-tokenizers, featurizers, language models        the network of this package, which reads texts in its own way
-DIETClassifier, CRFEntityExtractor, ...         the network; of intents, of entities, or of both
+tokenizers, featurizers, language models        the network of this package, which has its own tokenizer and features
+DIETClassifier, CRFEntityExtractor, ...         the network, for intents, for entities, or for both
 RegexEntityExtractor, KeywordIntentClassifier,  components of the same names, with the same options
 DucklingEntityExtractor, EntitySynonymMapper,
 ResponseSelector, FallbackClassifier
-SpacyEntityExtractor                            left out: its entities come from a model that is not here
+SpacyEntityExtractor                            left out, since this package has no language model of spaCy
 ==============================================  ===================================================================
 
-They change an answer in their order, as in Rasa: a later classifier overrules an earlier one.
+The components change an answer in their order, as in Rasa: a later classifier overrules an earlier one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rasa_core.support.yaml_parts import Part, entries_of, settings_in
 Step = dict[str, Any]
 
 DEFAULT_PIPELINE: Final = ("DIETClassifier", "EntitySynonymMapper", "ResponseSelector", "FallbackClassifier")
-"""What stands for a pipeline that is not there: the one that Rasa chooses then, without what the network stands for."""
+"""The pipeline of a bot of Rasa without ``pipeline:``: Rasa's default, without tokenizers and featurizers."""
 
 _NETWORK: Final = "the interpreter of this package stands for it"
 _LEFT_OUT: Final = {
@@ -64,14 +64,14 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "ResponseSelector": {"retrieval_intent": None},
     "FallbackClassifier": {"threshold": 0.3, "ambiguity_threshold": 0.1},
 }
-"""The components that do here what they do there, and the options that each has, with what it has by default."""
+"""The components that do here the same as in Rasa, with their options and the default of each option."""
 _NAMED_PIPELINES: Final = (
     *("supervised_embeddings", "pretrained_embeddings_spacy", "pretrained_embeddings_convert"),
     *("tensorflow_embedding", "spacy_sklearn", "mitie", "mitie_sklearn", "keyword"),
 )
 _RENAMED: Final = {
-    "DucklingHTTPExtractor": "DucklingEntityExtractor",  # In Rasa 2.
-    # In Rasa 1. A bot of 0.9 has them in the file that Rasa NLU was trained with, which often is config.yml.
+    "DucklingHTTPExtractor": "DucklingEntityExtractor",  # The name in Rasa 2.
+    # The names in Rasa NLU, whose configuration, often in config.yml, a bot of Rasa Core 0.9 may still have.
     **{"nlp_spacy": "SpacyNLP", "nlp_mitie": "MitieNLP", "tokenizer_whitespace": "WhitespaceTokenizer"},
     **{"tokenizer_jieba": "JiebaTokenizer", "tokenizer_mitie": "MitieTokenizer", "tokenizer_spacy": "SpacyTokenizer"},
     **{"intent_entity_featurizer_regex": "RegexFeaturizer", "intent_featurizer_ngrams": "NGramFeaturizer"},
@@ -87,7 +87,7 @@ _RENAMED: Final = {
 _KNOWN: Final = (*_READS, *_LEARNS_INTENTS, *_LEARNS_ENTITIES, *_OPTIONS, *_RENAMED, *_LEFT_OUT)
 _WHOLE_NETWORK: Final = {"kind": "Interpreter", "intents": True, "entities": True}
 _OF_TRAINING: Final = "ResponseSelector"
-"""It is trained in Rasa, so that it has many more options, and does not say so where they do nothing."""
+"""A component with options of its training in Rasa; these are reported as replaced by the network, not as unknown."""
 
 
 # -- reading
@@ -95,24 +95,26 @@ _OF_TRAINING: Final = "ResponseSelector"
 
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
-    """What a ``pipeline:`` says: its steps, as plain data, and what becomes of each component."""
+    """The steps of a ``pipeline:``, as plain data, and a note on each component: the same, replaced, or left out."""
 
     steps: tuple[Step, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
 def read_pipeline(parts: Sequence[Part], *, ignores_own: bool = False) -> PipelineConfig:
-    """Read the components of a pipeline.
+    """Return the steps of a pipeline.
 
     Parameters
     ----------
+    parts
+        The components, as they stand in config.yml.
     ignores_own
-        Whether components of somebody's own are left out, rather than an error.
+        Whether custom and unknown components are left out; otherwise they are an error.
 
     Raises
     ------
     ModelError
-        If there are such components, or an option cannot be what it is; the message has a line for each.
+        If there are such components, or an option has an invalid value; the message has a line for each of them.
     """
     found: list[tuple[Step | None, Note]] = []
     wrong: list[str] = []
@@ -159,12 +161,12 @@ def _is_named(pipeline: Part | None) -> bool:
 
 
 def keys_of(path: str | Path) -> dict[str, Part]:
-    """Return the keys of a config.yml, none of a file that is not there; raise `ModelError` if it cannot be read."""
+    """Return the keys of a config.yml, none if there is no such file; raise `ModelError` if it cannot be read."""
     return settings_in(path, "pipeline: and policies:")
 
 
 def chosen_pipeline(path: str | Path, *, is_of_rasa: bool, ignores_own: bool) -> PipelineConfig | None:
-    """Return the pipeline of a bot: what its config.yml says, what Rasa would have chosen for it, or None."""
+    """Return the pipeline of a bot: that of its config.yml, else Rasa's default for a bot of Rasa, and None for 0.9."""
     found = pipeline_in(path, ignores_own=ignores_own)
     if is_of_rasa:
         return found or default_pipeline()
@@ -172,7 +174,7 @@ def chosen_pipeline(path: str | Path, *, is_of_rasa: bool, ignores_own: bool) ->
 
 
 def around_network(config: PipelineConfig) -> PipelineConfig:
-    """Return the components that a bot of 0.9 names, around the network, which it need not name, and its synonyms."""
+    """Return a pipeline of a bot of 0.9 with the network and synonyms, which such a pipeline need not name."""
     steps = list(config.steps)
     if not any(step["kind"] == "Interpreter" for step in steps):
         steps.insert(0, dict(_WHOLE_NETWORK))
@@ -182,14 +184,14 @@ def around_network(config: PipelineConfig) -> PipelineConfig:
 
 
 def default_pipeline() -> PipelineConfig:
-    """Return what stands for a pipeline that is not there."""
+    """Return the steps of `DEFAULT_PIPELINE`."""
     place = Place("config.yml")
     steps = [step for name in DEFAULT_PIPELINE if (step := _read({"name": name}, place)[0]) is not None]
     return PipelineConfig(tuple(steps))
 
 
 def _read(described: Mapping[str, Any], place: Place) -> tuple[Step | None, Note]:
-    """Return the step that a component is, if it is one, and what becomes of it; `LookupError` if it is unknown."""
+    """Return the step for a component, None if it has none, and a note; raise `LookupError` if it is unknown."""
     path = str(described.get("name"))
     module, _, name = path.rpartition(".")
     name = _RENAMED.get(name, name)
@@ -207,7 +209,7 @@ def _read(described: Mapping[str, Any], place: Place) -> tuple[Step | None, Note
 
 
 def _unknown(path: str, name: str, has_module: bool) -> str:
-    """Return what is said of a component that there is none for."""
+    """Return the error message for an unknown component."""
     hint = "" if has_module else did_you_mean(name, _KNOWN)
     whose = "is one of your own" if has_module else "is none of Rasa's"
     remedy = "--ignore-components goes on without it"
@@ -227,7 +229,7 @@ def _same(name: str, path: str, options: Mapping[str, Any], place: Place) -> Not
 
 
 def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a component, with those that are not given; raise `ModelError` for a wrong one."""
+    """Return the options of a component, completed with defaults; raise `ModelError` for an invalid value."""
     found = {key: default if options.get(key) is None else options[key] for key, default in _OPTIONS[name].items()}
     for key, default in _OPTIONS[name].items():
         value = found[key]
@@ -244,18 +246,18 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-# -- what is kept with a model
+# -- storing
 
 
 def stored_steps(config: PipelineConfig | None, data: TrainingData) -> list[Step] | None:
-    """Return what a model keeps of a pipeline, JSON-able; None if the network alone answers.
+    """Return the steps that are stored with a model, as plain data for JSON; None if the network alone answers.
 
     Parameters
     ----------
     config
-        None for a bot without ``pipeline:``; then lookup tables with ``extract: true`` are all that is beside.
+        The pipeline; None for a bot without one, which needs steps only for lookup tables with ``extract: true``.
     data
-        What the bot is trained from: it has the keywords, and names the entities and retrieval intents.
+        The training data, from which steps take keywords, names of patterns, and values of entities.
     """
     alone = [lookup.name for lookup in data.lookups if lookup.extract]
     if config is None and not alone:
@@ -269,18 +271,18 @@ def stored_steps(config: PipelineConfig | None, data: TrainingData) -> list[Step
 
 
 def _after_extractors(steps: Sequence[Step]) -> int:
-    # Behind what finds entities, and before synonyms, which replace their values.
+    # The position is behind the network, which finds entities, and before synonyms, which replace their values.
     places = [number for number, step in enumerate(steps) if step["kind"] == "Interpreter"]
     return places[-1] + 1 if places else 0
 
 
 def _with_data(step: Step, data: TrainingData, alone: Sequence[str]) -> Step:
-    """Return a step with what it takes of the data."""
+    """Return a step with its part of the training data: keywords, names of patterns, or values of entities."""
     if step["kind"] == "KeywordIntentClassifier":
         named = [(one.text, one.intent.partition("/")[0]) for one in data.examples if one.intent]
         return {**step, "keywords": components.keywords_among(named, case_sensitive=step["case_sensitive"])}
     if step["kind"] == "RegexEntityExtractor" and "lookups" not in step:
-        # Those that are called like no entity of the examples are there for features alone, as in Rasa.
+        # As in Rasa, patterns that do not have the name of an entity in the examples are features only.
         entities = set(data.entities)
         lookups = [one.name for one in data.lookups if one.name in entities] if step["use_lookup_tables"] else []
         regexes = [one.name for one in data.regexes if one.name in entities] if step["use_regexes"] else []
@@ -296,14 +298,14 @@ def _with_data(step: Step, data: TrainingData, alone: Sequence[str]) -> Step:
 
 
 class Pipeline:
-    """Makes an answer of what the network has understood.
+    """The steps that turn the answer of the network into the answer of the interpreter.
 
     Parameters
     ----------
     steps
-        What `stored_steps` has returned.
+        The steps, as `stored_steps` returns them.
     description
-        The model's own: its synonyms, lookup tables and expressions.
+        The description of the model, with its synonyms, lookup tables and regular expressions.
 
     Raises
     ------
@@ -318,10 +320,10 @@ class Pipeline:
             raise ModelError(f"the pipeline of the model is damaged: {error!r}. Train the model again.") from error
 
     def finish(self, network: Answer) -> Answer:
-        """Return the answer to a message; `network` is what the network says of it."""
+        """Return the answer to a message; `network` is the answer of the network alone."""
         text = network["text"]
         seen, places = visible(text)
-        # The network tells places in the text as it was sent; components look at what can be seen of it.
+        # Entities of the network have positions in the text as it was sent; components read its visible characters.
         at = {place: number for number, place in enumerate(places)}
         found = [{**one, "start": at[one["start"]], "end": at[one["end"] - 1] + 1} for one in network["entities"]]
         answer: Answer = {
@@ -379,7 +381,7 @@ def _part_meant(parse: Mapping[str, Any]) -> str | None:
 
 
 def best_understood(parse: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the best intent of a parse but for the fallback; it is what the message would have been taken for."""
+    """Return the intent of a parse; in place of the fallback, the best of the other intents."""
     intent: Mapping[str, Any] = parse.get("intent") or {}
     if intent.get("name") != NLU_FALLBACK:
         return intent
