@@ -1,4 +1,4 @@
-"""From stories to the conversations that policies learn from."""
+"""Read stories, and make the training conversations from which policies learn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def extract_story_graph(
     domain: Domain,
     interpreter: NaturalLanguageInterpreter | None = None,
 ) -> StoryGraph:
-    """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if that fails.
+    """Return the stories in a file, in several files, or in a folder and below it.
+
+    Raises `StoryParseError` if the stories have a mistake.
 
     The stories of a bot of Rasa 2 or 3 are in YAML, unless they are named as files of Markdown.
     """
@@ -51,14 +53,14 @@ def load_data(
     max_history: int | None = None,
     lenient: bool = False,
 ) -> list[TrainingTracker]:
-    """Read stories and make up the conversations to learn from.
+    """Read stories, and return the training conversations.
 
     Parameters
     ----------
     resource_name
-        A story file, several, or a folder.
+        A story file, several files, or a folder.
     domain
-        Whose stories these are.
+        The domain of the stories.
     max_number_of_trackers
         Old name of `tracker_limit`; all other parameters are those of `TrainingDataGenerator`.
     lenient
@@ -86,7 +88,7 @@ def load_data(
 
 
 def _with_known_actions(graph: StoryGraph, domain: Domain, lenient: bool) -> StoryGraph:
-    """Return the stories, without unknown actions if that is allowed; otherwise these are an error."""
+    """Return the stories without unknown actions if `lenient`; otherwise unknown actions are an error."""
     known = frozenset(domain.action_names)
     unknown: list[str] = []
     steps = []

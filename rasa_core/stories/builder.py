@@ -1,4 +1,4 @@
-"""What stories say, whatever format they are written in: cut into steps, and compared with the names of a domain."""
+"""Build story steps from the lines of a story in any format, and compare its names with those of a domain."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ logger = logging.getLogger(__name__)
 
 NO_ACTION: Final = "the domain has no action "
 UNKNOWN_NAME: Final = "unknown-name"
-"""The kind of problem that is a name which the domain does not have."""
+"""The kind of problem for a name that the domain does not have."""
 
 LOST: Final = "lost-turn"
-"""The kind of problem that makes something that a story says unusable, which 0.9 passed over with a warning."""
+"""The kind of problem for a turn that cannot be used; 0.9 only warned about it."""
 
 DOUBTFUL: Final = "doubtful-line"
-"""The kind of problem that is a line which breaks the grammar and was read as it was meant."""
+"""The kind of problem for a line that breaks the grammar, and was read as it was meant."""
 
 
 class StoryBuilder:
-    """Collects what one story says, line by line, and gives its steps.
+    """Collects the lines of one story, and returns its steps.
 
     Parameters
     ----------
     name
         Name of the story.
     place
-        Where it begins.
+        The file and line at which the story begins.
     label
-        Tells its file from others, the same on every machine; generated checkpoints are named after it.
+        A name for its file that is the same on every machine; names of generated checkpoints contain it.
     problems
-        Takes what is said in vain.
+        The list to which problems are added.
     tells_listening
-        Whether a line that says that the bot listens is in vain before an action, as it was in 0.9.
+        Whether ``action_listen`` before an action is reported as a line without effect, as it was in 0.9.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class StoryBuilder:
         self._ends: list[Checkpoint] = []
 
     def add_checkpoint(self, checkpoint: Checkpoint, place: Place) -> None:
-        """Add a checkpoint: a start of the story if nothing stands before it, else an end of what does."""
+        """Add a checkpoint: as a start of the story if it is first, otherwise as an end of the lines before it."""
         if not self._events and not self._alternatives:
             self._starts.append(checkpoint)
             return
@@ -88,7 +88,7 @@ class StoryBuilder:
         self._ends.append(Checkpoint(checkpoint.name))
 
     def add_events(self, events: Sequence[Event], place: Place) -> None:
-        """Add what one line says."""
+        """Add the events of one line."""
         self._go_on(place)
         if self._tells_listening:
             self._tell_of_listening(events, place)
@@ -107,7 +107,7 @@ class StoryBuilder:
                 self._listened = None
 
     def add_alternatives(self, messages: Sequence[Event], place: Place) -> None:
-        """Add a line that says that one of several things happens, as a rule messages of the user."""
+        """Add a line with alternatives, mostly user messages, of which one happens."""
         self._go_on(place)
         if self._events:
             self._split(place)
@@ -116,7 +116,7 @@ class StoryBuilder:
         self._places = [place]
 
     def _go_on(self, place: Place) -> None:
-        """Begin a new step if the present one is complete."""
+        """Begin a new step if the current step is complete."""
         if self._ends or self._alternatives:
             self._split(place)
 
@@ -140,7 +140,7 @@ class StoryBuilder:
         return f"{GENERATED_CHECKPOINT_PREFIX}OR_{digest}"
 
     def finish(self) -> list[StoryStep]:
-        """Return the steps; none, which is a problem, if the story says nothing."""
+        """Return the steps; an empty list, with a problem, if the story has no content."""
         if self._events or self._alternatives or self._starts:
             self._close()
         else:
@@ -151,7 +151,7 @@ class StoryBuilder:
 class NameCheck:
     """Compares names with a domain; without one, every name is fine.
 
-    A name that is not in the domain is a problem where it occurs first, told with the nearest names that are.
+    A name that the domain does not have is reported once, at its first place, with the nearest names of the domain.
     """
 
     def __init__(self, domain: Domain | None, problems: list[Problem]) -> None:
@@ -180,7 +180,7 @@ class NameCheck:
         return self._known.get(kind, frozenset())
 
     def check(self, kind: str, name: str, place: Place) -> None:
-        """Tell that the domain has no such intent, entity, slot, form or action, if so, and once for each name."""
+        """Report, once for each name, an intent, entity, slot, form or action that the domain does not have."""
         known = self._known.get(kind)
         if known is None or name in known or (kind, name) in self._told:
             return

@@ -1,4 +1,4 @@
-"""Stories and rules more in a file of stories, in the style of the file: Markdown, or YAML of Rasa 2 and 3."""
+"""Add stories and rules to a story file, in the style of the file: Markdown, or YAML of Rasa 2 and 3."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def is_yaml(name: str) -> bool:
 def with_story(
     content: bytes, name: str, title: str, events: Sequence[Event], kind: Kind = "story", replace: str | None = None
 ) -> bytes:
-    """Return the content of a story file with one more story, or with it in the place of another.
+    """Return the content of a story file with a story added, or with the story in place of another one.
 
     Parameters
     ----------
     content, name
-        The file; nothing for one that is not there yet.
+        The content and the name of the file; empty content for a new file.
     title
-        The name of the story; another is made of it if there is a story of this name.
+        The name of the story; if the file has a story of this name, a new name is made from it.
     events
-        What happens in it.
+        The events of the story.
     kind
-        Whether it is a story, a rule, or a test, which has what the user said.
+        Whether it is a story, a rule, or a test story, which has the typed messages of the user.
     replace
-        The name of the story whose place it takes.
+        The name of the story to replace.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def titles_in(content: bytes, name: str) -> list[str]:
 
 
 def _visible(title: str) -> str:
-    """Return a title in one line, without what nobody sees in a file: control characters, and changes of direction."""
+    """Return a title on one line, without invisible characters: control characters, and changes of direction."""
     return " ".join(_UNSEEN.sub(" ", title).split())
 
 
@@ -107,7 +107,7 @@ def _blocks(lines: Sequence[str], name: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _markdown_story(lines: Sequence[str], title: str, events: Sequence[Event], kind: Kind) -> list[str]:
-    """Return a story with the bullets that the file has most."""
+    """Return a story with the most frequent bullet of the file."""
     found = Counter(match[1] for line in lines if (match := _BULLET.match(line)) and "-" in match[1])
     bullet = found.most_common(1)[0][0] if found else "  - "
     users = Counter(match[1] for line in lines if (match := re.match(r"(\s*\*\s*)\S", line)))
@@ -123,7 +123,7 @@ def _markdown_story(lines: Sequence[str], title: str, events: Sequence[Event], k
 
 
 def _into_yaml(content: bytes, lines: Sequence[str], new: Sequence[str], section: str) -> bytes:
-    """Put a story at the end of its section, which is added if the file has none."""
+    """Insert a story at the end of its section; a file without the section gets one."""
     starts = [number for number, line in enumerate(lines, 1) if re.match(rf"{section}\s*:", line)]
     if not starts:
         head = [] if any(re.match(r"version\s*:", line) for line in lines) or lines else ['version: "3.1"', ""]
@@ -192,7 +192,7 @@ def _user_step(event: UserUttered, kind: Kind) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    """Return a value as YAML has it, quoted where it could be taken for something else."""
+    """Return a value as YAML, in quotes if YAML would read it as another type."""
     is_plain = isinstance(value, str) and _PLAIN.fullmatch(value) and value.strip().lower() not in _WORDS
     return str(value) if is_plain and value == value.strip() else json.dumps(value, ensure_ascii=False)
 

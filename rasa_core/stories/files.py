@@ -1,4 +1,4 @@
-"""Files of stories: which of a folder hold some, how they are read, and how stories are added to one."""
+"""Find the story files in a folder, read them, and add stories to them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _DOMAIN = re.compile(r"^(intents|actions|slots|templates|responses)[ \t]*:", re.
 _YAML_STORIES = re.compile(r"^(stories|rules)[ \t]*:", re.MULTILINE)
 _SUFFIX_OF_YAML: Final = (".yml", ".yaml")
 LEFT_OUT: Final = "left-out"
-"""The kind of problem that is none: what a folder holds beside stories."""
+"""The kind of notice, not a problem, about a file in a story folder that has no stories."""
 MISSING: Final = "missing-file"
-"""The kind of problem of a file that is not there."""
+"""The kind of problem for a file that does not exist."""
 NO_YAML: Final = "stories and rules in YAML, as Rasa 2 and 3 have them, are not read; write them in Markdown"
 
 
 def read_story_files(
     resource: Path | Sequence[str | Path], problems: list[Problem]
 ) -> Iterator[tuple[Path, str, list[str]]]:
-    """Yield path, label and lines of a story file, of several, or of those in a folder and below it, in their order.
+    """Yield path, label and lines of a story file, of several, or of the story files in a folder and below it.
 
-    A label tells a file from others, and is the same on every machine. `problems` takes what cannot be read.
+    A label is a name for the file that is the same on every machine. Files that cannot be read are added to `problems`.
     """
     left_out: list[str] = []
     files = story_files(resource, left_out)
@@ -53,7 +53,7 @@ def read_story_files(
         text = f"{what} no story files; a story is like: ## name, * greet, - utter_greet."
         problems.append(Problem("error", text, Place(str(resource))))
         return
-    # A label is relative to what the files have in common, so that no machine's folders are in it.
+    # A label is relative to the common folder of the files, so that it contains no folders of one machine.
     top = resource if isinstance(resource, Path) else Path(os.path.commonpath([path.parent for path in files]))
     for path in files:
         try:
@@ -72,7 +72,7 @@ def read_story_files(
 
 
 def _mistaken(path: Path, text: str) -> str:
-    """Return what is wrong with a file that somebody took for stories, if it is something else that bots have."""
+    """Return an error text if a file that was given as stories is another file of a bot; otherwise an empty text."""
     text = _COMMENT.sub("", text)
     expected = "stories are like ## name, * greet, - utter_greet"
     if _NLU_HEADING.search(text) and not _STORY[1].search(text):
@@ -83,10 +83,10 @@ def _mistaken(path: Path, text: str) -> str:
 
 
 def story_files(resource: Path | Sequence[str | Path], left_out: list[str] | None = None) -> list[Path]:
-    """Return the files of `resource`: itself, or those of a folder and below it that may hold stories, in their order.
+    """Return `resource` itself, or the files of a folder and below it that may have stories, in their order.
 
-    Of a folder, hidden files are left out, and what holds something else, whatever its name; `left_out` takes these,
-    with what they are.
+    Hidden files, and files with other content, are left out of a folder; `left_out` gets the latter, each with a text
+    that says what it is.
     """
     if not isinstance(resource, Path):
         return [Path(path) for path in resource]  # As `glob` gives them, too.
@@ -126,7 +126,7 @@ def _has_story(text: str) -> bool:
 
 
 def _what_else(path: Path) -> str:
-    """Return what a file in a folder is if it is no story file; the reader tells of what cannot be read."""
+    """Return a text that says what a file is, if it is no story file; the reader reports files that it cannot read."""
     suffix = path.suffix.lower()
     # First, since this is told as a mistake, and all the others as what a folder may well hold.
     if holds_yaml_stories(path):

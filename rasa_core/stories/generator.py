@@ -1,10 +1,10 @@
-"""Makes up the conversations that policies learn from, by going through the stories.
+"""Makes training conversations from stories.
 
-1. Every path from the start of a story, through checkpoints, to an end is one conversation. A way that leads
-   back is taken once, and again as long as that reaches stories which no path has reached, or shows policies
+1. Every path from the start of a story, through checkpoints, to an end is one conversation. A cycle of checkpoints
+   is followed once, and again as long as that reaches stories which no path has reached, or shows policies
    histories that no path has shown.
-2. *Augmentation*: three rounds in which complete conversations go on with another story, so that policies
-   learn not to mind what was long ago.
+2. *Augmentation*: in three rounds, complete conversations continue with another story, so that policies
+   learn to ignore turns of long ago.
 
 The same stories, domain and seed give the same conversations in the same order, in every process.
 """
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 AUGMENTATION_ROUNDS: Final = 3
 ROUNDS_OF_WHOLE_HISTORIES: Final = 1
-"""So often stories go round once more where policies look at the whole history, which no round repeats."""
+"""Additional rounds through a cycle of checkpoints if policies see the whole history, which never repeats."""
 AUGMENTED_PER_FACTOR: Final = 10
 PLOT_FILE: Final = "story_blocks_connections.html"
 
@@ -54,36 +54,36 @@ Entry = tuple[int, Checkpoint]
 
 @dataclass(eq=False)
 class TrainingDataGenerator:
-    """Makes up conversations from stories.
+    """Makes training conversations from stories.
 
     Parameters
     ----------
     story_graph
         The stories.
     domain
-        Its slots; entities set them if the domain says so.
+        The domain, whose slots entities set if its ``config:`` says so.
     remove_duplicates
-        Whether conversations that look the same to policies are made once.
+        Whether only one of the conversations is made that look the same to policies.
     unique_last_num_states
-        How many of the last states policies look at; conversations that agree in them look the same at a
-        checkpoint. None if policies look at all.
+        The number of last states that policies see; conversations with equal last states look the same at a
+        checkpoint. None if policies see all states.
     max_history
-        The same, to be heeded only where a checkpoint is reached in too many ways. None if policies look at all.
+        The same number, used only if a checkpoint is reached in too many ways. None if policies see all states.
     augmentation_factor
-        How many complete conversations go on in each round of augmentation; 0 for no augmentation. A round
-        gives at most ten times as many.
+        The number of complete conversations that continue in each round of augmentation; 0 for no augmentation. A
+        round makes at most ten times as many.
     max_number_of_trackers
         Accepted for older programs, and without effect.
     tracker_limit
-        How many continuations a checkpoint has at most, though at least one for each story that starts with
-        it. If not given, `CONTINUATIONS_PER_CHECKPOINT`, or where it is known how many states policies look at,
-        as many as show them every history in every story.
+        The largest number of continuations of a checkpoint, which has at least one for each story that starts with
+        it. Default: `CONTINUATIONS_PER_CHECKPOINT`, or, if the number of states that policies see is known,
+        enough to show policies every history in every story.
     use_story_concatenation
-        Whether there is augmentation at all.
+        Whether to augment.
     debug_plots
-        Whether to draw how stories are joined, into ``story_blocks_connections.html``.
+        Whether to draw the checkpoints that join stories, into ``story_blocks_connections.html``.
     seed
-        Decides which conversations are taken where not all are.
+        The seed for samples of conversations.
     """
 
     story_graph: StoryGraph
@@ -117,7 +117,7 @@ class TrainingDataGenerator:
         limit = CONTINUATIONS_PER_CHECKPOINT if self.tracker_limit is None else max(1, self.tracker_limit)
         again = paths.follow_all({STORY_START: [root]}, limit)
         went_back, reached = False, 0
-        # A cycle is gone through once, and further only while that leads to steps that were not reached before.
+        # A cycle is followed once, and again only while that reaches new steps.
         while again and (not went_back or len(paths.reached) > reached):
             went_back, reached = True, len(paths.reached)
             again = paths.follow_all(again, limit)
@@ -141,7 +141,7 @@ class TrainingDataGenerator:
             again = paths.follow_all(again, most, is_augmenting=True)
             kept = sample(paths.complete, most, rng)
             pool = [*pool, *kept]
-            # Others have come by a way that leads back a second time, and are learnt from up to there.
+            # The other conversations have followed a cycle a second time; they are training data up to this point.
             made += [*kept, *sample(paths.unlike_others(chain.from_iterable(again.values())), most, rng)]
         return made
 
@@ -152,19 +152,19 @@ class _Paths:
     Parameters
     ----------
     options
-        The stories, and how to go through them.
+        The generator, with the stories and the options.
 
     Attributes
     ----------
     complete : list of TrainingTracker
         Conversations that have reached the end of a story.
     partial : list of TrainingTracker
-        Conversations that go nowhere else: another looks the same from there on, or there was no room for
-        them, or no story begins where they are, or they are about to forget what has been.
+        Conversations that do not continue: another conversation has the same continuations, or the limit is
+        reached, or no story begins at their checkpoint, or they are about to forget their history.
     reached : set of int
-        Indices of the steps through which a conversation went.
+        Indices of the steps that a conversation has reached.
     window : int or None
-        How many of the last states policies look at; None for all.
+        The number of last states that policies see; None for all.
     """
 
     def __init__(self, options: TrainingDataGenerator) -> None:
@@ -176,7 +176,7 @@ class _Paths:
         self._steps = options.story_graph.story_steps
         self._merged_at = options.unique_last_num_states
         self.window = options.max_history if self._merged_at is None else self._merged_at
-        # Looking at all states, as many histories differ as there are paths: only a limit helps.
+        # With all states, there are as many different histories as paths, so only a limit bounds them.
         is_limited = options.tracker_limit is not None
         self._shows_histories = self.window is not None and options.remove_duplicates and not is_limited
         self._are_merged = self._merged_at is not None
@@ -196,17 +196,17 @@ class _Paths:
         self._tested_slots = tuple(dict.fromkeys(slot for start in starts for slot in start.conditions or ()))
 
     def follow_all(self, arrivals: Arrivals, limit: int, *, is_augmenting: bool = False) -> Arrivals:
-        """Lead conversations from the checkpoints at which they are, forward, to where they end.
+        """Continue conversations from their checkpoints forward to their ends; return those that follow a cycle.
 
         Parameters
         ----------
         arrivals
-            Where conversations are; emptied. What is returned is like it: where they came by a way that leads back.
+            The conversations at each checkpoint; emptied. The result has the conversations that a cycle leads back.
         limit
-            How many continuations a checkpoint has at most; more only so that each step that begins there has one,
-            or each history that policies tell from others leads into each step.
+            The largest number of continuations of a checkpoint. It has more if each step that begins there needs one,
+            or so that each history that policies can tell from others leads into each step.
         is_augmenting
-            Whether no checkpoint has more.
+            Whether the limit has no exceptions.
         """
         again: Arrivals = {}
         followed: set[tuple[TrainingTracker, int]] = set()
@@ -231,10 +231,10 @@ class _Paths:
         return again
 
     def go_round(self, arrivals: Arrivals, limit: int) -> Arrivals:
-        """Lead on the conversations that came by a way that leads back, if policies see a new history there.
+        """Continue the conversations that a cycle has led back, if policies see a new history there.
 
-        What becomes of them is learnt from where it shows policies something new. Each checkpoint has at most `limit`
-        continuations: the histories of several stories in a circle are too many to show all.
+        Training uses the new conversations from the point at which they show policies something new. Each checkpoint
+        has at most `limit` continuations, because several stories in a cycle have too many histories to show them all.
         """
         self._are_merged = True
         complete, self.complete = self.complete, []
@@ -255,7 +255,7 @@ class _Paths:
     def _shares(
         self, name: str, waiting: list[TrainingTracker], entries: Sequence[Entry], limit: int, shows_histories: bool
     ) -> tuple[Sequence[Sequence[TrainingTracker]], list[TrainingTracker]]:
-        """Return which conversations at a checkpoint go on through which step, and which ones go on nowhere."""
+        """Return the conversations at a checkpoint that continue in each step, and those that do not continue."""
         alike: list[TrainingTracker] = []
         unlike = waiting
         if self._options.remove_duplicates:
@@ -284,15 +284,15 @@ class _Paths:
         return shares
 
     def outlook(self, tracker: TrainingTracker) -> Hashable:
-        """Return what decides on everything that can follow, for who looks at as many states as policies do."""
+        """Return a key that is equal for conversations with the same continuations, as far as policies can see."""
         return self._outlook(tracker, self.window)
 
     def _outlook(self, tracker: TrainingTracker, count: int | None) -> Hashable:
-        """Return what decides on everything that can follow, for who looks at `count` states."""
+        """Return a key that is equal for conversations with the same continuations in the last `count` states."""
         return tracker.path(count), tracker.values_of(self._tested_slots)
 
     def _outlook_after_listening(self, tracker: TrainingTracker) -> Hashable:
-        """Return what decides on everything that can follow once the bot has listened."""
+        """Return the key of `outlook` for the moment after ``action_listen``."""
         if self.window is None or tracker.is_listening():
             return self.outlook(tracker)
         return self._outlook(tracker, max(1, self.window - 1))
@@ -316,14 +316,14 @@ class _Paths:
         return self._expanded[key]
 
     def _slot_sets(self, message: UserUttered) -> list[Event]:
-        """Return the events by which a message sets slots; equal lines share one message."""
+        """Return the events with which the entities of a message set slots; equal lines share one message."""
         known = self._slots_set.get(id(message))
         if known is None:
             known = self._slots_set[id(message)] = self._options.domain.slots_in_story(message.entities)
         return known
 
     def stop(self, trackers: Iterable[TrainingTracker]) -> None:
-        """Take note of conversations that go nowhere else, if there is anything in them to learn."""
+        """Add conversations that do not continue to `partial`, if they have something to learn."""
         self.partial += self.unlike_others(tracker for tracker in trackers if tracker.history.length)
 
     def unlike_others(self, trackers: Iterable[TrainingTracker]) -> list[TrainingTracker]:

@@ -8,14 +8,15 @@ Line                         Meaning
 ``* a OR b{"x": 1}``         the user says one of several things
 ``- action``                 the bot does something
 ``- slot{"name": value}``    an event; also restart, reset_slots, rewind, undo, pause, resume, reminder
-``> name{"slot": value}``    first in a story: it goes on from there, if the slots have these values
-``> name``                   later: stories that start with this name go on from here
+``> name{"slot": value}``    at the start of a story: continues stories that end with this name, if the slots
+                             have these values
+``> name``                   at the end of a story: stories that start with this name continue it
 `` `name` ``                 replaced by the value of a template variable, anywhere
 ``<!-- -->``                 a comment, over any number of lines
 ===========================  ===========================================================================
 
-Any other line is told of and skipped, unless it begins with a character that looks like one of these marks: that is an
-error. ``* _intent[entity=value]``, of old, is read too, with or without the first character.
+The reader reports and skips any other line. A line that begins with a character which only looks like one of these
+marks is an error. The old form ``* _intent[entity=value]`` is read too, with or without its first character.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ from rasa_core.stories.steps import Checkpoint, StoryStep
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
 
-# Events that no story line stands for; such a name is the name of an action.
+# Events without a story line: a line with such a name is an action.
 _NAMELESS: Final = ("-", ">")
 _IN_FORM: Final = "form: "
-"""As Rasa marks what went on inside of a form: the form does it by itself, and nothing is to be learnt from it."""
+"""Rasa's mark of a line inside of a form: the form decides it, so policies do not learn it."""
 _MARKS_OF_LISTS: Final = re.compile(r"^[\W\d]+")  # As in "+ greet", "1. greet" and "[ ] greet".
 _OLD_END, _END = "action_deactivate_form", "action_deactivate_loop"  # Of Rasa 1, and of later versions.
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])
@@ -59,20 +60,20 @@ _LOOKALIKES: Final = (
 
 
 class StoryFileReader:
-    """Reads story files, whole ones even where lines of them are wrong, so that all mistakes are told at once.
+    """Reads story files, and goes on after a wrong line, so that it reports all mistakes at once.
 
     Parameters
     ----------
     domain
-        Names that it does not have are told of; None checks nothing.
+        The domain; names that it does not have are reported. None checks no names.
     interpreter
         Parses messages that are neither an intent of the domain nor followed by a JSON object; None takes
         every message for an intent.
     template_vars
         Values of template variables.
     problems
-        Takes what is wrong; stories in which a line is wrong are left out then. Without it that is an error, and
-        what is harmless is logged.
+        A list to which mistakes are added; stories with a wrong line are left out then. Without the list, mistakes
+        raise an error, and harmless ones are logged.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class StoryFileReader:
         self._names = NameCheck(domain, self._problems)
         self._interpreter = interpreter
         self._variables = template_vars or {}
-        # One object for equal lines, which files repeat a lot; trackers in training tell messages by identity.
+        # Equal lines, which are frequent, share one object; training trackers compare messages by identity.
         self._events_before: dict[str, tuple[Event, ...]] = {}
         self._messages_before: dict[str, tuple[UserUttered, ...]] = {}
         self._file: str | None = None
@@ -137,11 +138,11 @@ class StoryFileReader:
         Parameters
         ----------
         lines
-            With or without their ends.
+            The lines, with or without line ends.
         file
-            What places, errors and log entries call it.
+            The name of the file in places, errors and log entries.
         label
-            Tells it from other files, the same on every machine.
+            A name for the file that is the same on every machine.
         """
         stories = self._read_file(lines, file, label)
         self._report()
@@ -212,7 +213,7 @@ class StoryFileReader:
             self._fail(line.number, line.column(0), problem)
 
     def _skip(self, line: _StoryLine, place: Place) -> None:
-        """Tell of a line that is none of a story, and whether something that was to be said is lost with it."""
+        """Report a line that does not belong to a story, and whether some of the story is lost with it."""
         expected = "a line starts with ##, *, - or >."
         if (first := line.text[0]) in _LOOKALIKES:
             known = f"{unicodedata.name(first, 'a character').lower()} (U+{ord(first):04X})"
@@ -288,7 +289,7 @@ class StoryFileReader:
 
 
 def _events_of(text: str) -> tuple[tuple[Event, ...], Doubt | None]:
-    """Return the events of a line that begins with a dash, and what is doubtful about it."""
+    """Return the events of a line that begins with a dash, and the doubt about how it was read, if there is one."""
     example = '- utter_greet or - slot{"name": "value"}'
     name, parameters, doubt = read_name_and_object(text, "an action or event", example)
     if name in _NOT_IN_STORIES:
@@ -307,7 +308,7 @@ def _events_of(text: str) -> tuple[tuple[Event, ...], Doubt | None]:
 
 
 def _open_comment(lines: Sequence[str]) -> tuple[int, int] | None:
-    """Return the line, counted from 1, and the position at which a comment begins that does not end; None if all do."""
+    """Return the line, counted from 1, and the position at which an unclosed comment begins; None without one."""
     opened: tuple[int, int] | None = None
     for number, line in enumerate(lines, 1):
         at = 0
@@ -322,7 +323,7 @@ _MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`]
 
 @dataclass(slots=True)
 class _StoryLine:
-    """One line that says something: its number, counted from 1, and its text without comments and space around it.
+    """A line with content: its number, counted from 1, and its text without comments and surrounding space.
 
     Attributes
     ----------
@@ -345,7 +346,7 @@ class _StoryLine:
 
 
 class _LineReader:
-    """Reads the lines of one file; `comment` is the line and position at which one begins that has not ended yet."""
+    """Reads the lines of one file; `comment` is the line and position of a comment that has not ended yet."""
 
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self._variables = variables
@@ -353,7 +354,7 @@ class _LineReader:
         self.comment: tuple[int, int] | None = None
 
     def read(self, lines: Iterable[str]) -> Iterator[_StoryLine]:
-        """Yield the lines that say something."""
+        """Yield the lines with content."""
         for number, raw in enumerate(lines, 1):
             if self.comment is None and "<!--" not in raw and "`" not in raw:
                 text = raw.strip()

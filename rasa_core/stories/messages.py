@@ -38,14 +38,14 @@ class LineError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Something that breaks the grammar and can be read all the same.
+    """A part of a line that breaks the grammar, and can be read all the same.
 
     Attributes
     ----------
     message : str
-        What is wrong, how it was read, and the remedy.
+        What is wrong, how the part was read, and the remedy.
     is_lost : bool
-        Whether something that was said could not be understood, and is left out.
+        Whether some of the line could not be read, and is left out.
     """
 
     message: str
@@ -54,7 +54,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One user message as it is written; without a name, one of which no intent is known."""
+    """A user message as a story writes it; without a name, its intent is not known."""
 
     name: str
     entities: list[tuple[str, Any]] = field(default_factory=list)
@@ -72,9 +72,9 @@ _NO_ALTERNATIVE: Final = Doubt("an alternative is missing and left out; write * 
 
 
 def story_message(wording: Wording) -> UserUttered:
-    """Return the event for a message that names its intent; its text is the one that says so to a bot.
+    """Return the event for a message that names its intent; its text is what a user would type, such as ``/greet``.
 
-    An entity that is null is absent.
+    An entity with the value null is left out.
     """
     intent = {"name": wording.name or None, "confidence": 1.0}
     entities = [{"entity": name, "value": value} for name, value in wording.entities if value is not None]
@@ -86,8 +86,8 @@ def story_message(wording: Wording) -> UserUttered:
 def read_messages(text: str, start: int, intents: Collection[str]) -> list[Wording]:
     """Read the alternatives in ``text[start:]``; raise `LineError` if the text breaks the grammar.
 
-    A name that stands among `intents`, those of the domain, is not of the old format, even if it looks like it.
-    An alternative that is not there, as in ``a OR OR b``, is left out.
+    `intents` are the intents of the domain: a name among them is not read as the old format, even if it looks like it.
+    An empty alternative, as in ``a OR OR b``, is left out.
     """
     found = []
     text += " " * text.endswith(SEPARATOR.rstrip())  # Which line ends have lost.
@@ -107,7 +107,7 @@ def _find(text: str, what: str, start: int, stop: int) -> int:
 
 
 def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Wording, int]:
-    """Read one message; return it, and where it ends."""
+    """Read one message; return the message and the position of its end."""
     separator = _find(text, SEPARATOR, start, len(text))
     brace = _find(text, "{", start, separator)
     name = text[start:brace].strip()
@@ -186,10 +186,10 @@ def read_name_and_object(text: str, what: str, example: str) -> tuple[str, dict[
 
 
 def _read_object(text: str, start: int, *, is_needed: bool) -> tuple[dict[str, Any], int, Doubt | None]:
-    """Read the JSON object that begins at ``text[start]``; return it, where it ends, and what is doubtful about it.
+    """Read the JSON object that begins at ``text[start]``; return the object, its end, and a doubt about it or None.
 
-    What is not JSON, but can mean only one thing, is read as that. What else is not JSON is left out, unless it
-    `is_needed`.
+    Text that is not JSON, but can mean only one object, is read as this object. Other text that is not JSON is left
+    out, or an error if it `is_needed`.
     """
     problem = "what stands in braces is not a JSON object"
     try:
@@ -210,9 +210,9 @@ def _read_object(text: str, start: int, *, is_needed: bool) -> tuple[dict[str, A
 
 
 def _meant(text: str) -> tuple[dict[str, Any], int] | None:
-    """Return what `text`, from a brace on, was to say, and where that ends; None if nobody can know.
+    """Return the object that `text`, from a brace on, was meant to be, and its end; None if that is not clear.
 
-    Read are the words of Python, other quotes or none, a comma too many, and a last brace too few.
+    It understands the words of Python, other quotes or none, a surplus comma, and a missing last brace.
     """
     if len(text) > _LONGEST_GUESS or text.count("[") + text.count("{") > _DEEPEST_GUESS:
         return None
@@ -229,7 +229,7 @@ def _meant(text: str) -> tuple[dict[str, Any], int] | None:
 
 
 class _Loader(yaml.BaseLoader):
-    """Makes nodes of text; of an alias, which nobody means here, and which a few lines could mean billions by, none."""
+    """Makes YAML nodes of text, but none of an alias: nobody means one here, and a few could stand for billions."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -238,7 +238,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def _plain(node: yaml.Node) -> Any:
-    """Return the data of a YAML node; of what is not in quotes, the words of JSON and Python are no texts."""
+    """Return the data of a YAML node; without quotes, the words of JSON and Python (such as None) are not texts."""
     if isinstance(node, yaml.MappingNode):
         return dict(_pair(key, value) for key, value in node.value)
     if isinstance(node, yaml.SequenceNode):
@@ -257,7 +257,7 @@ def _unquoted(text: str) -> Any:
 
 
 def _pair(key: yaml.Node, value: yaml.Node) -> tuple[str, Any]:
-    """Return a key and its value, which ``{a:b}`` and ``{a=b}`` do not part with a space."""
+    """Return a key and its value, also of ``{a:b}`` and ``{a=b}``, which have no space between them."""
     if not isinstance(key, yaml.ScalarNode) or not key.value:
         raise ValueError("a key is a name")
     if not isinstance(value, yaml.ScalarNode) or value.value != "" or value.style is not None:

@@ -1,14 +1,14 @@
-"""Which conversations go on where stories meet, so that their number stays in bounds.
+"""Chooses the conversations that continue at a checkpoint, so that their number stays bounded.
 
-Every path through checkpoints is a conversation of its own, and with `n` stories between each of `m` of them
-there are ``n ** m``. Two things happen at a checkpoint instead of listing them all:
+Every path through checkpoints is a conversation of its own: with `n` stories between each two of `m` checkpoints,
+there are ``n ** m`` paths. So not all conversations continue at a checkpoint:
 
-- Of conversations from which everything that can follow looks the same, one goes on (`first_of_each`).
-- If still more than a limit would go on, it depends on whether it is known how many of the last states
-  policies look at. If so, so many go on that each history of so many states leads into each story
-  (`share_histories`): their number grows with the different histories, not with the paths. If not, each story that
-  begins there continues an equal share of the arrivals, in an order that a seed decides (`share_evenly`). So no story
-  is left without a beginning, and as many beginnings as possible are continued.
+- Of conversations with the same continuations, one continues (`first_of_each`).
+- If more than a limit would still continue, the choice depends on whether the number of last states that policies
+  see is known. If it is, enough conversations continue that each history of so many states leads into each story
+  (`share_histories`): their number grows with the different histories, not with the paths. If it is not, each story
+  that begins there continues an equal share of the conversations, in an order that a seed decides (`share_evenly`). So
+  no story is left without a beginning, and as many beginnings as possible continue.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Final, Generic, TypeVar
 
 CONTINUATIONS_PER_CHECKPOINT: Final = 1000
 CONTINUATIONS_PER_ROUND: Final = 300
-"""How many a checkpoint has where conversations go round once more; they are powers of the stories in a circle."""
+"""Limit of continuations in another round of a cycle, whose histories grow as powers of its number of stories."""
 HISTORIES_PER_CHECKPOINT: Final = 200_000
-"""How many continuations a checkpoint has at most where they are to show all histories; each takes about 3 KB."""
+"""Limit of continuations of a checkpoint that are to show all histories; each takes about 3 KB."""
 
 T = TypeVar("T", bound=Hashable)
 View = Callable[[T], Hashable]
@@ -37,7 +37,7 @@ def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
 
 
 def sample_unlike(items: Sequence[T], count: int, view: View[T], seen: set[Hashable], rng: random.Random) -> list[T]:
-    """Return at most `count` of the items, in their order, rather those whose `view` is not in `seen`; enter theirs."""
+    """Return at most `count` items in their order, first those whose `view` is not in `seen`; add their views to it."""
     fresh = [item for item in first_of_each(items, view)[0] if view(item) not in seen]
     chosen = set(sample(fresh, count, rng))
     rest = [item for item in items if item not in chosen]
@@ -54,7 +54,7 @@ def first_of_each(items: Iterable[T], key: View[T]) -> tuple[list[T], list[T]]:
 
 
 class _Rotation(Generic[T]):
-    """Gives the same items over and over, in one order."""
+    """Yields the same items over and over, in the same order."""
 
     def __init__(self, items: list[T]) -> None:
         self._items = items
@@ -68,14 +68,14 @@ class _Rotation(Generic[T]):
 
 
 def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random) -> list[Sequence[T]]:
-    """Return, for each step, the conversations that go on there: all that it accepts, if the limit allows.
+    """Return, for each step, the conversations that continue in it: all that it accepts, if the limit allows.
 
     Parameters
     ----------
     accepted
         For each step, the conversations that it accepts; one object for steps that accept the same.
     limit
-        How many continuations there are at most, or as many as there are steps if that is more.
+        The largest number of continuations; if there are more steps, the number of steps.
     """
     if sum(map(len, accepted)) <= limit:
         return list(accepted)
@@ -92,21 +92,20 @@ def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random
 def share_histories(
     accepted: Sequence[Sequence[T]], waits: Sequence[bool], whole: View[T], shorter: View[T], rng: random.Random
 ) -> list[list[T]]:
-    """Return, for each step, the conversations that go on there, so that every turn of every step is shown.
+    """Return, for each step, the conversations that continue in it, so that policies see every turn of every step.
 
-    Conversations that look alike share the steps out among them, so that few go through several, and few are
-    left behind. Which takes which is drawn: else what was long ago would seem to decide what comes next.
+    Conversations that look alike divide the steps among them, so that few continue in several steps, and few do not
+    continue. The division is random: otherwise turns of long ago would seem to decide the next action.
 
     Parameters
     ----------
     accepted
         For each step, the conversations that it accepts; one object for steps that accept the same.
     waits
-        For each step, whether the first that happens there is that the bot listens. All such steps begin
-        alike, so a history that leads into one of them need not lead into the others; what is in them sees
-        one state less of what was before.
+        For each step, whether it begins with ``action_listen``. All such steps begin alike, so a history that leads
+        into one of them need not lead into the others, and their turns see one state less of the history.
     whole, shorter
-        What policies see of a conversation, with and without its oldest state; equal where they see the same.
+        Keys of what policies see of a conversation, with and without its oldest state.
     """
     rotations: dict[tuple[int, bool], list[_Rotation[T]]] = {}
     shares: list[list[T]] = []
@@ -131,9 +130,9 @@ def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[
 
 
 def _add_missing(shares: Sequence[tuple[Sequence[T], list[T]]], view: View[T]) -> None:
-    """Let each view go on in one step at least; the steps take turns.
+    """Let each view continue in at least one step; the steps take turns.
 
-    `shares` has, for each step, the conversations that it accepts, and the ones that go on there; the latter get more.
+    `shares` has, for each step, the conversations that it accepts, and a list of those that continue, which grows here.
     """
     gone = {view(tracker) for _, share in shares for tracker in share}
     steps: dict[int, tuple[Sequence[T], list[list[T]]]] = {}

@@ -1,4 +1,4 @@
-"""Conversations as test stories of Rasa 3, in YAML: what the user typed, what was understood, and what the bot did."""
+"""Writes conversations as test stories of Rasa 3 in YAML: the typed messages, their intents and the bot's actions."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def sessions_as_stories(
 ) -> str:
     """Return the latest session of a conversation, or all of them, as a file of test stories.
 
-    What was rewound or undone is left out. Turns in which a form got its answer stand there, so that the story
+    Events that were rewound or undone are left out. Turns that answer a form are included, so that the story
     can be played.
 
     Parameters
     ----------
     longest
-        How many characters it may have as JSON, each value counted as ten more, as that takes; None for any number.
+        Limit of the events' characters as JSON, where each value counts ten more characters; None for no limit.
 
     Raises
     ------
     LongStoryError
-        If it is longer.
+        If the conversation is longer.
     """
     sessions = list(map(_steps, _sessions(list(events))))
     chosen = [steps for steps in (sessions if all_sessions else sessions[-1:]) if steps]
@@ -61,7 +61,7 @@ def story_in_yaml(name: str, told: Iterable[tuple[Event | None, str]], source: s
     Parameters
     ----------
     told
-        The events; None for one that stories leave out, which leaves its comment.
+        The events with their comments; None for an event that stories leave out, so that only its comment stays.
     source
         Where the story was read.
     """

@@ -1,8 +1,7 @@
-"""Stories as data: steps that are joined at checkpoints, the graph that they form, and how they are written.
+"""Stories as data: steps, the checkpoints that join them, the graph of all steps, and its text in Markdown.
 
-A *step* is what stands between two checkpoints of a story. A story without checkpoints is one step, from
-`STORY_START` to `STORY_END`. Writing is the inverse of reading: the text of a graph, read again, gives the
-same steps.
+A *step* is the part of a story between two checkpoints. A story without checkpoints is one step, from
+`STORY_START` to `STORY_END`. Writing is the inverse of reading: reading the text of a graph gives the same steps.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _OPENS_COMMENT = re.compile("<(?=!--)")
 
 
 class HasSlots(Protocol):
-    """What a checkpoint looks at: the slots of a `DialogueStateTracker`."""
+    """The part of a `DialogueStateTracker` that the condition of a checkpoint needs: its slots."""
 
     slots: dict[str, Slot]
 
@@ -45,16 +44,16 @@ class Checkpoint:
     Parameters
     ----------
     name
-        Steps that end with a name go on in all steps that start with it.
+        The name; a step that ends with it continues in all steps that start with it.
     conditions
-        Slot values that a conversation must have to go on; only at the start of a step.
+        Slot values that a conversation needs to continue; only at the start of a step.
     """
 
     name: str
     conditions: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Let no conditions be an empty mapping."""
+        """Replace missing conditions by an empty mapping."""
         object.__setattr__(self, "conditions", dict(self.conditions or {}))
 
     def __hash__(self) -> int:
@@ -80,13 +79,13 @@ class StoryStep:
     block_name
         Name of the story.
     start_checkpoints
-        Where the step may be entered; `STORY_START` if none are given.
+        The checkpoints with which the step begins; `STORY_START` if none are given.
     end_checkpoints
-        Where conversations go on; none at the end of a story.
+        The checkpoints with which the step ends; none at the end of a story.
     events
-        As they stand in the story, without the events that it implies.
+        The events in the story, without the events that it implies.
     source, sources
-        Where the step begins, and where each of its events stands.
+        The place of the step, and the place of each event.
     """
 
     block_name: str = ""
@@ -138,12 +137,12 @@ class StoryStep:
 
 
 class StoryGraph:
-    """Steps, and how they are joined at checkpoints.
+    """The graph of all steps, joined at checkpoints.
 
     Parameters
     ----------
     story_steps
-        In the order of their files.
+        The steps, in the order of their files.
     """
 
     def __init__(self, story_steps: Iterable[StoryStep]) -> None:
@@ -223,9 +222,9 @@ class Story:
     Parameters
     ----------
     story_steps
-        In their order.
+        The steps, in their order.
     story_name
-        Its name; made from its events if not given.
+        The name of the story; made from its events if not given.
     """
 
     def __init__(self, story_steps: Iterable[StoryStep] = (), story_name: str | None = None) -> None:
@@ -234,7 +233,7 @@ class Story:
 
     @classmethod
     def from_events(cls, events: Iterable[Event], story_name: str | None = None) -> Story:
-        """Make a story of one step from the events of a conversation; listening is implied and left out."""
+        """Return a story of one step with the events of a conversation, without ``action_listen``, which it implies."""
         told = [event for event in events if not is_listening(event)]
         name = story_name if story_name is not None else story_text(told).partition("\n")[0].removeprefix("## ")
         return cls([StoryStep(name, events=tuple(told))], name)
@@ -253,12 +252,12 @@ class Story:
 
 
 def _in_heading(name: str) -> str:
-    """Keep a name on its line, and from opening a comment or standing for a template variable."""
+    """Return a name on one line, changed so that it opens no comment and is no template variable."""
     return _OPENS_COMMENT.sub("< ", _LINE_ENDS.sub(" ", name)).replace("`", "'")
 
 
 def _event_lines(events: Iterable[Event]) -> list[str]:
-    """Return the lines of events as a story has them; listening that is said there, not implied, stays."""
+    """Return the story lines of events; an ``action_listen`` that a story does not imply is kept."""
     lines = []
     for event in events:
         if is_listening(event):
@@ -271,14 +270,18 @@ def _event_lines(events: Iterable[Event]) -> list[str]:
 def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], frozenset[tuple[str, str]]]:
     """Sort checkpoints topologically, after cutting cycles.
 
-    A depth-first search from each name in turn; it keeps its own stack, as graphs may be deep. The result
-    depends on the order of the input alone.
+    The function makes a depth-first search from each name in turn, with a stack of its own, because graphs may be deep.
+    The result depends only on the order of the input.
 
     Parameters
     ----------
     leads
-        Name of a checkpoint to the names that can be reached from it in one step. Returned are all names, each behind
-        those that lead to it, and the cut edges ``(from, to)``, which close a cycle.
+        The names that can be reached in one step from each checkpoint.
+
+    Returns
+    -------
+    tuple
+        All names, each after the names that lead to it; and the cut edges ``(from, to)``, which close a cycle.
     """
     finished: dict[str, None] = {}
     entered: set[str] = set()

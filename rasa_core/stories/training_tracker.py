@@ -1,4 +1,4 @@
-"""Conversations that stories make up: steps with all that they imply, and trackers that know where events stand."""
+"""Training conversations: steps with the events that they imply, and trackers that know the places of their events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 EventAndPlace = tuple[Event, Place | None]
 Features = tuple[float, ...]
 TurnKey = tuple[int | str, ...]
-"""What tells a prediction that policies learn from others: the states before it, and the action."""
+"""A key for an example of training: the states before an action, and the action."""
 
 # One object for all conversations, none of which changes it.
 _LISTEN = ActionExecuted(ACTION_LISTEN_NAME)
@@ -37,14 +37,14 @@ _LISTEN = ActionExecuted(ACTION_LISTEN_NAME)
 
 @dataclass(frozen=True, slots=True)
 class ExpandedStep:
-    """All that happens in a step, with what the story leaves unsaid.
+    """All events of a step, including the events that the story only implies.
 
     Attributes
     ----------
     events : sequence of (Event, Place or None)
         An event that is implied has the place of the line that implies it.
     opening_listen : int or None
-        Position of the listening that is left out if the bot is listening already when the step begins.
+        Position of the ``action_listen`` that is left out if the bot already listens when the step begins.
     opens_story : bool
         Whether the step is entered at the start of a story.
     """
@@ -61,12 +61,12 @@ def expand_step(
     *,
     keeps_listening: bool = False,
 ) -> ExpandedStep:
-    """Add to a step what its story leaves unsaid.
+    """Return a step with the events that its story only implies.
 
-    The bot listens before every user message and at the end of a story, and entities set their slots, as
-    `slot_sets` tells for a message. If the step opens a story with an action, that action is unpredictable:
-    nothing told the bot to do it. Listening that is said elsewhere is left out, as in 0.9, unless `keeps_listening`, as
-    in Rasa 2 and 3.
+    The bot listens before every user message and at the end of a story, and entities set their slots, by the events
+    that `slot_sets` returns for a message. If the step opens a story with an action, that action is unpredictable:
+    no message came before it. An ``action_listen`` elsewhere in the story is left out, as in 0.9, unless
+    `keeps_listening`, as in Rasa 2 and 3.
     """
     events: list[EventAndPlace] = []
     opening_listen: int | None = None
@@ -96,7 +96,7 @@ def expand_step(
 
 
 def _listens_after(event: Event, before: bool | None) -> bool | None:
-    """Tell whether the bot listens after `event`; None if that depends on what was before all events."""
+    """Tell whether the bot listens after `event`; None if that depends on the conversation before the step."""
     if isinstance(event, ActionExecuted):
         return event.action_name == ACTION_LISTEN_NAME
     if isinstance(event, UserUttered | Restarted | UserUtteranceReverted | ActionReverted):
@@ -105,10 +105,10 @@ def _listens_after(event: Event, before: bool | None) -> bool | None:
 
 
 class _Shared:
-    """Slots and states of trackers that were copied from one: one object for all that are equal.
+    """A cache of slots and states for trackers that were copied from one tracker, with one object for equal ones.
 
-    There are far fewer of them than moments in conversations. Keys hold the identity of objects, so these are
-    kept alive beside what was made of them.
+    There are far fewer different slots and states than moments in conversations. Keys contain the identity of objects,
+    so the cache keeps these objects alive.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class _Shared:
         self._states: dict[frozenset[tuple[str, float]], State] = {}
 
     def get(self, key: Hashable, alive: object, make: Callable[[], T]) -> T:
-        """Return what `make` has made for `key`, which holds the identity of `alive`."""
+        """Return the cached result of `make` for `key`, which contains the identity of `alive`."""
         known = self._made.get(key)
         if known is None:
             known = self._made[key] = (alive, make())
@@ -143,17 +143,17 @@ def _with_value(slot: Slot, value: Any) -> Slot:
 
 
 class TrainingTracker(DialogueStateTracker):
-    """A conversation made up from stories. Its slots must not be changed but by events.
+    """A training conversation from stories. Only events may change its slots.
 
     Attributes
     ----------
     sources : list of Place or None
-        For each event, where it stands.
+        The place of each event.
     is_augmented : bool
-        Whether the conversation was glued together from several stories.
+        Whether augmentation joined the conversation from several stories.
     elsewhere : dict of int to dict of Place
-        Where else an action stands that follows the same states, by its number among the actions; in
-        conversations that were left out, because they would teach policies nothing else.
+        For the number of an action: its other places, after the same states, in conversations that were left out
+        because they would teach policies nothing else.
     """
 
     def __init__(self, sender_id: str, slots: Iterable[Slot], *args: Any, **options: Any) -> None:
@@ -177,9 +177,9 @@ class TrainingTracker(DialogueStateTracker):
         self.sources.append(source)
 
     def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
-        """Return the conversation at the end of a step, and others that end on its way; this one stays as it is.
+        """Return the conversation at the end of a step, and copies that end within the step; change nothing here.
 
-        A restart, or a rewind, makes a conversation forget what is nevertheless to be learnt.
+        The copies have what a restart or rewind in the step makes the conversation forget, so that it is learnt too.
         """
         onward = self.copy()
         if expanded.opens_story or self._story != step.block_name:
@@ -193,7 +193,7 @@ class TrainingTracker(DialogueStateTracker):
                 continue
             if isinstance(event, ActionExecuted):
                 acted = True
-            # What was done before it is gone from the history afterwards, and is learnt from a copy.
+            # The event removes earlier actions from the history, so that policies learn them from a copy.
             elif acted and isinstance(event, Restarted | UserUtteranceReverted):
                 ended.append(onward.copy())
                 acted = False
@@ -213,7 +213,7 @@ class TrainingTracker(DialogueStateTracker):
         return twin
 
     def augmented(self) -> Self:
-        """Return an independent tracker of the same conversation, for another story to go on with."""
+        """Return an independent tracker of the same conversation, which another story then continues."""
         twin = self.copy()
         twin.is_augmented = True
         return twin
@@ -237,7 +237,7 @@ class TrainingTracker(DialogueStateTracker):
         return self._shared.get(key, self.latest_message, lambda: self._shared.same(compute()))
 
     def actions_with_sources(self) -> list[tuple[ActionExecuted, Place | None]]:
-        """Return the actions since the latest restart that rewinding and undoing have left, with their places."""
+        """Return the actions since the latest restart that were not rewound or undone, with their places."""
         start = self.idx_after_latest_restart()
         events, sources = list(self.events)[start:], self.sources[start:]
         left = applied_positions(events) if self._loops is None else rasa_positions(events, self._loops)
@@ -245,27 +245,27 @@ class TrainingTracker(DialogueStateTracker):
         return [(event, place) for event, place in applied if isinstance(event, ActionExecuted)]
 
     def action_sources(self) -> list[list[Place]]:
-        """Return, for each action since the latest restart that was not taken back, all places where it stands."""
+        """Return all places of each action since the latest restart that was not rewound or undone."""
         return [
             [*([] if source is None else [source]), *self.elsewhere.get(number, ())]
             for number, (_, source) in enumerate(self.actions_with_sources())
         ]
 
     def add_place(self, number: int, own: Place | None, other: Place | None) -> None:
-        """Take note that the action of a number, which stands at `own`, stands at another place, too."""
+        """Note that the action with this number, whose place is `own`, also has the place `other`."""
         if other is not None and other != own:
             self.elsewhere.setdefault(number, {})[other] = None
 
     def add_places_of(self, other: Self) -> None:
-        """Take note of the places of `other`, whose actions follow the same states as those here."""
+        """Note the places of `other`, a tracker whose actions follow the same states as the actions here."""
         pairs = zip(self.actions_with_sources(), other.actions_with_sources(), strict=True)
         for number, ((_, own), (_, source)) in enumerate(pairs):
             self.add_place(number, own, source)
 
     def path(self, count: int | None = None) -> tuple[int, ...]:
-        """Return what identifies the last `count` states (None: all), the present one included.
+        """Return a key for the last `count` states (None: all), including the current one.
 
-        Comparable only between trackers that were copied from one.
+        Only keys of trackers that were copied from one tracker can be compared.
         """
         states = self.history.recorded_states()
         if self._loops is not None:
@@ -276,7 +276,7 @@ class TrainingTracker(DialogueStateTracker):
         return (*map(id, recent), id(self.active_state()))
 
     def turns(self, count: int) -> list[tuple[TurnKey | None, Place | None]]:
-        """Return what identifies each action with the `count` states before it, None if not learnt, and its place."""
+        """Return, for each action, a key of it and the `count` states before it (None if not learnt), and its place."""
         path = self.path()
         return [
             (None if action.unpredictable else (*path[max(0, index - count) : index], action.action_name), source)

@@ -6,11 +6,11 @@ Step                 Meaning
 ``intent:``          the user says something; ``entities:`` beside it, with roles and groups
 ``action:``          the bot does something
 ``slot_was_set:``    slots with values; the name alone means "is set" (text and list) or "is not set"
-``active_loop:``     a form begins; ``null`` ends the one that there is
-``checkpoint:``      stories that start with this name go on from here; conditions in ``slot_was_set:``
+``active_loop:``     a form begins; ``null`` ends the active form
+``checkpoint:``      stories that start with this name continue here; conditions in ``slot_was_set:``
 ``or:``              one of several messages or slots
-``user:``            the words of the message, in test stories; without ``intent:`` the story is left out
-``bot:``             what the bot says, as it stands there; in test stories, what its action says
+``user:``            the text of the message, in test stories; without ``intent:`` the story is left out
+``bot:``             an action that says this text; in test stories, the text of the previous action
 ===================  ================================================================================
 """
 
@@ -44,7 +44,7 @@ from rasa_core.support.yaml_parts import Part, YamlError, keys_in, read_yaml
 logger = logging.getLogger(__name__)
 
 MOST_CHOICES: Final = 10_000
-"""So many rules may one rule stand for that has several ``or:``."""
+"""The largest number of rules that one rule with several ``or:`` may stand for."""
 
 _MESSAGE_KEYS: Final = frozenset({"intent", "user", "entities", "metadata"})
 _STEP_KEYS: Final = (*_MESSAGE_KEYS, "action", "failed", "bot", "slot_was_set", "active_loop", "checkpoint", "or")
@@ -58,7 +58,7 @@ Alternatives = Sequence[Event]
 
 @dataclass(slots=True)
 class ReadStories:
-    """What story files hold.
+    """The content of story files.
 
     Attributes
     ----------
@@ -73,14 +73,15 @@ class ReadStories:
 
 
 class YamlStoryReader:
-    """Reads story files, whole ones even where parts of them are wrong, so that all mistakes are told at once.
+    """Reads story files, and goes on after a mistake, so that it reports all mistakes at once.
 
     Parameters
     ----------
     domain
-        Names that it does not have are told of; None checks nothing.
+        The domain; names that it does not have are reported. None checks no names.
     problems
-        Takes what is wrong; a story with an error is left out then. Without it that is a `StoryParseError`.
+        A list to which mistakes are added; a story with a mistake is left out then. Without the list, mistakes raise
+        a `StoryParseError`.
     """
 
     def __init__(self, domain: Domain | None = None, problems: list[Problem] | None = None) -> None:
@@ -121,7 +122,7 @@ class YamlStoryReader:
         self._problems.append(Problem("warning", text, part.place, kind))
 
     def _head(self, part: Part, key: str, known: Sequence[str]) -> tuple[str, dict[str, Part]] | None:
-        """Return name and keys of a story or rule; None, which is told, for one that cannot be read."""
+        """Return name and keys of a story or rule; report one that cannot be read, and return None."""
         keys = part.keys()
         if key not in keys:
             self._warning(part, f"an entry without {key}: is skipped; every {key} needs a name.", LOST)
@@ -162,7 +163,7 @@ class YamlStoryReader:
             self._read.steps.append(builder.finish())
 
     def _is_untold(self, step: Part, name: str) -> bool:
-        """Tell, and warn, that a story is left out since it teaches by words instead of intents."""
+        """Tell whether a step has words without an intent, and warn that its story is left out."""
         keys = step.keys()
         if "user" in keys and "intent" not in keys and set(_STEP_KEYS).issuperset(keys):
             text = f"the story {name!r} is left out: a user: step without intent: cannot be learnt."
@@ -234,7 +235,7 @@ class YamlStoryReader:
     # -- steps
 
     def _events(self, step: Part, place: Place) -> Iterator[Alternatives]:
-        """Yield what a step says, in order; of an ``or``, all that may happen."""
+        """Yield the events of a step in order; for an ``or``, all its alternatives."""
         keys = step.keys()
         # `user:`, `entities:` and `metadata:` only describe the message, which `intent:` names.
         kinds = [key for key in keys if key not in (*_MESSAGE_KEYS, "failed") or key == "intent"]
@@ -316,7 +317,7 @@ class YamlStoryReader:
         return None if self._domain is None else next((slot for slot in self._domain.slots if slot.name == name), None)
 
     def _value(self, slot_name: str, part: Part) -> Any:
-        """Return a value; that of a slot which holds texts is what is written."""
+        """Return the value of a slot; for a slot with texts, the text as written."""
         return part.told(()) if isinstance(self._slot(slot_name), _OF_TEXTS) else part.data
 
     def _value_meant(self, slot_name: str) -> Any:
@@ -329,12 +330,12 @@ class YamlStoryReader:
 
 
 def read_yaml_stories(resource: str | Path | Sequence[str | Path], domain: Domain) -> ReadStories:
-    """Return the stories and rules in a file, in several, or in a folder and below it.
+    """Return the stories and rules in a file, in several files, or in a folder and below it.
 
     Raises
     ------
     StoryParseError
-        If something in them is wrong, or there are none.
+        If the files have a mistake, or no stories and rules.
     """
     given = [Path(one) for one in ([resource] if isinstance(resource, str | Path) else resource)]
     files = [file for path in given for file in (_yaml_files(path) if path.is_dir() else [path])]
@@ -350,7 +351,7 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 
 def rules_as_steps(rules: Iterable[Rule]) -> list[StoryStep]:
-    """Return rules as stories that begin with what must hold, for whoever draws them."""
+    """Return rules as stories that begin with the rule's conditions, to be drawn."""
     steps = []
     for rule in rules:
         events = (*rule.conditions, *(event for event, _ in rule.steps))

@@ -1,7 +1,7 @@
-"""What a step of a story or rule in YAML says of a message: its intent, and its entities.
+"""Reads the intent and the entities of a message from a step of a story or rule in YAML.
 
-Entities stand below ``entities:``, as names, or with values, roles and groups. Where there is no such key, they are
-the ones that are marked in the words (``user:``), or in a message such as ``/inform{"city": "Rome"}``.
+``entities:`` lists the entities, as names, or with values, roles and groups. Without this key, the entities are the
+ones that are marked in the text (``user:``), or named in a message such as ``/inform{"city": "Rome"}``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rasa_core.support.marked_text import EntitySpan, read_annotated
 from rasa_core.support.yaml_parts import Part
 
 RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
-"""Beside the name of an intent, which part of it is meant: ``faq/opening`` of ``faq``."""
+"""The key of the full name of a retrieval intent, such as ``faq/opening``, beside its intent ``faq``."""
 
 _MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence")
 
@@ -28,7 +28,7 @@ class _UnreadableError(ValueError):
 
 
 def name_in(part: Part, key: str, tell: TellError) -> str:
-    """Return the name that stands behind a key; an empty one, which is told, where there is none."""
+    """Return the name that is the value of a key; report a missing one, and return an empty text."""
     name = part.written.strip()
     if not name or part.is_null:
         tell(part, f"{key}: needs one name, as in {key}: {_EXAMPLES[key]}.")
@@ -45,7 +45,7 @@ _EXAMPLES: Final = {
 
 
 def message_in(keys: Mapping[str, Part], tell: TellError) -> UserUttered:
-    """Return the message of a step; `tell` gets what is wrong with it."""
+    """Return the message of a step; mistakes are reported to `tell`."""
     name = name_in(keys["intent"], "intent", tell).removeprefix(INTENT_MESSAGE_PREFIX).strip()
     # A policy learns the retrieval intent; which part of it was meant decides the response alone.
     meant, _, part = name.partition("/")
