@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def brief_trainings() -> Iterator[None]:
     """Let networks of few stories and few messages learn for a moment only, for tests of what is around them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rasa_core.policies.network_training.PASSES", 60)
+        patch.setattr("rasa_core.policies.network_batches.PASSES", 60)
         patch.setattr("rasa_core.nlu.training._FEWEST_STEPS", 40)
         yield
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from rasa_core.exceptions import ModelError
-from rasa_core.policies import keras_training, network_training
+from rasa_core.policies import keras_network, keras_training, network_training
+from rasa_core.policies.example_rows import TrainingExamples
 from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
 from rasa_core.policies.features.classic import Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
-from rasa_core.policies.network_training import Schedule
+from rasa_core.policies.network_batches import Schedule
 from rasa_core.policies.policy import Policy, Trackers, with_progress
-from rasa_core.policies.training_examples import ExampleCollector, TrainingExamples, latest_row, rows_and_actions
+from rasa_core.policies.training_examples import ExampleCollector, latest_row, rows_and_actions
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns, TrainingTurns, TurnTable
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
 
@@ -180,7 +181,7 @@ class KerasPolicy(Policy):
             raise ModelError(NOTHING_TO_LEARN)
         if start is not None:
             self._check_size(examples.num_features)
-            if not network_training.is_trainable(start):
+            if not keras_network.is_trainable(start):
                 raise ModelError("the network has other layers than those that are trained now. Train the model again.")
         schedule = Schedule.of(len(examples), *map(options.get, ("epochs", "batch_size", "most_epochs")))
         split, seed = options.get("validation_split", 0.0), options.get("seed", DEFAULT_SEED)

@@ -1,18 +1,9 @@
-"""Training with Keras; the only place that imports it. JAX computes unless ``KERAS_BACKEND`` says else.
-
-The network of `KerasPolicy` is made here as Keras has it, and turned into its NumPy twin, a `PolicyNetwork`:
-
-- *Perceptrons apart.* Several perceptrons share nothing but their input; the mean of their logits decides.
-- *Labels with parts.* An action is known by the parts of its name too: the last layer's weights for
-  ``utter_ask_price`` are its own plus those of ``utter``, ``ask`` and ``price``. So actions that are rare learn from
-  their relatives. In the trained network, the sum is all that is left.
-"""
+"""Training with Keras; the only place that imports it. JAX computes unless ``KERAS_BACKEND`` says else."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import math
 import os
 import random
 import re
@@ -25,14 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
 from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
-
-HIDDEN: Final = (128, 128)
-UNITS: Final = PERCEPTRONS * sum(HIDDEN)
-DROPOUT: Final = 0.4
 
 THREADS: Final = 4
 """With how many threads JAX computes on a processor, however many it has: so the same input gives the same bytes."""
@@ -250,83 +236,3 @@ def report(progress: Progress) -> Any:
         )
 
     return import_keras().callbacks.LambdaCallback(on_epoch_end=on_epoch_end)
-
-
-# -- the network of KerasPolicy
-
-
-def build(num_features: int, num_actions: int, parts: Floats | None = None, perceptrons: int = PERCEPTRONS) -> Any:
-    """Return the Keras model, which makes logits ``(batch, perceptrons, actions)``.
-
-    Its inputs, float32, are `features` ``(batch, features)`` and `kept` ``(batch, units)``: what the units are
-    multiplied with, zeros for those that are left out in this step, ones when nothing is learnt. Keras's own dropout
-    would take as long to compile as all the rest, and differ between backends. The weights are all zeros; see
-    `initial_weights`.
-    """
-    keras = import_keras()
-    layers = keras.layers
-
-    def apart(units: int, name: str, bias_axes: str | None = "mj") -> Any:
-        return layers.EinsumDense(
-            "bmi,mij->bmj", (perceptrons, units), bias_axes=bias_axes, kernel_initializer="zeros", name=name
-        )
-
-    features = keras.Input((num_features,), name="features")
-    kept = keras.Input((perceptrons * sum(HIDDEN),), name="kept")
-    factors = keras.ops.reshape(kept, (-1, perceptrons, sum(HIDDEN)))
-    h = layers.Dense(perceptrons * HIDDEN[0], kernel_initializer="zeros", name="first")(features)
-    h = keras.ops.reshape(h, (-1, perceptrons, HIDDEN[0]))
-    h = keras.ops.relu(h) * factors[..., : HIDDEN[0]]
-    for number, units in enumerate(HIDDEN[1:]):
-        before = sum(HIDDEN[: number + 1])
-        h = keras.ops.relu(apart(units, f"hidden_{number}")(h)) * factors[..., before : before + units]
-    logits = apart(num_actions, "actions")(h)
-    if parts is not None and len(parts):
-        logits = logits + keras.ops.matmul(apart(len(parts), "parts", bias_axes=None)(h), parts)
-    return keras.Model({"features": features, "kept": kept}, logits)
-
-
-def units_kept(batch: int, random: np.random.Generator, units: int = UNITS) -> Floats:
-    """Return what the units are multiplied with in a step of learning, ``(batch, units)``; 1 on average."""
-    # One byte a unit is drawn in a quarter of the time of a float.
-    dropped = round(256 * DROPOUT)
-    drawn = random.integers(256, size=(batch, units), dtype=np.uint8)
-    return (drawn >= dropped) * np.float32(256 / (256 - dropped))
-
-
-def initial_weights(model: Any) -> None:
-    """Give each kernel normally distributed weights, such that what it makes is as large as what it gets.
-
-    After He, Zhang, Ren and Sun, "Delving Deep into Rectifiers" (2015, arXiv:1502.01852). They are drawn with
-    NumPy, whose random state the caller seeds, so that they are the same with every backend of Keras.
-    """
-    for layer in model.layers:
-        weights = weights_of(layer)
-        if weights:
-            gain = 1.0 if layer.name in ("actions", "parts") else 2.0
-            shape = weights[0].shape
-            weights[0] = np.random.standard_normal(shape).astype(np.float32) * np.float32(math.sqrt(gain / shape[-2]))
-            layer.set_weights(weights)
-
-
-def as_network(model: Any, parts: Floats | None, temperature: float) -> PolicyNetwork:
-    """Return the NumPy twin of a model of `build`: the mean of its perceptrons' logits, divided by `temperature`."""
-    weights = {layer.name: weights_of(layer) for layer in model.layers if layer.weights}
-    layers: list[tuple[Floats, Floats]] = [(weights["first"][0], weights["first"][1])]
-    layers += [(weights[f"hidden_{number}"][0], weights[f"hidden_{number}"][1]) for number in range(len(HIDDEN) - 1)]
-    kernel, bias = weights["actions"]
-    if "parts" in weights and parts is not None:
-        kernel = kernel + weights["parts"][0] @ parts
-    scale = np.float32(1.0 / (len(kernel) * temperature))
-    layers.append((kernel.reshape(-1, kernel.shape[-1]) * scale, bias.sum(axis=0) * scale))
-    return PolicyNetwork(layers)
-
-
-def set_weights(model: Any, network: PolicyNetwork) -> None:
-    """Put the weights of a network into a model of `build` without label parts."""
-    names = ["first", *(f"hidden_{number}" for number in range(len(HIDDEN) - 1))]
-    for name, (kernel, bias) in zip(names, network.layers, strict=False):
-        model.get_layer(name).set_weights([kernel, bias])
-    kernel, bias = network.layers[-1]
-    apart = (kernel * np.float32(PERCEPTRONS)).reshape(PERCEPTRONS, -1, kernel.shape[-1])
-    model.get_layer("actions").set_weights([apart, np.tile(bias, (PERCEPTRONS, 1))])

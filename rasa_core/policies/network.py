@@ -78,6 +78,12 @@ class PolicyNetwork:
             # What is empty in all of these rows need not be multiplied.
             yield PolicyNetwork([(kernel[used], bias), *others]).predict(x)
 
+    def at_temperature(self, temperature: float) -> PolicyNetwork:
+        """Return the network whose logits are those of this one, divided by `temperature`."""
+        *layers, (kernel, bias) = self.layers
+        scale = np.float32(1.0 / temperature)
+        return PolicyNetwork([*layers, (kernel * scale, bias * scale)])
+
     @property
     def input_size(self) -> int:
         """Number of features."""

@@ -17,7 +17,7 @@ from policy_bot import domain as domain
 from policy_bot import trackers as trackers
 from policy_bot import trained as trained
 
-from rasa_core.policies import keras_training, network_training
+from rasa_core.policies import keras_network, keras_training, network_training
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
 from rasa_core.policies.network_training import Trained
 
@@ -82,10 +82,10 @@ def network_trained(monkeypatch) -> list[dict]:
 
     def train(examples, action_names, schedule, **options) -> Trained:
         random.random()
-        units = PERCEPTRONS * keras_training.HIDDEN[0]
-        between = zip(keras_training.HIDDEN, keras_training.HIDDEN[1:], strict=False)
+        units = PERCEPTRONS * keras_network.HIDDEN[0]
+        between = zip(keras_network.HIDDEN, keras_network.HIDDEN[1:], strict=False)
         shapes = [(examples.num_features, units), *((PERCEPTRONS, *pair) for pair in between)]
-        shapes.append((PERCEPTRONS * keras_training.HIDDEN[-1], len(action_names)))
+        shapes.append((PERCEPTRONS * keras_network.HIDDEN[-1], len(action_names)))
         kernels = [np.random.standard_normal(shape).astype(np.float32) for shape in shapes]
         calls.append({"examples": examples, "names": action_names, "schedule": schedule, **options})
         network = options["start"] or PolicyNetwork([(kernel, kernel[..., 0, :]) for kernel in kernels])

@@ -11,9 +11,9 @@ from rasa_core.policies import KerasPolicy
 
 PROGRAM = """
 import json, keras, policy_bot
-from rasa_core.policies import KerasPolicy, keras_training
+from rasa_core.policies import KerasPolicy, keras_network, keras_training
 
-told, build = {}, keras_training.build
+told, build = {}, keras_network.build
 
 def observed_build(*arguments):
     model = build(*arguments)
@@ -21,7 +21,7 @@ def observed_build(*arguments):
     told["devices of a weight"] = len(model.weights[0].value.sharding.device_set)
     return model
 
-keras_training.build = observed_build
+keras_network.build = observed_build
 domain = policy_bot.local_domain()
 policy = KerasPolicy()
 policy.train(policy_bot.stories(domain), domain, epochs=60, verbose=0)

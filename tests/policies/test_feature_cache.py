@@ -8,10 +8,10 @@ import pytest
 from policy_bot import STORIES, collector_of, conversation, local_domain
 
 from rasa_core.domain import Domain
+from rasa_core.policies.example_rows import TrainingExamples
 from rasa_core.policies.feature_cache import FeatureCache
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.training_examples import TrainingExamples
 from rasa_core.support.stored_models import read_arrays, write_arrays
 
 

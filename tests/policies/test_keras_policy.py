@@ -27,7 +27,8 @@ from rasa_core.policies.features.single_states import (
     LabelTokenizerSingleStateFeaturizer,
 )
 from rasa_core.policies.network import PolicyNetwork
-from rasa_core.policies.network_training import Schedule, Trained
+from rasa_core.policies.network_batches import Schedule
+from rasa_core.policies.network_training import Trained
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")

@@ -11,11 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_bot import needs_keras
 
-from rasa_core.policies import keras_training, network_training, training_examples
-from rasa_core.policies.keras_training import DROPOUT, UNITS
+from rasa_core.policies import (
+    example_rows,
+    keras_network,
+    keras_training,
+    network_batches,
+    network_calibration,
+    network_training,
+)
+from rasa_core.policies.example_rows import IN_NO_GROUP, TrainingExamples
+from rasa_core.policies.keras_network import DROPOUT, UNITS
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
-from rasa_core.policies.network_training import Schedule, Trained
-from rasa_core.policies.training_examples import IN_NO_GROUP, TrainingExamples
+from rasa_core.policies.network_batches import Schedule
+from rasa_core.policies.network_calibration import HeldOut
+from rasa_core.policies.network_training import Trained
 from rasa_core.support.probabilities import best_temperature, softmax
 
 NAMES = ["action_listen", "utter_greet", "utter_bye", "action_search", "utter_rare_greet"]
@@ -70,7 +79,7 @@ class TestPerceptrons:
         [block] = rows.blocks()
         x = rows.dense(block)[rows.actions == RARE]
         rare = [
-            softmax(network_training.perceptron_logits(trained.network, x, m))[:, RARE].mean()
+            softmax(network_calibration.perceptron_logits(trained.network, x, m))[:, RARE].mean()
             for m in range(PERCEPTRONS)
         ]
         assert rare[0] < 0.1
@@ -78,7 +87,7 @@ class TestPerceptrons:
 
     def test_the_mean_of_their_logits_decides(self, rows, trained) -> None:
         x = rows.dense(rows.block(0))
-        logits = [network_training.perceptron_logits(trained.network, x, number) for number in range(PERCEPTRONS)]
+        logits = [network_calibration.perceptron_logits(trained.network, x, number) for number in range(PERCEPTRONS)]
         assert trained.network.predict(x) == pytest.approx(softmax(np.mean(logits, axis=0)), abs=1e-5)
 
     def test_learn_what_there_is_to_learn(self, rows, trained) -> None:
@@ -88,7 +97,7 @@ class TestPerceptrons:
 
 class TestCalibration:
     def test_makes_what_was_held_out_more_probable(self, rows, trained) -> None:
-        logits, actions, weights = network_training._held_out(rows, uncalibrated(trained))
+        logits, actions, weights = HeldOut.of(rows, uncalibrated(trained), rows.unseen)
         temperature = trained.calibration["temperature"]
         assert temperature != pytest.approx(1.0, abs=0.05)
         assert surprise(logits / temperature, actions, weights) < surprise(logits, actions, weights) - 1e-3
@@ -98,18 +107,18 @@ class TestCalibration:
         x = rows.dense(rows.block(0))
         held_out = np.flatnonzero(rows.groups != IN_NO_GROUP)
         expected = {
-            (number, *network_training.perceptron_logits(plain, x[[number]], int(rows.groups[number]))[0].round(2))
+            (number, *network_calibration.perceptron_logits(plain, x[[number]], int(rows.groups[number]))[0].round(2))
             for number in held_out
         }
-        logits, actions, _ = network_training._held_out(rows, plain)
+        logits, actions, _ = HeldOut.of(rows, plain, rows.unseen)
         in_order = np.concatenate([np.flatnonzero(rows.groups == number) for number in range(PERCEPTRONS)])
         assert {(number, *row) for number, row in zip(in_order, logits.round(2), strict=True)} == expected
         assert actions.tolist() == rows.actions[in_order].tolist()
 
     def test_looks_at_a_bounded_number_of_rows(self, rows, trained, monkeypatch) -> None:
-        monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", 100)
-        monkeypatch.setattr(network_training, "MOST_HELD_OUT", 50)
-        logits, actions, weights = network_training._held_out(rows, uncalibrated(trained))
+        monkeypatch.setattr(example_rows, "ROWS_IN_BLOCK", 100)
+        monkeypatch.setattr(network_calibration, "MOST_HELD_OUT", 50)
+        logits, actions, weights = HeldOut.of(rows, uncalibrated(trained), rows.unseen)
         assert 50 <= len(logits) == len(actions) == len(weights) <= 50 + 100
         assert len(logits) < (rows.groups != IN_NO_GROUP).sum()
 
@@ -117,7 +126,7 @@ class TestCalibration:
         found = trained.calibration
         assert set(found) == {"temperature", "examples", "accuracy", "calibration_error", "threshold"}
         assert found["examples"] == (rows.groups != IN_NO_GROUP).sum()
-        logits, actions, _ = network_training._held_out(rows, uncalibrated(trained))
+        logits, actions, _ = HeldOut.of(rows, uncalibrated(trained), rows.unseen)
         assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == actions).mean(), abs=1e-4)
         assert 0.4 < found["accuracy"] < 0.9
         assert 0.0 < found["calibration_error"] < 0.5
@@ -125,7 +134,7 @@ class TestCalibration:
     def test_error_is_the_gap_between_confidence_and_accuracy(self) -> None:
         probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [1.0, 0.0]], np.float32)
         actions, weights = np.array([0, 1, 1, 0], np.int32), np.array([1, 1, 1, 3], np.float32)
-        found = network_training._calibration(probabilities, actions, weights)
+        found = network_calibration.figures(probabilities, actions, weights)
         # One bin holds the certain rows: (0.95 + 0.95 + 3 * 1.0) / 5 against 4 / 5; the other 0.65 against 1.
         assert found == {
             "examples": 4,
@@ -136,8 +145,8 @@ class TestCalibration:
 
     def test_the_threshold_hands_over_one_in_a_hundred_of_what_is_right(self) -> None:
         confidences, weights = np.array([0.955, 0.2, 0.455, 0.9], np.float32), np.array([97, 1, 1, 1], np.float32)
-        assert network_training._threshold(confidences, weights) == 0.45
-        assert network_training._threshold(confidences[:0], weights[:0]) == 0.0
+        assert network_calibration.threshold(confidences, weights) == 0.45
+        assert network_calibration.threshold(confidences[:0], weights[:0]) == 0.0
 
     @settings(max_examples=30)
     @given(st.integers(0, 1000), st.sampled_from([0.05, 0.3, 1.0, 3.0, 20.0, 300.0]), st.floats(0, 1))
@@ -147,11 +156,11 @@ class TestCalibration:
         is_right = random.random(60) < share_right
         actions = np.where(is_right, logits.argmax(axis=1), random.integers(0, 4, 60))
         weights = random.random(60).astype(np.float32) + 0.1
-        grid = np.exp(np.linspace(*np.log(network_training.TEMPERATURES), 400))
+        grid = np.exp(np.linspace(*np.log(network_calibration.TEMPERATURES), 400))
         scaled = logits.astype(float) / grid[:, None, None]
         every = np.logaddexp.reduce(scaled, axis=2) - scaled[:, np.arange(60), actions]
         least = (every @ weights.astype(float)).min() / weights.sum(dtype=float)
-        found = best_temperature(logits, labels=actions, weights=weights, bounds=network_training.TEMPERATURES)
+        found = best_temperature(logits, labels=actions, weights=weights, bounds=network_calibration.TEMPERATURES)
         assert grid[0] <= found <= grid[-1]
         assert surprise(logits / found, actions, weights) <= least * (1 + 1e-3) + 1e-6
 
@@ -183,42 +192,41 @@ class TestKerasAndNumpy:
         parts, model = random_model(names)
         x = noisy_rows(50).dense(noisy_rows(50).block(0))
         logits = logits_of(model, x)
-        network = keras_training.as_network(model, parts, 1.0)
+        network = keras_network.as_network(model, parts)
         assert logits.shape == (50, PERCEPTRONS, len(names))
         assert network.predict(x) == pytest.approx(softmax(logits.mean(axis=1)), abs=1e-5)
         for row, expected in zip(x[:5], softmax(logits.mean(axis=1)), strict=False):
             used = np.flatnonzero(row)
             assert network.predict_sparse(used.tolist(), row[used].tolist()) == pytest.approx(expected, abs=1e-5)
         for number in range(PERCEPTRONS):
-            found = network_training.perceptron_logits(network, x, number) - logits[:, number]
+            found = network_calibration.perceptron_logits(network, x, number) - logits[:, number]
             # Softmax does not see a shift; the biases of the perceptrons are put together.
             assert found - found[:, :1] == pytest.approx(bias_shift(model, number), abs=1e-4)
 
     def test_units_are_multiplied_with_what_is_kept_of_them(self) -> None:
         _, model = random_model(NAMES)
         x = np.ones((1, FEATURES), np.float32)
-        _, bias = keras_training.weights_of(model.get_layer("actions"))
-        assert logits_of(model, x, 0.0)[0] == pytest.approx(bias, abs=1e-6)
+        assert logits_of(model, x, 0.0)[0] == pytest.approx(action_bias(model), abs=1e-6)
         assert logits_of(model, x, 2.0) != pytest.approx(logits_of(model, x), abs=1e-3)
 
     def test_temperature_divides_the_logits(self) -> None:
         parts, model = random_model(NAMES)
         x = noisy_rows(50).dense(noisy_rows(50).block(0))
         logits = logits_of(model, x).mean(axis=1)
-        warm = keras_training.as_network(model, parts, 2.5)
+        warm = keras_network.as_network(model, parts).at_temperature(2.5)
         assert warm.predict(x) == pytest.approx(softmax(logits / 2.5), abs=1e-5)
 
     def test_weights_come_back_as_they_were(self) -> None:
         parts, model = random_model(NAMES)
-        network = keras_training.as_network(model, parts, 1.7)
-        twin = keras_training.build(FEATURES, len(NAMES))
-        keras_training.set_weights(twin, network)
-        again = keras_training.as_network(twin, None, 1.0)
+        network = keras_network.as_network(model, parts)
+        twin = keras_network.build(FEATURES, len(NAMES))
+        keras_network.set_weights(twin, network)
+        again = keras_network.as_network(twin)
         for one, other in zip(network.layers, again.layers, strict=True):
             assert one[0] == pytest.approx(other[0], rel=1e-5, abs=1e-7)
             assert one[1] == pytest.approx(other[1], rel=1e-5, abs=1e-6)
-        assert network_training.is_trainable(network)
-        assert not network_training.is_trainable(PolicyNetwork(network.layers[-1:]))
+        assert keras_network.is_trainable(network)
+        assert not keras_network.is_trainable(PolicyNetwork(network.layers[-1:]))
 
     def test_initial_weights_keep_what_they_get_as_large_as_it_is(self) -> None:
         _, model = random_model(NAMES)
@@ -232,9 +240,9 @@ def random_model(names: list[str]):
     """Return label parts, and a model with random weights, biases too."""
     needs_keras()
     parts = network_training.label_parts(names)
-    model = keras_training.build(FEATURES, len(names), parts)
+    model = keras_network.build(FEATURES, len(names), parts)
     with keras_training.seeded(3):
-        keras_training.initial_weights(model)
+        keras_network.initial_weights(model)
         for layer in model.layers:
             weights = keras_training.weights_of(layer)
             if len(weights) == 2:
@@ -246,8 +254,17 @@ def logits_of(model, x: np.ndarray, kept: float = 1.0) -> np.ndarray:
     return np.asarray(model({"features": x, "kept": np.full((len(x), UNITS), kept, np.float32)}))
 
 
+def action_bias(model) -> np.ndarray:
+    """Return the bias of each perceptron and action, that of the parts of names included."""
+    _, bias = keras_training.weights_of(model.get_layer("actions"))
+    parts = network_training.label_parts(NAMES)
+    return (
+        bias[:, 0] if bias.shape[-1] < sum(parts.shape) else bias[:, 0, : len(NAMES)] + bias[:, 0, len(NAMES) :] @ parts
+    )
+
+
 def bias_shift(model, number: int) -> np.ndarray:
-    bias = keras_training.weights_of(model.get_layer("actions"))[1]
+    bias = action_bias(model)
     shift = bias.mean(axis=0) - bias[number]
     return np.tile(shift - shift[0], (50, 1))
 
@@ -257,9 +274,8 @@ def batches_of(
 ):
     needs_keras()
     used = np.ones(len(rows), bool) if used is None else used
-    return network_training._batches(
-        rows, used, len(NAMES), Schedule(1, repeats, size), seed, devices, learning=learning
-    )
+    schedule, options = Schedule(1, repeats, size), {"seed": seed, "devices": devices, "learning": learning}
+    return network_batches.batches(rows, used, len(NAMES), schedule, left_out=rows.unseen, **options)
 
 
 def numbers_in(batches) -> list[int]:
@@ -284,7 +300,7 @@ class TestBatches:
     @pytest.mark.parametrize("in_block", [1000, 4])
     @pytest.mark.parametrize("repeats", [1, 3])
     def test_take_each_row_as_often_as_wanted(self, counted, monkeypatch, in_block, repeats) -> None:
-        monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", in_block)
+        monkeypatch.setattr(example_rows, "ROWS_IN_BLOCK", in_block)
         batches = batches_of(counted, 8, repeats=repeats)
         assert sorted(numbers_in(batches)) == sorted(list(range(1, 24)) * repeats)
 
@@ -329,8 +345,8 @@ class TestBatches:
         assert wanted_then.tolist() == wanted.tolist()
         whole, dropped = inputs["features"], learnt["features"]
         is_kept = dropped != 0
-        assert is_kept.mean() == pytest.approx(1 - network_training.INPUT_DROPOUT, abs=0.03)
-        grown = whole[is_kept] / np.float32(1 - network_training.INPUT_DROPOUT)
+        assert is_kept.mean() == pytest.approx(1 - network_batches.INPUT_DROPOUT, abs=0.03)
+        grown = whole[is_kept] / np.float32(1 - network_batches.INPUT_DROPOUT)
         assert dropped[is_kept] == pytest.approx(grown)
         assert (inputs["kept"] == 1).all()
         assert (learnt["kept"] == 0).mean() == pytest.approx(DROPOUT, abs=0.01)
@@ -338,13 +354,13 @@ class TestBatches:
         assert len(np.unique(learnt["kept"])) == 2
 
     def test_leave_out_all_values_of_some_rows_when_learning(self, monkeypatch) -> None:
-        monkeypatch.setattr(network_training, "INPUT_DROPOUT", 0.0)
+        monkeypatch.setattr(network_batches, "INPUT_DROPOUT", 0.0)
         rows = rows_of(np.ones((400, 5)), np.zeros(400), np.zeros(400))
         rows.value_columns = np.array([1, 4], np.int32)
         found = batches_of(rows, 400, learning=True)[0][0]["features"]
         assert (found[:, [0, 2, 3]] == 1).all()
         assert (found[:, 1] == found[:, 4]).all()
-        assert (found[:, 1] == 0).mean() == pytest.approx(network_training.VALUES_UNSEEN, abs=0.07)
+        assert (found[:, 1] == 0).mean() == pytest.approx(network_batches.VALUES_UNSEEN, abs=0.07)
         assert (batches_of(rows, 400)[0][0]["features"] == 1).all()
 
     def test_leave_out_what_is_not_used(self, counted) -> None:
@@ -371,16 +387,16 @@ class TestSettings:
         assert Schedule.of(400, 30, None, 5).epochs == 30
 
     def test_very_many_rows_are_seen_once(self) -> None:
-        most = network_training.MOST_SEEN
+        most = network_batches.MOST_SEEN
         assert Schedule.of(most, None, None) == Schedule(1, 1, 256)
         assert Schedule.of(10 * most, None, None).epochs == 1
 
     @pytest.mark.parametrize("num_rows", [1, 15, 100, 1000, 10_000, 100_000, 10**6, 10**8])
     def test_progress_is_told_often_but_not_all_the_time(self, num_rows) -> None:
         settings = Schedule.of(num_rows, None, None)
-        assert settings.epochs <= 2 * network_training.EPOCHS_TOLD
-        assert settings.repeats == 1 or settings.epochs >= network_training.EPOCHS_TOLD
-        assert settings.epochs * settings.repeats * num_rows <= max(num_rows, network_training.MOST_SEEN)
+        assert settings.epochs <= 2 * network_batches.EPOCHS_TOLD
+        assert settings.repeats == 1 or settings.epochs >= network_batches.EPOCHS_TOLD
+        assert settings.epochs * settings.repeats * num_rows <= max(num_rows, network_batches.MOST_SEEN)
 
     def test_what_is_asked_for_is_done(self) -> None:
         assert Schedule.of(10, 7, 3) == Schedule(7, 1, 3)
@@ -422,18 +438,62 @@ def test_long_epochs_are_told_by_step(monkeypatch, caplog) -> None:
     assert told.startswith("training, step 10/10")
 
 
-def test_few_stories_are_calibrated_by_what_is_known_of_each_without_it() -> None:
-    needs_keras()
-    # Each of four stories has two turns that all have, and two that no other has.
+def four_stories() -> TrainingExamples:
+    """Return the turns of four stories, of which each has two that all have, and two that no other has."""
     own = np.repeat(np.arange(4), 2)
     actions = np.concatenate([np.zeros(8, int), own + 1])
     rows = rows_of(np.eye(5)[actions], actions, np.full(16, IN_NO_GROUP))
-    rows.folds = np.eye(4, dtype=np.float32)[np.concatenate([own, own])]
+    rows.folds = np.eye(PERCEPTRONS, dtype=np.float32)[np.concatenate([own, own]) % PERCEPTRONS]
+    return rows
+
+
+def learnt(rows: TrainingExamples, epochs: int) -> Trained:
+    needs_keras()
+    names = ["shared", "one", "two", "three", "four"]
     with keras_training.seeded(0):
-        names = ["shared", "one", "two", "three", "four"]
-        found = network_training.train(rows, names, Schedule(200, 1, 16), seed=0, silent=True, title="epoch")
-    assert found.calibration["examples"] == 16
-    assert found.calibration["accuracy"] == 0.5
-    assert found.calibration["temperature"] > 1.0
-    x = np.eye(5, dtype=np.float32)
-    assert found.network.predict(x).argmax(axis=1).tolist() == [0, 1, 2, 3, 4]
+        return network_training.train(rows, names, Schedule(epochs, 1, 16), seed=0, silent=True, title="epoch")
+
+
+class TestFewStories:
+    def test_are_calibrated_by_what_is_known_of_each_without_it(self) -> None:
+        found = learnt(four_stories(), 200)
+        assert found.calibration["examples"] == 16
+        assert found.calibration["accuracy"] == 0.5
+        assert found.calibration["temperature"] > 1.0
+        x = np.eye(5, dtype=np.float32)
+        assert found.network.predict(x).argmax(axis=1).tolist() == [0, 1, 2, 3, 4]
+
+    def test_calibration_changes_nothing_but_the_temperature(self) -> None:
+        rows = four_stories()
+        calibrated, rows.folds = learnt(rows, 20), None
+        alone = learnt(rows, 20).network.at_temperature(calibrated.calibration["temperature"])
+        for one, other in zip(calibrated.network.layers, alone.layers, strict=True):
+            assert [array.tolist() for array in one] == [array.tolist() for array in other]
+
+    def test_calibration_compiles_nothing(self, monkeypatch) -> None:
+        traced = []
+        loss = keras_network._cross_entropy
+        monkeypatch.setattr(keras_network, "_cross_entropy", lambda *given: traced.append(1) or loss(*given))
+        rows = four_stories()
+        learnt(rows, 2)
+        with_parts, rows.folds = len(traced), None
+        learnt(rows, 2)
+        assert len(traced) == 2 * with_parts > 0
+
+
+@pytest.mark.parametrize("steps", [1, 5, 40, 400])
+def test_the_rate_rises_in_a_tenth_of_the_steps_and_falls_along_a_cosine(steps) -> None:
+    needs_keras()
+    model = keras_network.build(FEATURES, len(NAMES))
+    keras_network.compile_model(model, 0.1)
+    rates = {}
+    for number in (7, steps):  # What was begun before makes no difference.
+        keras_network.begin(model, number)
+        for step in range(number + 2):
+            model.optimizer.iterations.assign(step)
+            rates[step] = float(model.optimizer.learning_rate)
+    warm = max(1, steps // 10)
+    rising = [0.1 * (1 + (warm - 1) * step / warm) / warm for step in range(warm)]
+    falling = [0.05 * (1 + math.cos(math.pi * part / max(1, steps - warm))) for part in range(steps - warm)]
+    assert [rates[step] for step in range(steps)] == pytest.approx([*rising, *falling], abs=1e-6)
+    assert rates[steps + 1] == pytest.approx(0.0, abs=1e-6)
