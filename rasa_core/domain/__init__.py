@@ -50,7 +50,7 @@ InvalidDomain = DomainError  # As Rasa Core 0.13 calls it.
 
 
 class _DefaultActions:
-    """The list of 0.9, of objects that stand above the domain; made when it is asked for."""
+    """``Domain.DEFAULT_ACTIONS`` of 0.9; made at each access, since actions are in a higher room than the domain."""
 
     def __get__(self, instance: object, owner: type) -> list[Any]:
         return list(_legacy.load("default_actions")())
@@ -70,7 +70,7 @@ class Domain(DomainFeatures):
     action_classes
         As ``actions`` in domain.yml: template names or dotted class paths (local), or any names (remote).
     action_names
-        Names of the actions where they differ from `action_classes`.
+        Names of the actions, if they differ from `action_classes`.
     action_factory
         ``"local"`` (also None) or ``"remote"``.
     topics
@@ -82,7 +82,7 @@ class Domain(DomainFeatures):
     intents_without_entities
         Intents whose entities do not influence predictions.
     rasa
-        What a domain of Rasa 2 or 3 has besides; None for one of 0.9.
+        The additional parts of a domain of Rasa 2 or 3; None for a domain of 0.9.
     """
 
     DEFAULT_ACTIONS: ClassVar = _DefaultActions()
@@ -132,7 +132,7 @@ class Domain(DomainFeatures):
 
     @classmethod
     def load(cls, filename: str | Path, action_factory: str | None = None) -> Self:
-        """Read a domain file; `action_factory`, where given, wins over the file.
+        """Read a domain file; an `action_factory` that is given wins over the file.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Domain(DomainFeatures):
 
     @classmethod
     def from_yaml(cls, text: str, action_factory: str | None = None, *, name: str = "domain") -> Self:
-        """Read a domain from YAML text, one of Rasa 2 or 3 if it has ``version:``; errors call it `name`."""
+        """Read a domain from YAML text, which is of Rasa 2 or 3 if it has ``version:``; errors call the text `name`."""
         parts = rasa_domain_from_text(text, name)
         if parts is not None:
             return cls.from_rasa(parts, action_factory)
@@ -166,7 +166,7 @@ class Domain(DomainFeatures):
 
     @classmethod
     def from_rasa(cls, parts: RasaParts, action_factory: str | None = None) -> Self:
-        """Build the domain of a Rasa 2 or 3 bot; `action_factory`, where given, wins over the files."""
+        """Build the domain of a Rasa 2 or 3 bot; an `action_factory` that is given wins over the files."""
         slots = _rasa_slots(parts)
         try:
             domain = cls(
@@ -175,7 +175,7 @@ class Domain(DomainFeatures):
                 slots,
                 parts.content["responses"],
                 parts.own_actions(),
-                # For now, since "local" would look for classes, which the actions of a Rasa 3 domain do not name.
+                # Built as remote first, since "local" would import classes, and a Rasa 3 domain names no classes.
                 action_factory="remote",
                 store_entities_as_slots=False,
                 rasa=parts,
@@ -254,7 +254,7 @@ class Domain(DomainFeatures):
             file.write(self.as_yaml())
 
     def fingerprint(self) -> str:
-        """Return a hash of what predictions depend on; the wording of templates is not part of it."""
+        """Return a hash of the parts of the domain on which predictions depend, without the texts of templates."""
         content = self.as_dict()
         # How an action is carried out, or worded, changes no prediction; a model stays valid when it does.
         for key in ("templates", "actions", "action_factory", "responses"):

@@ -18,7 +18,7 @@ State = dict[str, float]
 
 
 class _Conversation(Protocol):
-    """What a domain asks a tracker; `DialogueStateTracker` stands above it."""
+    """The parts of a tracker that a domain needs; `DialogueStateTracker` is in a higher room."""
 
     latest_action_name: str | None
 
@@ -27,12 +27,12 @@ class _Conversation(Protocol):
 
 
 class DomainFeatures:
-    """What a `rasa_core.domain.Domain` tells policies of itself.
+    """The features of a `rasa_core.domain.Domain`, which policies see.
 
     Attributes
     ----------
     intents, entities, slots, action_names : list
-        What has features.
+        The parts of the domain that have features.
     """
 
     intents: list[str]

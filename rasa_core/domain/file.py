@@ -27,7 +27,7 @@ KNOWN_KEYS = (
     *("actions", "action_names", "action_factory", "config", "topics"),
 )
 DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
-"""What every bot can do; always the first two actions."""
+"""The actions of every bot; they are always the first two."""
 ACTION_FACTORIES = ("local", "remote")
 CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 
@@ -38,9 +38,9 @@ Template = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DomainFile:
-    """The content of a domain file, as far as it can be checked without building anything.
+    """The content of a domain file, after the checks that need no slots or actions to be built.
 
-    `lines` has the line of each slot, action and template: ``("slots", "cuisine")`` to 12.
+    `lines` has the line of each slot, action and template, such as 12 for ``("slots", "cuisine")``.
     """
 
     intents: list[str] = field(default_factory=list)
@@ -78,7 +78,7 @@ def checked_factory(name: str | None) -> str:
 def names_of_actions(
     factory: str, action_classes: Sequence[str], given: Sequence[str] | None, templates: Collection[str]
 ) -> list[str]:
-    """Return the names of a domain's own actions, in their order; in local mode, classes are asked for theirs.
+    """Return the names of a domain's own actions, in their order; with the local factory, classes return their names.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def all_errors(
     factory: str | None,
     collect_slots: Callable[[dict[str, dict[str, Any]]], object],
 ) -> DomainError:
-    """Return one error for all slots and actions that cannot be built, each with its line; `first` is among them."""
+    """Return one error for all slots and actions that cannot be built, including `first`, each with its line."""
     # By their text, since one cause may stop several entries.
     found: dict[str, tuple[str, str] | None] = {}
     for slot, options in content.slots.items():
@@ -149,9 +149,9 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     text
         YAML. Only plain data is read: a tag such as ``!!python/object`` is an error.
     name
-        What errors call the text, such as its path.
+        The name of the text in errors, such as its path.
     problems
-        Takes what is wrong with single entries, which are left out; without it that is an error, or logged if harmless.
+        A list for mistakes in entries, which are left out then. Without it, mistakes raise; harmless ones are logged.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
 
 
 class _Spoken(PlainData):
-    """Templates: what is said to the user is said as it is written, ``Yes`` and ``1.50`` included."""
+    """Reads templates, whose texts are kept as written, also ``Yes`` and ``1.50``."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         content: dict[Any, Any] = super().construct_mapping(node, deep)
@@ -194,7 +194,7 @@ class _Spoken(PlainData):
 
 
 class _SlotOptions(PlainData):
-    """Options of a slot: its ``values:``, and the initial value of one that holds texts, are what is written."""
+    """Reads options of a slot: ``values:``, and the initial value of a slot with texts, are texts as written."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         content: dict[Any, Any] = super().construct_mapping(node, deep=True)
@@ -214,7 +214,7 @@ def _has_title(button: object) -> bool:
 
 
 class _Reader:
-    """Turns the nodes of one YAML document into plain data; an entry that is wrong is told, and left out."""
+    """Turns the nodes of one YAML document into plain data; a wrong entry is reported and left out."""
 
     def __init__(self, name: str, problems: list[Problem]) -> None:
         self.name = name
@@ -262,7 +262,7 @@ class _Reader:
     def entries(
         self, node: yaml.Node | None, what: str, *, last_counts: bool = False
     ) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-        """Return the keys and values of a mapping; none of null. Of a key that stands twice, the last may count."""
+        """Return the keys and values of a mapping, none for null; `last_counts` allows a key twice."""
         if node is None or is_null(node):
             return []
         if not isinstance(node, yaml.MappingNode):
@@ -316,7 +316,7 @@ class _Reader:
 
     @staticmethod
     def key_of(entry: yaml.Node) -> yaml.Node:
-        """Return the name of ``- name`` and of ``- name: {...}`` alike."""
+        """Return the node of the name in ``- name`` or ``- name: {...}``."""
         if isinstance(entry, yaml.MappingNode) and len(entry.value) == 1:
             key: yaml.Node = entry.value[0][0]
             return key

@@ -1,6 +1,6 @@
-"""Everything that can happen in a conversation; the only way in which its state changes.
+"""The events of a conversation; only an event changes its state.
 
-An event is immutable, but for its time before it is in a tracker. It has a JSON form (`Event.as_dict`,
+An event is immutable, except for its time until it is in a tracker. It has a JSON form (`Event.as_dict`,
 `Event.from_parameters`), a line in a story (`Event.as_story_string`, `Event.from_story_string`) and an effect on a
 tracker (`Event.apply_to`). A new kind of event is a subclass of `Event` with a ``type_name`` of its own.
 """
@@ -34,14 +34,14 @@ class UserUttered(Event):
     text
         The message as typed, or None.
     intent, entities
-        ``{"name": str | None, "confidence": float}``, empty if nothing was understood; objects with at least
-        ``"entity"`` and ``"value"``.
+        The intent, ``{"name": str | None, "confidence": float}``, empty if nothing was understood; and a list of
+        entities, objects with at least ``"entity"`` and ``"value"``.
     parse_data
-        Everything that the interpreter returned; its intent and entities win over the other arguments.
+        The whole result of the interpreter; its intent and entities win over the other arguments.
     input_channel, metadata
-        Where the message came from, and what came with it; None where that is not known.
+        The channel of the message, and its metadata; None if they are not known.
     interpreter
-        What understood the message: an NLU model, by its short fingerprint, or a class; None where it came understood.
+        The short fingerprint of an NLU model, or the name of a class; None if the message came with ``parse_data``.
     """
 
     type_name: ClassVar[str] = "user"
@@ -62,7 +62,7 @@ class UserUttered(Event):
     interpreter: str | None = None
 
     def __post_init__(self) -> None:
-        """Fill what was not given, so that ``parse_data``, which alone is stored, is always whole."""
+        """Complete ``parse_data``, since only it is stored, and the fields that were not given."""
         given = self.parse_data or {"text": self.text}
         intent = given.get("intent", self.intent) or {}
         entities = given.get("entities", self.entities) or []
@@ -103,13 +103,13 @@ class UserUttered(Event):
         return cls(**given)
 
     def _parameters(self) -> Json:
-        """Return text and parse, and of everything else what there is."""
+        """Return the text and ``parse_data``, and the other fields that are not None."""
         return but_none(Event._parameters(self), "interpreter", "input_channel", "metadata")
 
 
 @event_class
 class _Said(Event):
-    """What the bot, or somebody in its place, said; by position also as in Rasa 3, metadata before the time."""
+    """Base of messages to the user; positional arguments may have the order of Rasa 3, metadata before the time."""
 
     _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data"), "metadata": JsonKey("metadata", dict)}
     text: str | None = None
@@ -118,7 +118,7 @@ class _Said(Event):
     metadata: Json | None = None
 
     def __post_init__(self) -> None:
-        """Read what was given in the order of Rasa 3: an object is no time, and a number no metadata."""
+        """Correct arguments in the order of Rasa 3: an object cannot be the time, nor a number the metadata."""
         moment, metadata = self.timestamp, self.metadata
         if isinstance(moment, dict) or isinstance(metadata, float | int):
             object.__setattr__(self, "metadata", moment or None)
@@ -194,7 +194,7 @@ class AllSlotsReset(Event):
 
 @event_class
 class UserUtteranceReverted(Event):
-    """The last user message, all that followed it, and the listening before it are undone."""
+    """A rewind: takes back the last user message, all events after it, and the ``action_listen`` before it."""
 
     type_name: ClassVar[str] = "rewind"
     timestamp: float = 0.0
@@ -202,7 +202,7 @@ class UserUtteranceReverted(Event):
 
 @event_class
 class ActionReverted(Event):
-    """The last action and all that followed it are undone."""
+    """An undo: takes back the last action and all events after it."""
 
     type_name: ClassVar[str] = "undo"
     timestamp: float = 0.0
@@ -242,17 +242,18 @@ class ActionExecuted(Event):
     action_name
         Name of the action.
     policy, confidence
-        Which policy chose it, and its probability; None where none was asked. By position also as in Rasa 3.
+        The policy that chose the action, and its probability; None if no policy was asked. These positional arguments
+        may have the order of Rasa 3.
     model, predicted
-        The short fingerprint of the model that was loaded; what it chose, if that was another action.
+        The short fingerprint of the loaded model; the action that the model predicted, if it was another one.
     unpredictable
         True for an action that no policy should learn: the first of a story that starts with the bot.
     error
-        Why the action failed: what it raised when it ran here, or what the caller says; None if it did not fail.
+        Why the action failed: the exception that it raised, or the text that the caller reports; None if it succeeded.
     hide_rule_turn
-        Whether a rule that no story has chose the action, so that other policies do not see the turn.
+        Whether only a rule, and no story, chose the action, so that other policies do not see the turn.
     action_text
-        What the bot says, of an action that is a text of a story; as in Rasa 3, this stands in JSON, and no name.
+        The text of an action that is a text of a story; as in Rasa 3, the JSON form has this text and no name.
     """
 
     type_name: ClassVar[str] = "action"
@@ -276,7 +277,7 @@ class ActionExecuted(Event):
     action_text: str | None = None
 
     def __post_init__(self, moment: float | None = None) -> None:
-        """Read what was given in the order of Rasa 3."""
+        """Correct arguments in the order of Rasa 3."""
         if self.action_name is None:
             object.__setattr__(self, "action_name", self.action_text)
         is_policy = isinstance(self.timestamp, str)
@@ -285,7 +286,7 @@ class ActionExecuted(Event):
         Event.__init__(self, moment if is_policy or moment is not None else self.timestamp)
 
     def _parameters(self) -> Json:
-        """Return the name, and of everything else what there is."""
+        """Return the name, and the other fields that are not None."""
         told = {key: found for key, to in self._keys.items() if (found := getattr(self, to.field)) is not None}
         return told if self.action_text is None else {**told, "name": None}
 
@@ -306,7 +307,7 @@ class ActionExecuted(Event):
 
 @event_class
 class FollowupAction(Event):
-    """The next action is fixed, whatever the policies say; None lifts that again."""
+    """Fixes the next action, whatever the policies predict; None cancels this."""
 
     type_name: ClassVar[str] = "followup"
     _keys: ClassVar = {"name": JsonKey("action_name", str)}
@@ -316,19 +317,20 @@ class FollowupAction(Event):
 
 @event_class
 class ReminderScheduled(Event):
-    """An action is to run at a later time.
+    """A reminder: an action is to run at a later time.
 
     Parameters
     ----------
     action_name
         The action to run; None for a reminder of Rasa 3, which acts as if the user had said something.
     trigger_date_time
-        When, as a `datetime.datetime` or ISO text; kept to the second. With an offset it is kept as that instant, in
-        UTC; without one it is local time wherever the action is to run, and stays as it is.
+        The time, as a `datetime.datetime` or ISO text, to the second. A time with an offset is stored in UTC; a time
+        without one is local time on the machine that runs the action, and stays unchanged.
     name, kill_on_user_message
-        Identifies the reminder, made from the rest if not given; whether a user message before that time cancels it.
+        The name, made from the other fields if not given; whether a user message before the time cancels the reminder.
     intent, entities
-        What the user seems to say then, as in Rasa 3; by position too, if there is more than an intent and a time.
+        For a reminder of Rasa 3: the intent and entities of the message that the reminder stands for. They may be
+        positional arguments, if there are more of them than an intent and a time.
     """
 
     type_name: ClassVar[str] = "reminder"
@@ -375,7 +377,7 @@ class ReminderScheduled(Event):
 
 @event_class
 class TopicSet(Event):
-    """Topics had no effect in the end and are gone; the event is kept in the log and does nothing."""
+    """A topic of an old Rasa Core; the event is kept in the log, and has no effect."""
 
     type_name: ClassVar[str] = "topic"
     _keys: ClassVar = {"topic": JsonKey("topic")}
@@ -383,7 +385,7 @@ class TopicSet(Event):
     timestamp: float = 0.0
 
     def __post_init__(self) -> None:
-        """Tell that topics do nothing."""
+        """Warn that topics have no effect."""
         Event.__post_init__(self)
         warnings.warn("topics are ignored; remove TopicSet events.", DeprecationWarning, stacklevel=3)
 
@@ -392,7 +394,7 @@ class TopicSet(Event):
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        event = object.__new__(cls)  # What is read back from a log is no news, and so no warning.
+        event = object.__new__(cls)  # No warning for an event that is read from a log.
         object.__setattr__(event, "topic", parameters.get("topic"))
         Event.__init__(event)
         return event

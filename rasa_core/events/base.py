@@ -1,4 +1,4 @@
-"""What every event is: a type with a name, parameters that JSON can carry, a story line, and an effect on a tracker."""
+"""The base of all events: a named type, parameters with a JSON form, a story line, and an effect on a tracker."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ Json = dict[str, Any]
 ACTION_LISTEN_NAME = "action_listen"
 SESSION_START: Final = "action_session_start"
 FAILED_IN_STORY = "failed"
-"""The error of an action that fails in a story, which does not say why."""
+"""The error of an action that fails in a story, since stories do not say why."""
 SHORT_FINGERPRINT = 8
-"""So many characters of the hash of a model tell it from others in a log."""
+"""Characters of the hash of a model in a log, enough to tell models apart."""
 
 OWN_MODULES: Final = frozenset({__name__.removesuffix(".base"), __name__.removesuffix("base") + "rasa3"})
 EVENT_DEPTH: Final = MAX_DEPTH - 2
-"""Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
+"""Largest depth of an event in JSON: the state, which contains the list of events, has two levels more."""
 END_OF_TIME: Final = 95_617_584_000.0
-"""The year 5000 as Unix time in seconds; what is later is meant in milliseconds."""
+"""The year 5000 as Unix time in seconds; a later time must be in milliseconds."""
 MOST_IN_A_MESSAGE: Final = 10_000
-"""Entities of a message, and intents of its ranking, each of which every look at it goes through."""
+"""Largest number of entities of a message, and of intents of its ranking, since each use of it reads all of them."""
 
 _UNSAFE_IN_STORIES = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
 
 class Folds(Protocol):
-    """What an event changes: the state of a conversation, which `DialogueStateTracker` is."""
+    """The state of a conversation that an event changes; `DialogueStateTracker` implements it."""
 
     def fold(self, event: Event) -> None:
-        """Change the state as the type of `event` says; leave it where the type says nothing."""
+        """Change the state as the type of `event` requires, if the type has an effect."""
 
 
 class JsonKey(NamedTuple):
-    """How a field of an event stands in JSON: which field, of which type (None: any), and whether it must be there."""
+    """A key of an event in JSON: its field, its type (None: any), and whether it is required."""
 
     field: str
     kind: type | None = None
@@ -82,7 +82,7 @@ class Event:
         Event.__init__(self, self.timestamp)
 
     def as_dict(self) -> Json:
-        """Return the JSON form: ``event``, ``timestamp``, the parameters of the type, and what came with it."""
+        """Return the JSON form: ``event``, ``timestamp``, the parameters of the type, and metadata if there are any."""
         told = {"event": self.type_name, "timestamp": self.timestamp, **self._parameters()}
         beside = getattr(self, "_beside", None)
         return told if beside is None else {**told, "metadata": beside}
@@ -92,12 +92,12 @@ class Event:
         return as_story(self.type_name, self._parameters())
 
     def storable(self) -> Event:
-        """Return the event as a log can hold it: itself, or one with JSON in the place of other values.
+        """Return the event itself, or an equal event whose values are all JSON, so that a log can hold it.
 
         Raises
         ------
         EventError
-            If a value stands for nothing in JSON, or the event could not be read back.
+            If a value has no form in JSON, or the event could not be read back.
         """
         if "parse_data" in self._keys:
             check_length_of(getattr(self, "parse_data"))  # noqa: B009 - only messages have it.
@@ -111,12 +111,12 @@ class Event:
                 f'the event "{self.type_name}" cannot be stored as JSON: {error}. Use text, finite numbers, true, '
                 "false, null, lists and objects, or what has one obvious form of these, such as a date."
             ) from error
-        # Read back in any case, so that what no reader would take is refused here, before it is in a log for good.
+        # Read back in any case: an event that cannot be read must be refused before it is in a log for good.
         read = Event.from_log(form)
         return self if form is given else read
 
     def _is_simple(self) -> bool:
-        """Tell whether the event is of this package, and all that it has is JSON of the right types."""
+        """Tell whether the event is a class of this package, and all its values are JSON of the right types."""
         # Classes of users' own may hold more than their keys say.
         if type(self).__module__ not in OWN_MODULES or getattr(self, "_beside", None) is not None:
             return False
@@ -132,14 +132,14 @@ class Event:
         return True
 
     def apply_to(self, tracker: Folds) -> None:
-        """Change the state of `tracker`, whose `update` alone calls this."""
+        """Change the state of `tracker`; only `update` of the tracker calls this method."""
         tracker.fold(self)
 
     def _parameters(self) -> Json:
         return {key: getattr(self, described.field) for key, described in self._keys.items()}
 
     def _content(self) -> object:
-        """Return what makes two events of one type equal: nothing that merely comes with them."""
+        """Return the values by which two events of one type are equal; metadata is not among them."""
         told = _without_time(self.as_dict())
         return told if getattr(self, "_beside", None) is None else but_none({**told, "metadata": None}, "metadata")
 
@@ -161,7 +161,7 @@ class Event:
 
     @classmethod
     def json_keys(cls) -> Mapping[str, JsonKey]:
-        """Return how the parameters of the type stand in JSON."""
+        """Return the JSON keys of the type's parameters."""
         return cls._keys
 
     @staticmethod
@@ -197,7 +197,7 @@ class Event:
 
     @staticmethod
     def from_log(parameters: Mapping[str, Any], default: type[Event] | None = None) -> Event:
-        """Build an event from its JSON form, as `from_parameters` does, with whatever time a log has for it."""
+        """Build an event from its JSON form, as `from_parameters` does, but accept every time that a log has."""
         if not isinstance(parameters, Mapping):
             shown = f"{type(parameters).__name__}: {str(parameters)[:80]!r}"
             raise EventError(f"an event is a JSON object, not {shown}.")
@@ -278,7 +278,7 @@ _WANTED: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true o
 
 
 def parameter(event: type[Event], parameters: Mapping[str, Any], key: str) -> Any:
-    """Return a parameter of the JSON form: of the type that it must have, or None where it need not be there."""
+    """Return a parameter of the JSON form, after a check of its type; None for a missing optional parameter."""
     value, (_, kind, is_required) = parameters.get(key), event._keys[key]
     if kind is None or (value is None and not is_required):
         return value
@@ -294,7 +294,7 @@ def _without_time(parameters: Json) -> Json:
 
 
 def but_none(parameters: Json, *optional: str) -> Json:
-    """Return the parameters without those optional ones that are None."""
+    """Return the parameters without the `optional` ones that are None."""
     for name in optional:
         if parameters[name] is None:
             del parameters[name]
@@ -302,10 +302,10 @@ def but_none(parameters: Json, *optional: str) -> Json:
 
 
 def reminder_of_rasa3(given: Any) -> dict[str, Any]:
-    """Return the fields of a reminder that was given as in Rasa 3; none for one in the order of 0.9.
+    """Return the fields of a reminder whose arguments have the order of Rasa 3; an empty dict for the order of 0.9.
 
-    There, its parameters are an intent, when, entities, a name, whether a message cancels it, and a time stamp. Here
-    these came as an action, when, a name, whether a message cancels it, a time stamp, and an intent.
+    In Rasa 3 the order is intent, time, entities, name, whether a message cancels the reminder, time stamp. `given` has
+    these values as action, time, name, whether a message cancels the reminder, time stamp, intent.
     """
     third, fourth, fifth, sixth = given.name, given.kill_on_user_message, given.timestamp, given.intent
     if isinstance(third, list | Mapping) or isinstance(fourth, str) or isinstance(fifth, bool):
@@ -347,7 +347,7 @@ def check_parse_data(parse_data: Mapping[str, Any]) -> None:
 
 
 def check_length_of(parse_data: Mapping[str, Any]) -> None:
-    """Raise `EventError` for a message that means more than anybody says; one that is in a log is read all the same."""
+    """Raise `EventError` for a message with too many entities or intents; a message in a log is read all the same."""
     for part in "entities", "intent_ranking":
         found = parse_data.get(part)
         if isinstance(found, Sized) and len(found) > MOST_IN_A_MESSAGE:
@@ -370,9 +370,9 @@ _E = TypeVar("_E", bound=Event)
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def event_class(declared: type[_E]) -> type[_E]:
-    """Make a frozen dataclass of an event, which compares and shows itself by its JSON form; its time can be set.
+    """Make a frozen dataclass of an event, whose ``==`` and ``repr`` use its JSON form.
 
-    The time is fixed once the event is in a tracker.
+    The time can be set until the event is in a tracker.
     """
     made = dataclass(frozen=True, slots=True, eq=False, repr=False)(declared)
     refuse = made.__setattr__

@@ -1,6 +1,6 @@
-"""Events that Rasa 2 and 3 added: loops (forms), sessions, rejected actions, and what was looked at.
+"""Events that Rasa 2 and 3 added: loops (forms), sessions, rejected actions, and featurization.
 
-`Event.apply_to` of these changes what a conversation of a Rasa 3 domain keeps besides slots and history: its loop.
+Their `Event.apply_to` changes the active loop, which only a conversation of a Rasa 3 domain has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rasa_core.events.base import Event, JsonKey, event_class, parameter
 
 @event_class
 class ActiveLoop(Event):
-    """A loop, such as a form, begins; None ends the one that there is."""
+    """A loop, such as a form, begins; None ends the active loop."""
 
     type_name: ClassVar[str] = "active_loop"
     _keys: ClassVar = {"name": JsonKey("loop_name", str)}
@@ -57,7 +57,7 @@ class LegacyFormValidation(Event):
 
 @event_class
 class ActionExecutionRejected(Event):
-    """An action was chosen and refused to run; another one may run in its place."""
+    """An action was predicted and refused to run; another one may run instead."""
 
     type_name: ClassVar[str] = "action_execution_rejected"
     _keys: ClassVar = {
@@ -77,7 +77,7 @@ class ActionExecutionRejected(Event):
 
 @event_class
 class CallerAction(Event):
-    """A part of an action, such as the validation of a form, is due in the caller's code, or done there."""
+    """The caller's code has to run a part of an action, such as the validation of a form, or has run it."""
 
     type_name: ClassVar[str] = "caller_action"
     _keys: ClassVar = {
@@ -94,7 +94,7 @@ class CallerAction(Event):
 
 @event_class
 class SessionStarted(Event):
-    """The user comes back after a while: history and slots are reset, and what is carried over is set anew."""
+    """A session begins: history and slots are reset; events after this one set slots that are carried over."""
 
     type_name: ClassVar[str] = "session_started"
     timestamp: float = 0.0
@@ -105,7 +105,7 @@ class SessionStarted(Event):
 
 @event_class
 class DefinePrevUserUtteredFeaturization(Event):
-    """Whether the text of the latest message, or its intent, is what policies look at; always the intent here."""
+    """Whether policies see the text or the intent of the latest message; here, policies always see the intent."""
 
     type_name: ClassVar[str] = "user_featurization"
     _keys: ClassVar = {"use_text_for_featurization": JsonKey("use_text_for_featurization", bool)}
@@ -131,7 +131,7 @@ class EntitiesAdded(Event):
 
 @event_class
 class ReminderCancelled(Event):
-    """Reminders of a name, or all, do not come."""
+    """Cancels the reminders of a name, or all reminders."""
 
     type_name: ClassVar[str] = "cancel_reminder"
     _keys: ClassVar = {"name": JsonKey("name", str), "intent": JsonKey("intent", str), "entities": JsonKey("entities")}
@@ -141,14 +141,14 @@ class ReminderCancelled(Event):
     timestamp: float = 0.0
 
     def cancels(self, reminder: Mapping[str, Any]) -> bool:
-        """Tell whether this is about a reminder, given in JSON."""
-        # What is not given fits every reminder: without any, all are cancelled, as in Rasa 3.
+        """Tell whether this event cancels a reminder, given in JSON."""
+        # A field that is not given fits every reminder: without any field, all are cancelled, as in Rasa 3.
         wanted = ("name", self.name), ("intent", self.intent), ("entities", self.entities)
         return all(value in (None, reminder.get(key)) for key, value in wanted)
 
 
 def under_its_name(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an event in JSON as Rasa 3 logs it: events of loops under the names, and with the values, of today."""
+    """Return an event in JSON as Rasa 3 logs it: events of loops get their current names and values."""
     kind = told.get("event")
     if kind == LegacyForm.type_name:
         return {**told, "event": ActiveLoop.type_name}
@@ -159,7 +159,7 @@ def under_its_name(told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def entities_in(given: object) -> list[dict[str, Any]]:
-    """Return entities from an object of names to values, or from a list; anything else is none."""
+    """Return the entities in an object of names to values, or in a list; an empty list for anything else."""
     if isinstance(given, Mapping):
         return [{"entity": name, "value": value} for name, value in given.items()]
     items = given if isinstance(given, list) else []

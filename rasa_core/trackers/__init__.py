@@ -1,8 +1,8 @@
 """The state of one conversation: the fold of its events.
 
-A tracker is changed by `DialogueStateTracker.update` alone. It is made from events, or from the *snapshot* of
-an earlier tracker, which is bounded and enough to go on from. A tracker from a snapshot reads the log only
-where the past itself is asked for: `events`, rewinding, undoing, travelling in time.
+Only `DialogueStateTracker.update` changes a tracker. A tracker is made from events, or from the *snapshot* of
+an earlier tracker, whose size is bounded. A tracker from a snapshot reads the log only for questions about the past:
+`events`, rewinding, undoing, travelling in time.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from rasa_core.trackers.state import expected_in as expected_in
 
 
 class DialogueStateTracker(EventLog, ConversationState):
-    """One conversation: what was said, what the bot did, and what it remembers.
+    """One conversation: its messages and actions, and the slots.
 
-    The bot *listens* when its latest action is ``action_listen`` and no message has come since. Every message finds it
-    listening: where it does not listen yet, `rasa_core.turn.TurnProcessor.log_message` logs that it does. What takes
-    back a part of the conversation leaves the log as it is, and changes what counts of it:
+    The bot *listens* if its latest action is ``action_listen`` and no message has come since. The bot listens before
+    every message: `rasa_core.turn.TurnProcessor.log_message` logs ``action_listen`` if it is missing. Three events take
+    back a part of the conversation; its log stays as it is, and fewer of its events count:
 
-    - A rewind takes back the latest message, all that followed it, and the listening before it, if that is the latest
-      action then. What else happened before the message stays, such as slots and a pause that a caller has sent. The
-      next action is to listen (`must_listen`), and the state is then the one in which the message came.
-    - An undo takes back the latest action and all that followed it; of what followed a listening, only what began with
-      a message. The next action is chosen anew.
+    - A rewind takes back the latest message, all events after it, and the ``action_listen`` before it, if that is then
+      the latest action. Other events before the message stay, such as slots and a pause that a caller has sent. The
+      next action is to listen (`must_listen`), and the state is the one before the message.
+    - An undo takes back the latest action and all events after it. If that action is ``action_listen``, events between
+      it and the next message stay. Then the policies predict the next action again.
     - A restart takes back everything, and the next action is to listen.
 
     Parameters
@@ -60,32 +60,32 @@ class DialogueStateTracker(EventLog, ConversationState):
     topics, default_topic
         Accepted and ignored.
     max_event_history
-        How many events `events` holds at most; None for all.
+        The largest number of events in `events`; None for all.
     history
-        Where states and counts are kept; without one, all states are kept.
+        The history of states and counts; without one, all states are kept.
 
     Attributes
     ----------
     slots : dict of str to Slot
-        What the bot remembers now.
+        The slots with their current values.
     latest_message : UserUttered
-        What the user said last.
+        The latest message of the user.
     latest_action_name : str or None
-        What the bot did last.
+        The latest action.
     latest_action_failed : bool
-        Whether that failed.
+        Whether the latest action failed.
     latest_bot_utterance : BotUttered
-        What the bot said last.
+        The latest message of the bot.
     follow_up_action : str or None
-        The next action, where it is fixed.
+        The next action, if an event has fixed it.
     must_listen : bool
-        Whether the next action is to listen, also where another one is fixed for the time after that.
+        Whether the next action is to listen, even if another action is fixed for the time after that.
     expected : Expected or None
-        What a caller was told to run and has not reported yet; no event says so.
+        The action that a caller was told to run and has not reported yet; no event has it.
     latest_event_time : float or None
         Unix time of the last event, in seconds.
     history : History
-        What policies see.
+        The past states, which policies see.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class DialogueStateTracker(EventLog, ConversationState):
         window: int | None,
         read_events: ReadEvents,
     ) -> Self:
-        """Go on from a `snapshot`, without reading the log.
+        """Return a tracker with the state of a `snapshot`, without reading the log.
 
         Parameters
         ----------
         snapshot
-            What `snapshot` returned, with the same domain and window.
+            The result of `snapshot`, with the same domain and window.
         version, origin
-            Number of events in the log, and position of the first that counts.
+            The number of events in the log, and the position of the first event that counts.
         read_events
             ``read_events(start, stop)`` returns the events ``start <= position < stop``.
         """
@@ -148,15 +148,15 @@ class DialogueStateTracker(EventLog, ConversationState):
         return tracker
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that the next turn needs: JSON-able, and no larger for a longer conversation."""
+        """Return the state that the next turn needs, as JSON of bounded size."""
         return take_snapshot(self)
 
     def detach(self) -> None:
-        """Share nothing that can be changed with whoever made the events, so that the tracker can be kept.
+        """Copy all mutable data that callers gave to the tracker, so that a cache can keep the tracker.
 
         Only for a tracker from a snapshot, after its events were stored.
         """
-        # What the store has is read from there again, should somebody ask, so that a kept tracker does not grow.
+        # Stored events are dropped, and read from the store if needed, so that a cached tracker does not grow.
         self._stored = None
         self._own.take_over(self)
 
@@ -165,21 +165,21 @@ class DialogueStateTracker(EventLog, ConversationState):
     def update(self, event: Event) -> None:
         """Append `event` to the log and change the state accordingly.
 
-        The one gate for values from anywhere: what is not JSON becomes what it obviously stands for in JSON.
+        All values enter a conversation here: values that are not JSON are converted to JSON.
 
         Raises
         ------
         ValueError
             If `event` is not an `Event`.
         EventError
-            If it has a value that stands for nothing in JSON, so that no log could hold it.
+            If `event` has a value without a form in JSON, which no log could hold.
         """
         if not isinstance(event, Event):
             raise ValueError(f"a tracker is updated with an Event, not with {event!r:.100}.")
         self.enter(event.storable())
 
     def enter(self, event: Event) -> None:
-        """Append an event that has been through the gate of `update` already; `Event.storable` returned it."""
+        """Append an event that `Event.storable` returned, so that `update` need not convert it again."""
         # From now on the time of the event is fixed as well.
         object.__setattr__(event, "_is_logged", True)
         self.take(event)
@@ -187,26 +187,26 @@ class DialogueStateTracker(EventLog, ConversationState):
             self.export_stories_to_file(event.path)
 
     def take(self, event: Event) -> None:
-        """Append an event of which all values are JSON, such as one that was read from a log."""
+        """Append an event whose values are all JSON, such as an event from a log."""
         self._pending.append(event)
         self.latest_event_time = event.timestamp
         event.apply_to(self)
 
     def begin_by(self, moment: float) -> None:
-        """Let a conversation that has only just begun, and is not stored, begin no later than at `moment`."""
+        """Set the start of a new conversation that is not stored yet to `moment`, if it would be later."""
         if self._stored_until == 0 and len(self._pending) == 1 and self._pending[0].timestamp > moment:
             object.__setattr__(self._pending[0], "timestamp", moment)
             self.latest_event_time = moment
 
     def fold(self, event: Event) -> None:
-        """Change the state as the type of `event` says; types of users' own change what their `apply_to` changes."""
+        """Change the state as the type of `event` requires; an event class of a user changes it in `apply_to`."""
         change = _FOLDS.get(event.type_name)
         if change is not None:
             change(self, event)
 
     def replay_events(self) -> None:
         """Compute the state anew from the applied events."""
-        # A reminder is a promise about the world outside, which taking back a part of the talk does not take back.
+        # Reminders stay: they are due in the outside world, even if a part of the conversation is taken back.
         applied, reminders = self.applied_events(), None if self._loops is None else self.history.reminders
         channel = self.latest_input_channel  # Where somebody is to be answered, also after what was taken back.
         self._reset()
@@ -219,7 +219,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             self.history.go_on_with(reminders)
 
     def _follow(self, events: Iterable[Event]) -> Self:
-        """Append events that have happened before, in another tracker."""
+        """Append events of another tracker."""
         for event in events:
             self.take(event)
         return self
@@ -262,7 +262,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             present = history.visible(present[0], is_followup=self.follow_up_action is not None)
         if count == 1 and present:
             return present
-        # Only where a policy asks for more states than are kept: the one way in which a prediction reads the log.
+        # Only if a policy asks for more states than are kept; no other prediction reads the log.
         if not history.reaches(None if count is None else count - 1):
             history = self.init_copy()._follow(self.applied_events()).history
         states = [*history.recorded_states(), *present]
@@ -271,7 +271,7 @@ class DialogueStateTracker(EventLog, ConversationState):
     def current_state(
         self, should_include_events: bool = False, only_events_after_latest_restart: bool = False
     ) -> dict[str, Any]:
-        """Return the state as JSON-able data; values that are lists or objects are those of the tracker itself.
+        """Return the state as JSON data; lists and objects in it are the tracker's own, not copies.
 
         Parameters
         ----------
@@ -314,7 +314,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         return type(self)(self.sender_id, slots, max_event_history=self._max_event_history, history=history)
 
     def ahead(self, events: Iterable[Event], domain: KnowsSlots) -> Self:
-        """Return the conversation as it will be after `events`; the log is not read for it."""
+        """Return a tracker with the state after `events`, without reading the log."""
         events, origin = list(events), self.origin
         if not events:
             return self
@@ -342,7 +342,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         return self.init_copy()._follow(events)
 
     def generate_all_prior_trackers(self) -> Generator[DialogueStateTracker, None, None]:
-        """Yield the tracker before each action, and as it is now; one object, changed between yields."""
+        """Yield the tracker before each action, and as it is now; one object, which changes between yields."""
         twin = self.init_copy()
         for event in self.applied_events():
             if isinstance(event, ActionExecuted):
@@ -392,7 +392,7 @@ _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "session_started": lambda tracker, event: tracker._on_restart(),
     **dict.fromkeys(_ABOUT_LOOPS_AND_REMINDERS, lambda tracker, event: tracker._on_loop(event)),
 }
-"""What each type of event does to the state; other types are kept in the log alone."""
+"""The method that changes the state for each type of event; other types only enter the log."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The events of one conversation: the ones that a store has, and the ones that it has not yet."""
+"""The events of one conversation: the stored events, and the events that are not stored yet."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ ReadEvents = Callable[[int, int], Sequence[Event]]
 _LINE_ENDS = re.compile("[\r\n]+")
 
 TURN_LENGTH = 200
-"""So many events are looked at, at most, to find the latest message."""
+"""The largest number of events that are read to find the latest message."""
 _A_FEW = 16
-"""In so many, or fewer, that is found nearly always."""
+"""The number of latest events that nearly always contain the latest message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,23 @@ class Dialogue:
 
 
 class EventLog:
-    """The past of a conversation; the stored part of it is fetched when it is needed, and no sooner.
+    """The events of a conversation; stored events are read only when they are needed.
 
     Parameters
     ----------
     sender_id
         Identifies the conversation.
     max_event_history
-        How many events `events` holds at most; None for all.
+        The largest number of events in `events`; None for all.
 
     Attributes
     ----------
     origin : int
         Position in the log of the first event that belongs to the conversation.
     foretold : sequence of Event
-        What will be logged before the action that is running; an action server is told of it.
+        Events that will be logged before the running action; requests to an action server contain them.
     turn_began : int or None
-        How many events there were when the present turn began; None where that is not known.
+        The number of events when the current turn began; None if it is not known.
     """
 
     foretold: Sequence[Event] = ()
@@ -78,7 +78,7 @@ class EventLog:
         self._read_events: ReadEvents | None = None
 
     def _continue_at(self, version: int, origin: int, read_events: ReadEvents) -> None:
-        """Go on behind `version` events that a store has, of which those from `origin` on count."""
+        """Start after `version` stored events, of which the events from `origin` on count."""
         self.origin = origin
         self._stored = None
         self._stored_until = version
@@ -99,7 +99,7 @@ class EventLog:
         return self._stored_until + len(self._pending)
 
     def count(self, *, since_restart: bool = False) -> int:
-        """Return how many events there are, or have been since the latest restart; the log is not read for it."""
+        """Return the number of all events, or of those since the latest restart, without reading the log."""
         return self.version - (max(self.origin, self._restarted_at) if since_restart else self.origin)
 
     @property
@@ -113,7 +113,7 @@ class EventLog:
         return tuple(self._pending)
 
     def mark_committed(self) -> None:
-        """Take note that the pending events are in the log now."""
+        """Note that the pending events are stored now."""
         if self._stored is not None:
             self._stored.extend(self._pending)
         self._stored_until += len(self._pending)
@@ -188,7 +188,7 @@ class EventLog:
         return dict(reversed(found.items()))
 
     def applied_events(self) -> list[Event]:
-        """Return the events since the latest restart that rewinding and undoing have left."""
+        """Return the events since the latest restart that were not rewound or undone."""
         events = self.events_after_latest_restart()
         if self._loops is not None:
             return [events[position] for position in rasa_positions(events, self._loops)]
@@ -212,9 +212,9 @@ class EventLog:
 
 
 def applied_positions(events: Sequence[Event]) -> list[int]:
-    """Return the positions of the events that rewinding and undoing have left, in order.
+    """Return the positions of the events that were not rewound or undone, in order.
 
-    `rasa_core.trackers.DialogueStateTracker` says what each of the two takes back.
+    `rasa_core.trackers.DialogueStateTracker` says what a rewind and an undo take back.
     """
     left = _Left()
     for position, event in enumerate(events):
@@ -228,7 +228,7 @@ def applied_positions(events: Sequence[Event]) -> list[int]:
 
 
 class _Left:
-    """What is left of a conversation, and which of it, counted from 0, are messages and actions."""
+    """The positions of the events that still count, and which of them are messages and actions."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
@@ -273,14 +273,14 @@ class _Left:
 
 
 def is_listening(event: Event) -> bool:
-    """Tell whether an event is that the bot began to listen, and not another action or no action at all."""
+    """Tell whether an event is the action ``action_listen``."""
     return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
 def story_lines(events: Iterable[Event]) -> list[str]:
-    """Return the body of a story: one line an event, but for events that a story leaves out.
+    """Return the body of a story: one line for each event, without the events that a story leaves out.
 
-    Listening is implied by the next user message, and what was said is not part of a story.
+    A story leaves out ``action_listen``, which the next user message implies, and messages of the bot.
     """
     lines = []
     for event in events:

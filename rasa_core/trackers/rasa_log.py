@@ -1,7 +1,7 @@
-"""What is left of the events of a Rasa 3 conversation.
+"""Which events of a Rasa 3 conversation count after rewinds, undos and answered loops, and their JSON as in Rasa 3.
 
-A rewind takes back everything since the latest action before the message, and that action. A turn in which a loop got
-its answer leaves nothing but the slots that it set.
+A rewind takes back the latest action before the message, and all events after it. Of a turn in which a message answers
+a loop, only the slots that it set count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAY_BE_UNSAID: Final[Mapping[str, dict[str, Any]]] = {
     "active_loop": {"name": None},
     "action_execution_rejected": {"policy": None, "confidence": None},
 }
-"""What a log leaves out where there is nothing to say, and clients and action servers expect in each event."""
+"""Keys with null values that our log leaves out, but clients of Rasa and action servers expect in each event."""
 _BESIDE_TEXT: Final = dict.fromkeys(("elements", "quick_replies", "buttons", "attachment", "image", "custom"))
 """What a message of the bot may have, each of which its event names."""
 
@@ -44,7 +44,7 @@ def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]
 
 
 def rasa_state(tracker: Any) -> dict[str, Any]:
-    """Return what Rasa 3 tells of the state of a conversation besides what 0.9 does, and otherwise."""
+    """Return the keys of a conversation's state that only Rasa 3 has, or has in another form than 0.9."""
     loop, action = tracker.history.loop, tracker.latest_action_name
     values, known = tracker.current_slot_values(), tracker.history.vocabulary
     said = tracker.latest_message
@@ -62,7 +62,7 @@ def rasa_state(tracker: Any) -> dict[str, Any]:
 
 
 def beginning_of_session(events: Sequence[Any], before: int | None = None) -> int:
-    """Return where the latest session that began before a position begins, with its action; 0 if none did."""
+    """Return the position at which the latest session before a position begins, with its action; 0 without sessions."""
     for position in range((len(events) if before is None else before) - 1, -1, -1):
         if events[position].type_name == "session_started":
             action = position - 1
@@ -73,9 +73,9 @@ def beginning_of_session(events: Sequence[Any], before: int | None = None) -> in
 
 
 def session_known(events: Sequence[Any], before: int | None = None) -> int:
-    """Return from where on Rasa 3 knows the events in a turn: from the session in which the turn began.
+    """Return the first position that Rasa 3 knows during a turn: the beginning of the session in which the turn began.
 
-    `before` is where in `events` the turn begins; without it, what is likely.
+    `before` is the position in `events` at which the turn begins; without it, the position is guessed.
     """
     if before is not None:
         return beginning_of_session(events, max(before, 0))
@@ -91,7 +91,7 @@ def session_known(events: Sequence[Any], before: int | None = None) -> int:
 
 
 def told_as_in_rasa(event: Any, sender_id: str) -> dict[str, Any]:
-    """Return an event in JSON, with the keys that Rasa 3 writes where there is nothing to say, too."""
+    """Return an event in JSON, including the keys that Rasa 3 writes with the value null."""
     told = {"metadata": {}, **_MAY_BE_UNSAID.get(event.type_name, {}), **event.as_dict()}
     if event.type_name == "user":
         told = {"input_channel": None, "message_id": _id_of(event, sender_id), **told}
@@ -106,7 +106,7 @@ def _whole_parse(parse: dict[str, Any], message_id: str | None) -> dict[str, Any
 
 
 def _id_of(message: Any, sender_id: str) -> str | None:
-    """Return what names a message that came through a channel: always the same, and of no other message."""
+    """Return an id for a message from a channel, which is always the same, and unique."""
     if message.input_channel is None or (message.metadata or {}).get("is_external"):
         return None
     return hashlib.blake2b(f"{sender_id} {message.timestamp!r}".encode(), digest_size=16).hexdigest()

@@ -1,6 +1,6 @@
 """The state of a conversation, and its snapshot.
 
-The snapshot is all that the next turn needs, JSON-able, and no larger for a longer conversation.
+The snapshot is the state that the next turn needs, as JSON of bounded size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 NO_MESSAGE: Final = UserUttered.empty()
 NO_UTTERANCE: Final = BotUttered.empty()
-"""What was said last in a conversation in which nobody has spoken yet."""
+"""The latest message of the bot in a conversation without one."""
 
 
 SNAPSHOT: Final = (
@@ -32,7 +32,7 @@ SNAPSHOT: Final = (
 
 
 class KnowsSlots(Protocol):
-    """What a tracker needs to know of a domain."""
+    """The parts of a domain that a tracker needs."""
 
     slots: list[Slot]
 
@@ -53,7 +53,7 @@ class ActionName(str):
 
 
 class Expected(NamedTuple):
-    """The action that a caller was told to run, and why: what the log then says of it."""
+    """The action that a caller was told to run, with its policy, confidence and model, which the log then gets."""
 
     action: str
     policy: str | None = None
@@ -69,7 +69,7 @@ class Expected(NamedTuple):
         is_text: bool = False,
         moment: float = 0.0,
     ) -> ActionExecuted:
-        """Return the event of the action that was run in fact, which may be a text of a story, at a moment or now."""
+        """Return the event of the action that was run, which may be a text of a story, with the given time or now."""
         return ActionExecuted(
             action_name,
             moment,
@@ -84,14 +84,14 @@ class Expected(NamedTuple):
 
 
 class ConversationState:
-    """What is known of a conversation, and how each type of event changes it.
+    """The state of a conversation, and the methods by which each type of event changes it.
 
     Parameters
     ----------
     slots
         The slots of the domain; they are copied.
     history
-        Where states and counts are kept.
+        The history of states and counts.
     """
 
     def __init__(self, slots: Iterable[Slot], history: History) -> None:
@@ -112,7 +112,7 @@ class ConversationState:
 
     @property
     def follow_up_action(self) -> ActionName | None:
-        """The next action, where it is fixed: its name."""
+        """The name of the next action, if an event has fixed it."""
         return self._follow_up
 
     @follow_up_action.setter
@@ -279,7 +279,7 @@ def _message_parts(message: UserUttered) -> list[Any]:
 
 
 def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> None:
-    """Bring a new tracker to where another was when `snapshot` was taken; slots that are gone are left out."""
+    """Give a new tracker the state in `snapshot`, without slots that the domain no longer has."""
     for name, value in snapshot["slots"].items():
         if name in state.slots:
             state.slots[name].value = value
@@ -303,13 +303,13 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
 
 
 def expected_in(snapshot: Mapping[str, Any]) -> Expected | None:
-    """Return what a caller was told to run; no log has that, so that it stands in the snapshot alone."""
+    """Return the action that a caller was told to run, which only the snapshot has, and no log."""
     stored = snapshot.get("expected")
     return None if stored is None else Expected(*stored)
 
 
 class Independent:
-    """What a tracker holds that nobody else does, so that a tracker that is kept need not be copied each time."""
+    """The data that only the tracker refers to, so that a cached tracker need not be copied in each turn."""
 
     __slots__ = ("_bot", "_message", "_values")
 
@@ -319,7 +319,7 @@ class Independent:
         self._values: dict[str, object] = {}
 
     def take_over(self, state: ConversationState) -> None:
-        """Replace what callers gave to the tracker, and could still change, by equal data of its own."""
+        """Replace mutable data that callers gave to the tracker by copies."""
         message, bot = state.latest_message, state.latest_bot_utterance
         if message is not NO_MESSAGE and message is not self._message:
             parse_data = independent(message.parse_data)
