@@ -1,4 +1,4 @@
-"""Ways in and out: where messages come from, and where the bot's answers go."""
+"""Channels: input channels deliver users' messages, and output channels send the bot's messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base classes of channels, and the message that a channel hands to the bot."""
+"""The base classes of channels, and the message that an input channel passes to the bot."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ MessageHandler = Callable[["UserMessage"], object]
 
 
 class UserMessage:
-    """What a user sent.
+    """A message of a user.
 
     Parameters
     ----------
     text
-        The message; None is the same as an empty one.
+        The text of the message; None is the same as an empty text.
     output_channel
-        Where the answers go.
+        The channel for the bot's answers.
     sender_id
-        Identifies the conversation, as text or a whole number; None is ``"default"``.
+        The id of the conversation, a text or a whole number; None stands for ``"default"``.
     input_channel, metadata
-        Where the message came from, and what came with it.
+        The name of the channel that the message came from, and further data that came with it.
     parse_data
-        What the message means, where that is known already.
+        The parse of the message, if it is known already.
     """
 
     DEFAULT_SENDER_ID: ClassVar[str] = "default"
@@ -48,7 +48,7 @@ class UserMessage:
         self.sender_id = self.DEFAULT_SENDER_ID if sender_id is None else sender_id
 
     def to(self, output_channel: OutputChannel) -> UserMessage:
-        """Return the same message, with answers that go to `output_channel`."""
+        """Return the same message with another output channel for the answers."""
         twin = UserMessage(self.text, output_channel, self.sender_id)
         twin.input_channel, twin.metadata, twin.parse_data = self.input_channel, self.metadata, self.parse_data
         return twin
@@ -59,7 +59,7 @@ class UserMessage:
 
 
 class InputChannel:
-    """Where messages come from."""
+    """The base of all input channels, which deliver users' messages."""
 
     def start_sync_listening(self, message_handler: MessageHandler) -> None:
         """Call `message_handler` with each `UserMessage`, one after another, until there are no more."""
@@ -67,19 +67,19 @@ class InputChannel:
 
     def start_async_listening(self, message_queue: Any) -> None:
         """Put each `UserMessage` on a queue that has a method ``enqueue`` or ``put``."""
-        # Queues of 0.9 have `enqueue`, those of Python have `put`.
+        # Queues of 0.9 have `enqueue`, and Python's queues have `put`.
         self.start_sync_listening(getattr(message_queue, "enqueue", None) or message_queue.put)
 
 
 class OutputChannel:
-    """Where answers go.
+    """The base of all output channels, which send the bot's messages.
 
-    A channel needs `send_text_message`; the other methods turn what they get into text and may be overridden.
+    A subclass needs `send_text_message`; the other methods send their content as text, and may be overridden.
 
     Attributes
     ----------
     name : str
-        What responses that are for one channel alone call it.
+        The name of the channel in responses that are only for one channel.
     """
 
     name: ClassVar[str] = "default"
@@ -95,7 +95,7 @@ class OutputChannel:
     def send_text_with_buttons(
         self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any
     ) -> None:
-        """Send `message`, and then one line for each button: its number, title and payload."""
+        """Send `message`, and then a line for each button with its number, title and payload."""
         self.send_text_message(recipient_id, message)
         for number, button in enumerate(buttons, start=1):
             target = button.get("payload") or button.get("url")
@@ -103,31 +103,31 @@ class OutputChannel:
             self.send_text_message(recipient_id, f"{number}: {title}" + (f" ({target})" if target else ""))
 
     def send_buttons(self, recipient_id: str, buttons: Iterable[Mapping[str, Any]]) -> None:
-        """Send buttons that have no text above them."""
+        """Send buttons without a text."""
         self.send_text_with_buttons(recipient_id, "", buttons)
 
     def send_custom_json(self, recipient_id: str, content: Any) -> None:
-        """Send what only some channels understand, as JSON text."""
+        """Send custom content, which only some channels can show, as JSON text."""
         self.send_text_message(recipient_id, json.dumps(content, ensure_ascii=False))
 
     def send_attachment(self, recipient_id: str, attachment: Any) -> None:
-        """Send an attachment: an address, or an object that tells its kind."""
+        """Send an attachment: an address, or an object with its type."""
         shown = attachment if isinstance(attachment, str) else json.dumps(attachment, ensure_ascii=False)
         self.send_text_message(recipient_id, f"Attachment: {shown}")
 
     def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:
-        """Take note that an action failed, in a way that the user does not see; by default, nothing happens."""
+        """Handle the failure of an action, about which the user gets no message; by default, do nothing."""
 
     def send_custom_message(self, recipient_id: str, elements: Iterable[Mapping[str, Any]]) -> None:
-        """Send cards: for each one its title and subtitle, with its buttons."""
+        """Send cards: the title, the subtitle and the buttons of each."""
         for element in elements:
             shown = " : ".join(str(element[key]) for key in ("title", "subtitle") if element.get(key))
-            # Cards without buttons as well: channels and callers of old count on one way for all.
+            # Also for a card without buttons, since old channels only override this method for cards.
             self.send_text_with_buttons(recipient_id, shown, element.get("buttons") or [])
 
 
 class HttpInputComponent:
-    """A part of an HTTP server that receives messages; served by `HttpInputChannel`."""
+    """The base of channels that receive messages over HTTP; `HttpInputChannel` serves them."""
 
     def blueprint(self, on_new_message: MessageHandler) -> Any:
         """Return a ``flask.Blueprint`` whose views call `on_new_message` with each `UserMessage`."""
@@ -142,11 +142,11 @@ class HttpInputChannel(InputChannel):
     Parameters
     ----------
     http_port
-        Where to listen.
+        Port to listen on.
     url_prefix
         Path below which the components are served, such as ``"/app"``; may be None.
     http_components
-        What to serve.
+        The components to serve.
     host
         Address to listen on; ``"0.0.0.0"`` makes the components reachable from other machines.
     """
@@ -168,12 +168,12 @@ class HttpInputChannel(InputChannel):
 
     def start_sync_listening(self, message_handler: MessageHandler) -> None:
         """Serve the components until the process is stopped."""
-        # With threads, one slow answer keeps no other user waiting; the store locks each conversation.
+        # With threads, a slow answer does not delay other users; the store locks each conversation.
         self.create_app(message_handler).run(self.host, self.http_port, threaded=True)
 
 
 class _NamedPages(HttpInputChannel):
-    """Channels of Rasa Core 0.10 and later, each of which has a blueprint and a name."""
+    """Serves channels of Rasa Core 0.10 and later, each of which has a blueprint and a name."""
 
     def create_app(self, message_handler: MessageHandler) -> Any:
         app = import_flask().Flask("rasa_core.channels")
@@ -191,16 +191,17 @@ def handle_channels(
     serve_forever: bool = True,
     route: str = "/webhooks/",
 ) -> list[Thread]:
-    """Handle the messages of channels, as programs for Rasa Core 0.10 and later ask an agent to.
+    """Handle the messages of several channels; the method `handle_channels` of agents in Rasa Core 0.10 and later.
 
     Parameters
     ----------
     agent
-        What has ``handle_channel``.
+        An agent, or another object with a method ``handle_channel``.
     channels
-        Those with a method ``blueprint`` are served with Flask at `http_port`, each below `route` and its name.
+        The channels. Channels with a method ``blueprint`` are served by Flask at `http_port`, each below `route` and
+        its name; the others run in a thread each.
     serve_forever
-        Whether to return when all have ended, and not at once.
+        Whether to wait until all channels have ended.
     """
     given: list[Any] = [channels] if isinstance(channels, InputChannel) else list(channels)
     over_http = [one for one in given if hasattr(one, "blueprint")]
@@ -232,7 +233,7 @@ def import_flask() -> Any:
 
 
 def connector_left_out(connector: str) -> ImportError:
-    """Return the error for one of the connectors that 0.9 had built in."""
+    """Return the error for a connector of 0.9 or later versions that does not exist here."""
     return ImportError(
         f"rasa_core.channels.{connector}: the connector is left out. Write an InputChannel or HttpInputComponent of "
         "your own, or let a program that talks to the service send messages to POST /conversations/<id>/respond of "
@@ -241,7 +242,7 @@ def connector_left_out(connector: str) -> ImportError:
 
 
 def __getattr__(name: str) -> Any:
-    """Return what later versions had here."""
+    """Return the error for names that this module had in later versions."""
     if name == "CollectingOutputChannel":
         return importlib.import_module("rasa_core.channels.direct").CollectingOutputChannel
     return later.of_module(__name__)(name)

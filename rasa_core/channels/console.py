@@ -22,7 +22,7 @@ BLUE, FAINT, RED = "94", "2", "91"
 
 
 def input(prompt: str = "") -> str:  # noqa: A001
-    """Return a line, as Python's own `input`; programs and tests of 0.9 replace this one."""
+    """Return a line that the user types, as Python's own `input`; programs for 0.9 replace this function."""
     return builtins.input(prompt)
 
 
@@ -34,27 +34,27 @@ def coloured(text: str, code: str, stream: Any = None) -> str:
 
 
 class ConsoleOutputChannel(OutputChannel):
-    """Prints what the bot says, in colour if the output is a terminal and ``NO_COLOR`` is not set."""
+    """Prints the bot's messages, in colour if the output is a terminal and ``NO_COLOR`` is not set."""
 
     def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
-        if sys.stdout is not None:  # Otherwise nobody can see it.
+        if sys.stdout is not None:  # It is None if standard output was closed.
             print(coloured(message, BLUE), flush=True)
 
 
 class LineEditor:
     """Reads lines from a terminal that can be edited, and offers earlier lines, also of the last chat.
 
-    What has been typed when somebody presses Ctrl+C is not lost: it stands in the next line again.
+    If somebody presses Ctrl+C, the text typed so far is put into the next line.
     """
 
     def __init__(self) -> None:
         self._readline = _readline()
         self._put_back = ""
         if self._readline is not None:
-            with suppress(OSError, RuntimeError):  # Not everybody has a home.
+            with suppress(OSError, RuntimeError):  # The user may have no home folder.
                 self._readline.read_history_file(history_file())
             self._readline.set_history_length(_MOST_LINES)
-            self._readline.set_startup_hook(self._insert)  # The only way to begin a line with a text.
+            self._readline.set_startup_hook(self._insert)  # Readline has no other way to put text into a new line.
 
     def read(self, prompt: str) -> str:
         """Return a line; raise `EOFError` at the end of the input, `KeyboardInterrupt` if nothing was typed."""
@@ -69,14 +69,14 @@ class LineEditor:
                 self.put_back(typed)
 
     def put_back(self, text: str) -> None:
-        """Let the next line begin with a text, to be edited or sent."""
+        """Put a text into the next line, where it can be edited."""
         self._put_back = text
 
     def close(self) -> None:
-        """Keep what was typed for the next time."""
+        """Save the history of lines for the next chat."""
         if self._readline is not None:
             self._readline.set_startup_hook(None)
-            # A home that is not there, or cannot be written, is no reason to end a chat with an error.
+            # A home folder that is missing or read-only must not end the chat with an error.
             with suppress(OSError, RuntimeError):
                 history_file().parent.mkdir(parents=True, exist_ok=True)
                 make_private(history_file())
@@ -90,25 +90,25 @@ class LineEditor:
 
 def _readline() -> ModuleType | None:
     try:
-        import readline  # Changes what `input` does, and is not there on every system.
+        import readline  # Imported here, since it changes `input`, and some systems do not have it.
     except ImportError:
         return None
     return readline
 
 
 def history_file() -> Path:
-    """Return the file with what was typed before."""
+    """Return the file with the history of lines."""
     folder = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(folder, "rasa-core", "history")
 
 
 class ConsoleInputChannel(InputChannel):
-    """Reads one message a line until ``/stop`` or the end of the input.
+    """Reads one message per line until ``/stop`` or the end of the input.
 
     Parameters
     ----------
     sender_id
-        Identifies the conversation.
+        The id of the conversation.
     """
 
     def __init__(self, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> None:
@@ -127,7 +127,7 @@ class ConsoleInputChannel(InputChannel):
                 self.editor.close()
 
     def ask(self, prompt: str) -> str | None:
-        """Return a line that is no message; None at the end of the input."""
+        """Return the answer to a question, which is no message for the bot; None at the end of the input."""
         return self._read_line(prompt)
 
     def _record_messages(self, on_message: MessageHandler, max_message_limit: int | None = None) -> None:
@@ -141,7 +141,7 @@ class ConsoleInputChannel(InputChannel):
     def _read_line(self, prompt: str = "> ") -> str | None:
         if sys.stdin is None:
             return None
-        if sys.stdout is None:  # As in a program without a terminal, where `input` fails.
+        if sys.stdout is None:  # In a program without a terminal, `input` would fail.
             line = sys.stdin.readline()
             return line.rstrip("\n") if line else None
         try:

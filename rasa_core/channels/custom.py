@@ -2,8 +2,8 @@
 
 Protocol
 --------
-``POST <prefix>/webhook`` with ``{"sender": "anna", "message": "hi"}``; other keys are ignored. It answers
-``success`` once the bot has said all that it has to say, and 400 with ``{"error": ...}`` to any other body.
+``POST <prefix>/webhook`` with ``{"sender": "anna", "message": "hi"}``; other keys are ignored. The answer is
+``success`` when the bot has sent all its messages, and 400 with ``{"error": ...}`` for an invalid body.
 ``GET <prefix>/`` answers ``{"status": "ok"}``.
 
 Each answer of the bot is posted as ``{"recipient_id": "anna", "text": ..., "data": [buttons]}`` to the
@@ -23,11 +23,11 @@ from rasa_core.channels.channel import HttpInputComponent, MessageHandler, Outpu
 from rasa_core.exceptions import ClientError
 from rasa_core.support.http import HttpTransport, NoAnswerError, without_secrets
 
-_ANSWER_LIMIT: Final = 1_000  # Bytes that are read of an answer, of which only the status counts.
+_ANSWER_LIMIT: Final = 1_000  # Bytes; only the status of an answer is used.
 
 
 class CustomOutput(OutputChannel):
-    """Posts what the bot says to an address, and to no other: where that redirects to is not followed.
+    """Posts the bot's messages to an address; redirects are not followed.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class CustomOutput(OutputChannel):
     access_token
         Sent as a bearer token, if given.
     timeout
-        How long the receiver may take to answer, in seconds.
+        Timeout for the answer of the receiver, in seconds.
     """
 
     def __init__(self, url: str, access_token: str | None = None, timeout: float = 10.0) -> None:
@@ -64,7 +64,7 @@ class CustomOutput(OutputChannel):
         body = json.dumps(message).encode()
         place = without_secrets(self.url)
         try:
-            # On a connection of its own, since the message must not be repeated if a kept one has ended meanwhile.
+            # A new connection, since a kept connection may have been closed, and a message must not be sent twice.
             answer = self._transport.exchange(
                 "POST", self._path, headers=headers, body=body, timeout=self.timeout, reuse=False
             )
@@ -86,9 +86,9 @@ class CustomInput(HttpInputComponent):
     Parameters
     ----------
     url
-        Where the answers are posted.
+        The address that the answers are posted to.
     access_token
-        Sent with them as a bearer token, if given.
+        Sent with the answers as a bearer token, if given.
     """
 
     def __init__(self, url: str, access_token: str | None = None) -> None:
@@ -102,7 +102,7 @@ class CustomInput(HttpInputComponent):
             return {"status": "ok"}
 
         def receive() -> Any:
-            body = flask.request.get_json(force=True, silent=True)  # Clients of old do not say that it is JSON.
+            body = flask.request.get_json(force=True, silent=True)  # Old clients do not send the content type of JSON.
             fields = body if isinstance(body, dict) else {}
             sender, message = fields.get("sender"), fields.get("message")
             if not isinstance(sender, str | None) or not isinstance(message, str):

@@ -1,4 +1,4 @@
-"""A channel that keeps what the bot says, for callers that want it as data."""
+"""Output channels that collect the bot's messages, for callers that need them as data."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ ACTION_FAILED: Final = "the action failed; the conversation and the log of the b
 
 
 class CollectingOutputChannel(OutputChannel):
-    """Keeps all messages in a list.
+    """Collects all messages in a list.
 
     Attributes
     ----------
     messages : list of dict
-        ``{"recipient_id": ..., "text": ...}``, and ``"data"`` with the list of buttons where there are any. An
-        action that failed leaves ``{"recipient_id": ..., "text": ..., "action": ..., "error": ...}``, which do not tell
-        what it raised: the reader may be anybody. The conversation and the log do.
+        ``{"recipient_id": ..., "text": ...}``, and ``"data"`` with the list of buttons, if there are any. For a failed
+        action, ``{"recipient_id": ..., "text": ..., "action": ..., "error": ...}`` without the exception, which a user
+        should not see; it is in the conversation and in the log.
     """
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
 
     def stored(self) -> None:
-        """Take note that all messages so far are stored; whoever wants them early may have them."""
+        """Handle that all messages so far are stored; a subclass may pass them on before the turn ends."""
 
     def latest_output(self) -> dict[str, Any] | None:
-        """Return the last message, None if there is none."""
+        """Return the last message, or None."""
         return self.messages[-1] if self.messages else None
 
     def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
@@ -45,18 +45,18 @@ class CollectingOutputChannel(OutputChannel):
 
 
 class RestOutputChannel(CollectingOutputChannel):
-    """Keeps all messages in the shape of Rasa's REST channel.
+    """Collects all messages in the format of Rasa's REST channel.
 
     Parameters
     ----------
     name
-        The channel that responses are to be worded for.
+        The name of the channel whose variants of responses are chosen.
 
     Attributes
     ----------
     messages : list of dict
-        ``recipient_id``, and ``text`` with ``buttons`` where there are any, or one of ``custom``, ``image`` and
-        ``attachment``. An action that failed leaves nothing.
+        ``recipient_id``, and ``text`` with ``buttons``, if there are any, or one of ``custom``, ``image`` and
+        ``attachment``. A failed action adds no message.
     """
 
     name = "collector"
@@ -84,10 +84,10 @@ class RestOutputChannel(CollectingOutputChannel):
         self.messages.append({"recipient_id": recipient_id, "attachment": attachment})
 
     def send_custom_message(self, recipient_id: str, elements: Iterable[Mapping[str, Any]]) -> None:
-        """Send cards as Rasa does: each as a text with both its parts and its buttons, be they there or not."""
+        """Send cards as Rasa does: each as a text of its title and subtitle, with its buttons; any may be empty."""
         for element in elements:
             shown = f"{element.get('title', '')} : {element.get('subtitle', '')}"
             self.send_text_with_buttons(recipient_id, shown, element.get("buttons") or ())
 
     def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:
-        """Say nothing: what failed is in the log of the conversation."""
+        """Do nothing; the error is in the log of the conversation."""

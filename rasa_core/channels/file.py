@@ -1,4 +1,4 @@
-"""Messages from a text file, one a line."""
+"""An input channel that reads messages from a text file, one per line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class FileInputChannel(InputChannel):
     filename
         A UTF-8 text file. Empty lines are skipped.
     output_channel
-        Where the answers go; the console if None.
+        The channel for the answers; None for the terminal.
     message_line_pattern
-        Regular expression for the lines that are messages, matched from their start. Where it has a group,
-        the first group is the message, otherwise all that it matches.
+        Regular expression that matches the lines with messages from their start. If it has a group, the first
+        group is the message, otherwise the whole match.
     max_messages
         How many messages are read at most; None for all.
     """

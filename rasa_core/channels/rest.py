@@ -1,4 +1,4 @@
-"""The old import path of what serves channels over HTTP."""
+"""The old import path of the classes that serve channels over HTTP."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import click
 
 INTERRUPTED: Final = 130
-"""What a shell gives for a program that SIGINT has ended."""
+"""The exit code that shells report for a program that was ended by SIGINT."""
 
 
 def console() -> None:
@@ -25,12 +25,12 @@ def console_serve() -> None:
 
 
 def console_module(name: str, command: str = "command") -> None:
-    """Run what ``python -m rasa_core.NAME`` does; such a module calls it before it imports anything else."""
+    """Run the command of ``python -m rasa_core.NAME``; the module calls this before it imports anything else."""
     _run("serve" if name == "server" else name, command, is_old=True, prog_name=f"python -m rasa_core.{name}")
 
 
 def _run(module: str, name: str, *, is_old: bool = False, **options: Any) -> None:
-    """Run a command; Ctrl+C ends it without a traceback also while modules are imported, which takes a moment."""
+    """Import and run a command; Ctrl+C ends it without a traceback, also during the import, which takes a moment."""
     try:
         command = getattr(import_module(f"{__name__}.{module}"), name)
         if is_old and hasattr(command, "params"):
@@ -42,9 +42,9 @@ def _run(module: str, name: str, *, is_old: bool = False, **options: Any) -> Non
 
 
 def with_whole_flags(command: click.Command, arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with the whole name of each long flag of which only a beginning is written, as 0.9 took it.
+    """Return the arguments with abbreviated long flags written in full, since 0.9 accepted abbreviations.
 
-    What begins several flags, or none, stays as it is, and the command tells what is wrong with it.
+    An abbreviation of several flags, or of none, is left as it is, and the command reports it as an error.
     """
     flags = [name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"]
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -55,6 +55,6 @@ def _whole(argument: str, flags: Sequence[str]) -> str:
     name, equals, value = argument.partition("=")
     if not name.startswith("--") or name in flags:
         return argument
-    # The names of those days have no dash inside: newer flags make no beginning ambiguous that was none.
+    # Flags of 0.9 have no dash inside. Newer flags are not considered, so that they make no abbreviation ambiguous.
     meant = [flag for flag in dict.fromkeys(flags) if flag.startswith(name) and "-" not in flag[2:]]
     return f"{meant[0]}{equals}{value}" if len(meant) == 1 else argument

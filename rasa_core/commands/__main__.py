@@ -1,4 +1,4 @@
-"""``python -m rasa_core.commands``: ``rasa-core`` of a checkout that is not installed."""
+"""``python -m rasa_core.commands``: the command ``rasa-core`` for a checkout that is not installed."""
 
 from __future__ import annotations
 

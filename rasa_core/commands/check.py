@@ -87,17 +87,18 @@ def command(
 ) -> None:
     """Look for mistakes in the domain, the stories and the NLU data of the folder PROJECT, without training.
 
-    Told are stories that contradict each other, checkpoints that join nothing, names and values that only the stories
-    or only the domain have, turns in which the bot never listens, and messages that are examples of two intents or
-    whose entities are marked wrongly. Of a project of Rasa 2 or 3, also rules that contradict each other or a story,
-    forms that do not ask, mappings to nothing, responses that nobody says, and what config.yml has wrong.
+    It finds stories that contradict each other, checkpoints without a counterpart, names and values that only the
+    stories or only the domain have, turns in which the bot never listens, and messages that are examples of two intents
+    or whose entities are marked wrongly. In a project of Rasa 2 or 3, it also finds rules that contradict each other or
+    a story, forms that do not ask, mappings to unknown names, responses that are never used, and mistakes in
+    config.yml.
 
     The exit code is 0 if there are no errors (there may be warnings), 1 if there are, and 2 if the command was called
     wrongly.
     """
     if verbose or debug:
         start_log(verbose, debug)
-    else:  # What is logged of stories while they are gone through, the findings tell, too.
+    else:  # Warnings that are logged while stories are read are among the findings, too.
         logging.getLogger("rasa_core").addHandler(_SILENT)
     try:
         findings = _findings(project, domain, stories, max_history, ignore_components, imports)
@@ -144,7 +145,7 @@ def _findings(
         project.pipeline(ignores_own)
     except ModelError as error:
         told = [finding_in(line, "configuration", CONFIG_NAME) for line in str(error).splitlines()]
-        found += [one for one in told if one not in found]  # Of a file that cannot be read, both tell.
+        found += [one for one in told if one not in found]  # Both checks report a file that cannot be read.
     words = words_of_code(project.folder) | words_of_code(project.domain_file.parent)
     most = max_history or history
     told = check_stories(text, project.stories, most, domain_name=name, nlu_files=files, words=words)
@@ -152,13 +153,13 @@ def _findings(
 
 
 def _history(project: Project, found: list[Finding]) -> int:
-    """Return how many states the memory of a project compares; what is wrong with its policies is found meanwhile."""
+    """Return how many states the project's memoization compares; mistakes in its policies are added to `found`."""
     try:
         config = project.policies()
         if config is None:
             return DEFAULT_MAX_HISTORY
         found += [finding_in(line, "unknown-key", CONFIG_NAME, "warning") for line in config.passed_over]
-        with suppress(DomainError):  # Told of elsewhere.
+        with suppress(DomainError):  # Another check reports it.
             config.choose_action(project.load_domain().action_names)
     except ModelError as error:
         found += [finding_in(line, "configuration", CONFIG_NAME) for line in str(error).splitlines()]
@@ -168,16 +169,16 @@ def _history(project: Project, found: list[Finding]) -> int:
 
 
 def _config_of_rasa(project: Project) -> RasaConfig | None:
-    """Return what config.yml says; None if it has mistakes, which are told with the rest."""
+    """Return the content of config.yml; None if it has mistakes, which another check reports."""
     try:
-        # Any policy stands for the network here, whose own would load what training needs.
+        # Any policy can stand for the network here; the network's own class would import the modules for training.
         return read_rasa_config(project.folder / "config.yml", lambda max_history: RulePolicy(), ignores_own=True)
     except ModelError:
         return None
 
 
 def _history_of_rasa(config: RasaConfig | None) -> int:
-    """Return how many states tell conversations apart, which is more than a few where no memory is limited."""
+    """Return how many states have to be equal for two histories to be the same, as the policies compare them."""
     if config is None:
         return DEFAULT_MAX_HISTORY
     memories = [policy for policy in config.policies if isinstance(policy, MemoizationPolicy)]
@@ -187,7 +188,7 @@ def _history_of_rasa(config: RasaConfig | None) -> int:
 
 
 def _unread_options(config: RasaConfig | None) -> Iterator[Finding]:
-    """Find the options of policies that do nothing."""
+    """Find options of policies that have no effect."""
     for note in () if config is None else config.notes:
         if note.unused:
             text = f"{note.what}: nothing is done with {', '.join(note.unused)}; remove what you do not need elsewhere."
@@ -205,7 +206,7 @@ def _of_models(project: Project) -> Iterator[Finding]:
 
 
 def _unreadable(stories: Path | Sequence[Path]) -> Iterator[Finding]:
-    """Find the links and folders among the stories that cannot be read, and are passed over in silence otherwise."""
+    """Find links and folders among the stories that cannot be read; training skips them without a message."""
     wrong: list[OSError] = []
     for top in [stories] if isinstance(stories, Path) and stories.is_dir() else ():
         for place, _, names in os.walk(top, onerror=wrong.append):

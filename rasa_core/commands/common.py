@@ -1,4 +1,4 @@
-"""What the commands have in common: options, the log, and errors told in a line."""
+"""The common parts of the commands: options, the log, and errors that are shown in one line."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _TO_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextmanager
 def _told_if_interrupted() -> Iterator[None]:
-    """End with a line of this package, and the code that shells expect, where Ctrl+C comes."""
+    """End the program after Ctrl+C with one line and the exit code that shells expect, instead of a traceback."""
     told = sys.unraisablehook
 
     def interrupt_again(unraisable: Any) -> None:
-        # Ctrl+C while an object is deleted, of which Python tells and goes on as if there had been none. Once more, in
-        # a moment: here it would end nothing but this function.
+        # If Ctrl+C comes while Python deletes an object, Python only reports it and goes on. So it is sent again a
+        # moment later; raised here, it would only end this function.
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             threading.Timer(_MOMENT, _interrupt).start()
         else:
@@ -53,11 +53,11 @@ def _told_if_interrupted() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, click.Abort) as error:
-        # What asks at the terminal makes the same of the end of the input, which nobody calls an interruption.
+        # Click's prompts raise `Abort` at the end of the input, too, which is no interruption.
         if isinstance(error, click.Abort) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
         click.echo("Interrupted.", err=True)
-        if "jax" in sys.modules:  # Its threads may still be at work, and would crash the end of the process.
+        if "jax" in sys.modules:  # Threads of JAX may still be running, and would crash the process at its end.
             sys.stdout.flush()
             os._exit(INTERRUPTED)
         raise click.exceptions.Exit(INTERRUPTED) from None
@@ -66,8 +66,8 @@ def _told_if_interrupted() -> Iterator[None]:
 
 
 def _interrupt() -> None:
-    """Do to the main thread what Ctrl+C does."""
-    if hasattr(signal, "pthread_kill"):  # Which also ends its waiting; Windows has no such function.
+    """Interrupt the main thread, as Ctrl+C does."""
+    if hasattr(signal, "pthread_kill"):  # It also ends a wait of the main thread; Windows does not have it.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         _thread.interrupt_main()
@@ -75,7 +75,7 @@ def _interrupt() -> None:
 
 @contextmanager
 def _told_in_a_line() -> Iterator[None]:
-    """Tell of what the system refuses without a traceback."""
+    """Show errors of the system, such as a full disk, in one line without a traceback."""
     try:
         yield
     except OSError as error:
@@ -87,7 +87,7 @@ def _told_in_a_line() -> Iterator[None]:
 
 
 def _leave_unwritten() -> None:
-    """Leave what the output cannot take, which Python would try to write once more, and tell of, at the end."""
+    """Discard buffered output that cannot be written; Python would try again at its end, and report the error again."""
     try:
         if sys.stdout is not None:  # It may be closed.
             sys.stdout.flush()
@@ -97,11 +97,11 @@ def _leave_unwritten() -> None:
 
 
 class _Interruptible(click.Command):
-    """What Ctrl+C ends in one way, also while it looks for a command and reads its options."""
+    """A command that Ctrl+C ends without a traceback, also while its options are parsed."""
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """Read the options."""
-        with _told_if_interrupted(), _told_in_a_line():  # The help, which is shown here, may go to a full disk.
+        """Parse the options."""
+        with _told_if_interrupted(), _told_in_a_line():  # The help text, which is written here, may go to a full disk.
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -111,14 +111,14 @@ class _Interruptible(click.Command):
 
 
 class Group(_Interruptible, click.Group):
-    """A group of commands, which suggests the nearest where one is mistyped."""
+    """A group of commands that suggests the nearest command for a mistyped one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is meant; a `click.UsageError` names the commands that there are."""
         name = args[0]
-        # An option that does not exist is told of by Click, and the tab key must not be answered with an error.
+        # Click itself reports an unknown option, and shell completion must not raise an error.
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             known = self.list_commands(ctx)
             ctx.fail(f"No such command {name[:60]!r}.{did_you_mean(name, known)} There are: {', '.join(known)}.")
@@ -126,14 +126,14 @@ class Group(_Interruptible, click.Group):
 
 
 class _Text(click.types.StringParamType):
-    """Free text; for it the tab key offers files, as a shell does for commands that it knows nothing of."""
+    """Free text; shell completion offers files for it, as shells do by default."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(incomplete, type="file")]
 
 
 class _Choice(click.Choice):  # type: ignore[type-arg]  # Generic in newer versions of Click only.
-    """One of several words; the nearest is suggested for another one."""
+    """One of several words; for an unknown word, the nearest is suggested."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -144,7 +144,7 @@ class _Choice(click.Choice):  # type: ignore[type-arg]  # Generic in newer versi
 
 
 class _File(click.File):
-    """A file, or the standard input, if that is not closed."""
+    """A file, or standard input; a closed standard input is an error."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "-" and sys.stdin is None:
@@ -153,7 +153,7 @@ class _File(click.File):
 
 
 class Command(_Interruptible):
-    """A command whose errors are told without a traceback."""
+    """A command that shows its errors without a traceback."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -176,7 +176,7 @@ class Command(_Interruptible):
 
 
 def _write_what_can_be_written() -> None:
-    """Escape characters that the terminal does not have, rather than failing for one of them."""
+    """Let output escape characters that the terminal's encoding does not have, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")
@@ -222,12 +222,12 @@ ignore_option = click.option(
 
 
 def load_own_modules(given: Iterable[str], *places: str | Path) -> list[str]:
-    """Import what `import_option` gives, and what the bot at these places remembers; return the names.
+    """Import the modules of `import_option` and those in the config.yml of the bots at `places`; return the names.
 
     Raises
     ------
     click.ClickException
-        If one of them cannot be imported.
+        If a module cannot be imported.
     """
     try:
         return own_code.load_modules(given, *places)
@@ -252,23 +252,23 @@ def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
 
 
 def is_project(place: str) -> bool:
-    """Tell whether a path is the folder of a bot, and not that of a model, which has a domain as well."""
+    """Tell whether a path is the folder of a bot, and not the folder of a model, which also has a domain file."""
     folder = Path(place)
-    # What a model of this version has, and one of 0.9.
+    # Files of a model of this version, and of a model of 0.9.
     if any((folder / name).exists() for name in ("metadata.json", "policy_metadata.json")):
         return False
     return any((folder / name).exists() for name in ("models/dialogue", "domain.yml", "domain.yaml", "domain"))
 
 
 def store_at(value: str) -> str:
-    """Return the URL of a store; of a bot or a model, that of the file beside it.
+    """Return the URL of a store; for the path of a bot or model, the URL of the SQLite file beside the model.
 
     Raises
     ------
     click.BadParameter
-        If there is no such file, or nothing at all.
+        If the path or the SQLite file does not exist.
     """
-    if ":" in value:  # What is no store either, whoever opens it tells.
+    if ":" in value:  # The URL is checked when the store is opened.
         return value
     if not Path(value).is_dir():
         meant = f"is a file: did you mean sqlite:///{value}?" if Path(value).exists() else "does not exist."
@@ -286,12 +286,12 @@ def _import_first(ctx: click.Context, param: click.Parameter, modules: tuple[str
 
 
 def or_none(context: click.Context | None, option: click.Parameter | None, value: str | None) -> str | None:
-    """Read a path; ``None``, as the documents of 0.9 have it, stands for no file."""
+    """Read a path; the text ``None`` stands for no file, as in the documentation of 0.9."""
     return None if value is None or value.lower() in ("none", "") else value
 
 
 class ImportingCommand(Command):
-    """A command that imports modules of the user's own before anything else, such as events that a store holds."""
+    """A command that first imports custom modules, such as one with classes of events that a store holds."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -309,7 +309,7 @@ def log_options(command: F, *, verbose: str = "Show what is done.") -> F:
 
 
 def log_options_of_findings(command: F) -> F:
-    """Add ``--debug`` and ``--verbose`` to a command that lists more of what it finds by either."""
+    """Add ``--debug`` and ``--verbose`` to a command that lists all of its findings with either of them."""
     return log_options(command, verbose="Show what is done, and all that is found with all of its places.")
 
 
@@ -330,7 +330,7 @@ def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) ->
         except OSError as error:
             problem = f"cannot write the log file {str(log_file)!r}: {error.strerror or error}."
             raise click.ClickException(problem) from error
-        _attach(to_file, min(level, logging.INFO), _TO_FILE)  # A file has what would disturb on a terminal.
+        _attach(to_file, min(level, logging.INFO), _TO_FILE)  # A log file gets more than the terminal.
 
 
 def _attach(handler: logging.Handler, level: int, line: str) -> None:
@@ -342,7 +342,7 @@ def _attach(handler: logging.Handler, level: int, line: str) -> None:
     if logger.getEffectiveLevel() > level:
         logger.setLevel(level)
 
-    def detach() -> None:  # Commands are called from Python too, one after another.
+    def detach() -> None:  # Python code may call several commands in one process.
         logger.removeHandler(handler)
         logger.setLevel(before)
         handler.close()
@@ -351,10 +351,10 @@ def _attach(handler: logging.Handler, level: int, line: str) -> None:
 
 
 def argument_parser(command: click.Command) -> argparse.ArgumentParser:
-    """Return a parser that reads the flags of a command, for a program that adds flags of its own to them.
+    """Return an argparse parser with the flags of a command, for a program that adds its own flags.
 
-    What it reads has the names of the flags, and `loglevel` for ``--debug`` and ``--verbose``. Values are not checked
-    further than that numbers are numbers.
+    The parsed values have the names of the flags, and `loglevel` stands for ``--debug`` and ``--verbose``. Numbers are
+    converted; other values are not checked.
     """
     parser = argparse.ArgumentParser(description=command.get_short_help_str(200))
     parser.set_defaults(loglevel=logging.WARNING)
@@ -370,7 +370,7 @@ def argument_parser(command: click.Command) -> argparse.ArgumentParser:
 
 
 def _how(option: click.Option) -> dict[str, Any]:
-    """Return how an option is read: whether it takes a value, of which type, and which it has if it is not given."""
+    """Return argparse's arguments for an option: whether it takes a value, the type, and the default."""
     if option.is_flag:
         return {"action": "store_true"}
     kinds = ((click.types.IntParamType, int), (click.types.FloatParamType, float))

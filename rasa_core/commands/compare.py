@@ -1,4 +1,4 @@
-"""``rasa-core compare``: what another model would do in conversations that have taken place, and in stories."""
+"""``rasa-core compare``: how the decisions of two models differ in recorded conversations and in stories."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Tell what the second MODEL would decide otherwise than the first.
+    """List the decisions in which the second MODEL differs from the first.
 
-    A MODEL is the folder of a dialogue model, one with dialogue/ and nlu/, or the project of a bot. No action is run. A
-    decision is worse where the first model would do what was done in the conversation, and the second would not; it is
-    better the other way round. Conversations of which somebody has made a corrected draft are left out, and the draft
-    counts.
+    A MODEL is the folder of a dialogue model, a folder with dialogue/ and nlu/, or the project of a bot. No action is
+    run. A decision is worse if the first model predicts the action that was run in the conversation, and the second
+    does not; it is better the other way round. If somebody has made a corrected draft of a conversation, the draft is
+    compared in its place.
     """
     start_log(verbose, debug)
     if store is None and not stories:
@@ -117,7 +117,7 @@ def command(
     if store is not None:
         found = _conversations(bots, store, last, processes)
     for name in stories:
-        graph = extract_story_graph(name, bots[0].domain, bots[0].interpreter)  # Both are asked the same questions.
+        graph = extract_story_graph(name, bots[0].domain, bots[0].interpreter)  # Both models get the same stories.
         old, new = (evaluate_stories(bot, graph) for bot in bots)
         found.stories.append(compare_stories(name, old, new))
     _write(output, _WRITTEN[form](found))
@@ -135,7 +135,7 @@ def _bot(path: Path) -> Agent:
 
 def _conversations(bots: Sequence[Agent], url: str, last: int, processes: int | None) -> Comparison:
     with open_store(url) as store:
-        store.domain = bots[0].domain  # Slots are read as the model had them that served then.
+        store.domain = bots[0].domain  # Slots are read with the first model, which served the conversations.
         names = list(newest(store, last, without_corrected))
         with Progress("comparing, conversation", len(names)) as progress:
 
@@ -144,7 +144,7 @@ def _conversations(bots: Sequence[Agent], url: str, last: int, processes: int | 
                     progress.step(done)
 
             found = compare_stored(replay_of(bots[0], bots[1]), store, names, tell, processes=processes)
-    # Else a gate would pass in silence where there was nothing to look at.
+    # Otherwise `--fail-on-worse` would pass without a message although nothing was compared.
     if not names:
         logger.warning("the store has no conversation to compare: check --store.")
     elif found.conversations < len(names):
@@ -153,7 +153,7 @@ def _conversations(bots: Sequence[Agent], url: str, last: int, processes: int | 
     return found
 
 
-# -- written
+# -- formats of the output
 
 
 def _write(output: str | None, text: str) -> None:
@@ -201,7 +201,7 @@ def _as_junit(found: Comparison) -> str:
         cases.append((f"{found.conversations} conversations are replayed", None))
     for change in [*found.changes, *found.understood, *found.entities]:
         examples = ", ".join(f"{name} (at {at})" for name, at in change.examples)
-        # A build is to stop for what is worse; what is better or only another way stands there as passed.
+        # Only worse decisions are failures, which stop a build; other differences count as passed.
         cases.append((str(change), f"{change}: {examples}" if change.verdict == "worse" else None))
     failures = sum(problem is not None for _, problem in cases)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']
@@ -213,7 +213,7 @@ def _as_junit(found: Comparison) -> str:
 
 
 def _attribute(text: str) -> str:
-    """Return a text as the value of an attribute; XML knows no control characters."""
+    """Return a text as the value of an XML attribute, without control characters, which XML forbids."""
     return quoteattr("".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text))
 
 

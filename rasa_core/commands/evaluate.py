@@ -1,4 +1,4 @@
-"""``rasa-core evaluate``: how well models follow stories. Predicts only; no action is run."""
+"""``rasa-core evaluate``: how often models predict the actions of stories. No action is run."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def run_story_evaluation(
     resource_name
         A story file, or a folder.
     policy_model_path
-        The trained model.
+        Folder of the trained model.
     nlu_model_path
-        Parses the messages in the stories that do not name an intent: a model, or the address of a server.
+        An NLU model, or the address of an NLU server, for the messages in stories that do not name an intent.
     max_stories
-        How many stories are looked at, a sample that is the same in each run; None for all.
+        How many stories are evaluated, as a sample that is the same in each run; None for all.
     out_file_stories
-        A story file for the failed stories, which holds only a comment if there are none; None to write none.
+        A story file for the failed stories; if no story fails, it only has a comment. None to write no file.
     out_file_plot
         A file for the confusion matrix, .svg or .png; None to draw none.
 
@@ -130,14 +130,14 @@ def collect_story_predictions(
     max_stories: int | None = None,
     shuffle_stories: bool = True,
 ) -> tuple[list[str], list[str], list[StoryResult]]:
-    """Return the actions of stories, what was predicted in their place, and the stories that failed.
+    """Return the actions of stories, the predicted actions, and the stories that failed.
 
     Parameters
     ----------
     policy_model_path
         A trained model, or an agent.
     shuffle_stories
-        Which stories are looked at if there are more than `max_stories`: a sample, or the first if false.
+        Whether a random sample is evaluated if there are more than `max_stories` stories, instead of the first ones.
 
     Returns
     -------
@@ -159,11 +159,11 @@ def _evaluated(
     max_stories: int | None,
     shuffle_stories: bool = True,
 ) -> StoryEvaluation:
-    """Evaluate an agent; or a model, without the code of its actions, of which only the names matter here."""
+    """Evaluate an agent, or a model; a model is loaded without the code of its actions, since none is run."""
     interpreter = _interpreter(nlu)
     agent = model if isinstance(model, Agent) else Agent.load(model, interpreter, action_factory="remote")
     graph = _read(stories, agent.domain, interpreter)
-    parser = None if agent.domain.rasa is None else interpreter  # In tests of Rasa 3, what was typed is read anew.
+    parser = None if agent.domain.rasa is None else interpreter  # The texts in tests of Rasa 3 are parsed again.
     found = evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
     if not found.actions:
         raise RasaCoreError("the stories have no action that could be measured.")
@@ -181,7 +181,7 @@ def _read(
 
 
 def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
-    """Print a report, write its files, and say so on standard error, as standard output is for the report."""
+    """Print a report, write its files, and list the files on standard error, so that standard output is the report."""
     if form == "json":
         click.echo(json.dumps(report.content, indent=1))
     else:
@@ -200,7 +200,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
     try:
         shares = sorted({int(part) for part in value.split(",")})
     except ValueError:
-        shares = [-1]  # Which is refused with the others.
+        shares = [-1]  # An invalid share, which is refused below.
     if shares[0] < 0 or shares[-1] > 99:
         raise click.BadParameter(f"expected numbers from 0 to 99 such as 0,25,50,75, not {value!r}.")
     return shares
@@ -262,14 +262,14 @@ def command(
     debug: bool,
     **flags: Any,
 ) -> None:
-    """Measure how often a model does what stories say; its actions are predicted, never run.
+    """Measure how often a model predicts the actions of stories; no action is run.
 
-    Give a model (-d), or several (--compare MODELS), to measure what was trained; a domain (-D), or a model
-    whose policies are trained anew, with --folds or --exclude.
+    Give a trained model (-d), or several (--compare MODELS). With --folds or --exclude, give a domain (-D), or a model
+    whose policies are trained again.
 
-    Or give the folder of a bot that is trained: measured are its stories in tests/, or those of -s; without any, those
-    that it was trained from. Messages of Rasa's test stories are read as they were typed. With --folds, its policies
-    are trained anew from its stories and rules.
+    Or give the folder of a trained bot: its stories in tests/ are measured, or the stories of -s; if there are none,
+    the stories that it was trained on. The texts in Rasa's test stories are parsed. With --folds, the policies of the
+    bot are trained again from its stories and rules.
     """
     start_log(verbose, debug)
     flags["project"] = _take_project(flags)
@@ -285,13 +285,13 @@ def command(
 
 
 def _failed_file(stories: str | Sequence[Path]) -> str:
-    """Return where failed stories are written if nobody says: as they are read."""
+    """Return the default file for failed stories, in the format of the stories that are read."""
     files = story_files(Path(stories)) if isinstance(stories, str) else stories
     return DEFAULT_FAILED_YAML if any(file.suffix in YAML_SUFFIXES for file in files) else DEFAULT_FAILED_FILE
 
 
 def _take_project(flags: dict[str, Any]) -> Project | None:
-    """Put the parts of a bot, where its folder is given, in the place of what they stand for."""
+    """If the folder of a bot is given, set the flags for its stories, model and NLU model; return the project."""
     core, trains = flags["core"], flags["folds"] is not None or flags["exclude"] is not None
     is_bot = core is not None and flags["stories"] is None and is_project(core)
     named: Sequence[str] = flags["models"] or ((core,) if is_bot else ())
@@ -299,7 +299,7 @@ def _take_project(flags: dict[str, Any]) -> Project | None:
     if len(named) == 1 and not flags["compare"] and (is_rasa(Path(named[0])) or is_project(named[0])):
         project = Project(named[0])
         flags.update(models=(), core=str(project.model))
-        # What is trained anew from config.yml needs no model; the policies of 0.9 are read from one.
+        # Policies that are trained again come from config.yml, or, for 0.9, from a trained model.
         if not (trains and project.rasa is not None):
             flags["core"], flags["nlu"] = model_at(named[0], flags["nlu"])
         flags["stories"] = flags["stories"] or ([] if trains else project.test_files) or project.story_files
@@ -311,10 +311,10 @@ def _take_project(flags: dict[str, Any]) -> Project | None:
 
 
 def _check_flags(flags: Mapping[str, Any]) -> None:
-    """Find out what does not go together before anything takes time."""
+    """Raise `click.UsageError` for flags that exclude each other, before anything slow is done."""
     models, compares, domain = bool(flags["models"]), flags["compare"], flags["domain"] is not None
     folds, curve, sampled = (flags[name] is not None for name in ("folds", "exclude", "max_stories"))
-    wrong = {  # In this order: the first that is so is told.
+    wrong = {  # The first problem, in this order, is reported.
         "--compare and MODELS go together; a single model is given with -d MODEL.": models != compares,
         "give one of these: -d MODEL, --compare MODELS, or -D DOMAIN with --folds or --exclude.": (
             models + domain + (flags["core"] is not None) != 1
@@ -365,7 +365,7 @@ def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
 
 
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
-    """Return what is trained: the policies of a model, of a project, or the default ones for a domain."""
+    """Return the setup of a training: the policies of a model or a project, or the default policies for a domain."""
     if flags["project"] is not None and flags["project"].rasa is not None:
         return _setup_of_project(flags["project"].rasa, flags)
     is_new = flags["domain"] is not None
@@ -379,12 +379,12 @@ def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
 
 
 class _RuledAgent(Agent):
-    """An agent that learns rules beside whatever stories it is given: those alone are left out by turns."""
+    """An agent that is always trained on its rules, too; only stories are left out in cross-validation."""
 
     rules: Sequence[Rule] = ()
 
     def train(self, training_trackers: Iterable[DialogueStateTracker] | str | Path, **kwargs: Any) -> None:
-        """Learn from conversations, and the rules."""
+        """Train on conversations and the rules."""
         super().train(training_trackers, rules=self.rules, **kwargs)
 
 

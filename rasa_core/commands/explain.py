@@ -1,4 +1,4 @@
-"""``rasa-core explain``: why a bot does what it does after some messages."""
+"""``rasa-core explain``: why a bot chooses its action after some messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rasa_core.commands.common import (
 from rasa_core.commands.shell import lines_of_explanation
 from rasa_core.events import ACTION_LISTEN_NAME
 
-MOST_ACTIONS = 10  # For one message; a bot whose actions do nothing may never listen.
+MOST_ACTIONS = 10  # The most actions for one message: since no action is really run, a bot may never listen.
 _SENDER = "explained"
 
 _EXAMPLES = """\b
@@ -50,9 +50,9 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Tell why a bot does what it does after the last of some MESSAGES.
+    """Explain why a bot chooses its action after the last of some MESSAGES.
 
-    The actions for the messages before are taken as done, without what may have come of them.
+    The actions after the earlier messages count as done, without any events that they may cause.
     """
     start_log(verbose, debug)
     load_own_modules(imports, place)

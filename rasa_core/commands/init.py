@@ -1,4 +1,4 @@
-"""``rasa-core init``: a small working bot in a new folder, as a beginning of one's own; or a copy of an example."""
+"""``rasa-core init``: write a small working bot, or a copy of an example, into a new folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLIENTS: Final = {"python": "client.py", "node": "client.mjs", "php": "client.ph
 RUN: Final = {"python": "python", "node": "node", "php": "php", "shell": "bash"}
 LAYOUTS: Final = {"0.9": "markdown", "rasa3": "rasa3"}
 START: Final = "start"
-_RENAMED: Final = {"gitignore": ".gitignore"}  # Under its own name, it would keep files out of the package.
+_RENAMED: Final = {"gitignore": ".gitignore"}  # A file .gitignore would keep files out of the package.
 _MADE: Final = ("models", "__pycache__")
 
 _EXAMPLES = """\b
@@ -39,14 +39,14 @@ Examples:
 
 
 def examples_folder() -> Path:
-    """Return where the examples are: in the installed package, or beside it in a checkout."""
+    """Return the folder of the examples: in the installed package, or beside the package in a checkout."""
     package = Path(rasa_core.__file__).parent
-    installed = package / "examples"  # Where setup.py puts them.
+    installed = package / "examples"  # setup.py copies the examples to this folder.
     return installed if installed.is_dir() else package.parent / "examples"
 
 
 def example_names() -> list[str]:
-    """Return the examples of which a copy can be made."""
+    """Return the names of the examples that can be copied."""
     folder = examples_folder()
     found = [path.name for path in folder.iterdir() if path.is_dir() and path.name != START] if folder.is_dir() else []
     return sorted(name for name in found if not name.startswith(("_", ".")))  # Such as __pycache__.
@@ -90,12 +90,12 @@ def command(folder: Path, layout: str | None, client: str | None, example: str |
 
 
 def _is_asked() -> bool:
-    # Both ends: a question that goes into a file is seen by nobody.
+    # Input and output: if the output goes to a file, nobody sees the question.
     return all(end is not None and end.isatty() for end in (sys.stdin, sys.stdout))
 
 
 def _asked(question: str, choices: list[str]) -> str:
-    """Return what the user chooses on a terminal; the first of the choices elsewhere."""
+    """Return the choice of the user on a terminal; without a terminal, the first choice."""
     if not _is_asked():
         return choices[0]
     chosen: str = click.prompt(question, type=click.Choice(choices), default=choices[0])
@@ -118,7 +118,7 @@ def _example(name: str) -> Path:
 
 
 def _write(folder: Path, sources: list[Path]) -> None:
-    """Copy files, and what is in folders, into a new or empty folder, all or nothing."""
+    """Copy files, and the content of folders, into a new or empty folder; after an error, nothing is left."""
     is_new, left_out = not folder.exists(), shutil.ignore_patterns(*_MADE, "gitignore")
     try:
         for source in sources:
@@ -127,10 +127,10 @@ def _write(folder: Path, sources: list[Path]) -> None:
             else:
                 shutil.copyfile(source, folder / _RENAMED.get(source.name, source.name))
     except OSError as error:
-        # Or it would be in the way when this is tried again, with more room or other rights.
+        # The files are removed, so that the command can be repeated with more space or other permissions.
         for written in [folder] if is_new else list(folder.iterdir()):
             shutil.rmtree(written, ignore_errors=True)
-            with suppress(OSError):  # That was a folder, or it is not there.
+            with suppress(OSError):  # It was a folder, or it does not exist.
                 written.unlink()
         raise OSError(error.errno, error.strerror, error.filename2 or error.filename) from error
 

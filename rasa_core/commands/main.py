@@ -1,4 +1,4 @@
-"""``rasa-core``: the commands under one name, each of them imported only when it is used; and their completion."""
+"""``rasa-core``: the group of all commands, each imported only when it is used; and shell completion for them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMANDS = {
     "store": "List, delete, export, import and migrate stored conversations.",
     "serve": "Serve a bot over HTTP (also: rasa-core-serve).",
 }
-"""What each command does; its module has its name, unless `_MODULES` has another."""
+"""The help line of each command; its module has the name of the command, unless `_MODULES` has another."""
 
 _OF_RASA: Final = {
     "data split": "rasa-core nlu evaluate --folds 5, and rasa-core evaluate PROJECT --folds 5, measure on what they "
@@ -54,7 +54,7 @@ _OF_RASA: Final = {
     "shell nlu": "rasa-core nlu parse tells what texts mean",
     "evaluate markers": "there are no markers",
 }
-"""What stands for commands of Rasa that are none here."""
+"""What to use instead of a command of Rasa that does not exist here."""
 
 _MODULES = {"serve": "serve_project"}
 
@@ -69,7 +69,7 @@ def _command(name: str) -> click.Command:
 
 
 def __getattr__(name: str) -> Any:
-    """Return the command that ``rasa-core-serve`` runs, where a script was installed that looks for it here."""
+    """Return the command of ``rasa-core-serve``, for scripts of earlier installations that import it from here."""
     if name == "serve":
         return _command("serve")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -85,8 +85,8 @@ class _Commands(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is meant; a `click.UsageError` tells what stands for one of Rasa."""
-        # A bot may be called as a part of Rasa is.
+        """Return the command with a name; for a command of Rasa, a `click.UsageError` says what to use instead."""
+        # The folder of a bot may have the name of a subcommand of Rasa.
         is_bot = args[0] in COMMANDS and bool(args[1:]) and Path(args[1]).exists()
         if not is_bot and not ctx.resilient_parsing:
             for name in " ".join(args[:2]), args[0]:
@@ -95,17 +95,17 @@ class _Commands(Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Click would ask each command for its help, and so import all of them.
+        # Click's own method would import every command to get its help.
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-# -- completion by the tab key: where each shell looks for it; Click writes the scripts themselves
+# -- shell completion: the files in which each shell looks for it; Click generates the scripts
 
 
 def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
-    """Write the script of a shell, let the shell read it when it starts, and end the program."""
-    if shell is None or ctx.resilient_parsing:  # The latter while the tab key itself asks.
+    """Write the completion script of a shell, let the shell load it at its start, and end the program."""
+    if shell is None or ctx.resilient_parsing:  # `resilient_parsing` is set while a completion is computed.
         return
     name = shell or Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
@@ -116,15 +116,15 @@ def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> No
         for line in _install(ctx.command, name):
             click.echo(line)
     except OSError as error:
-        where = error.filename or f"below {Path.home()}"  # A full disk is noticed when no name is known any more.
+        where = error.filename or f"below {Path.home()}"  # The error of a full disk has no file name.
         raise click.ClickException(f"cannot write {where}: {error.strerror}.") from error
-    except RuntimeError as error:  # Of a user without a home, as in a container.
+    except RuntimeError as error:  # The user has no home, as in a container.
         raise click.ClickException("it is not known where your home is: set HOME.") from error
     ctx.exit()
 
 
 def _install(command: click.Command, shell: str) -> list[str]:
-    """Write the script, and the line that reads it unless it is there; return what to tell."""
+    """Write the completion script, and the line that loads it, unless it is there; return the messages to print."""
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(command, {}, _PROGRAM, f"_{_PROGRAM.replace('-', '_').upper()}_COMPLETE").source()
@@ -138,17 +138,17 @@ def _install(command: click.Command, shell: str) -> list[str]:
     told = [f"Completion for {shell} is in {file}."]
     if shell != "fish":
         begins = home / f".{shell}rc" if shell == "bash" else Path(os.environ.get("ZDOTDIR") or home, ".zshrc")
-        told.append(_let_read(begins, file, shell))  # fish looks into its folder by itself.
+        told.append(_let_read(begins, file, shell))  # fish loads its folder of completions by itself.
     return [*told, f"It works in every {shell} that is started from now on."]
 
 
 def _let_read(begins: Path, file: Path, shell: str) -> str:
-    """Let the file that a shell begins with read another one; return what to tell."""
+    """Add a line to a shell's startup file that loads another file; return the message to print."""
     text = begins.read_text(encoding="utf-8", errors="surrogateescape") if begins.exists() else ""
     line = f'. "{file}"'
-    if line in text.splitlines():  # Called again, as after an update, it adds nothing.
+    if line in text.splitlines():  # The line is there from an earlier call.
         return f"{begins} reads it already."
-    if shell == "zsh" and "compinit" not in text:  # Without it, zsh has no completion at all.
+    if shell == "zsh" and "compinit" not in text:  # Without compinit, zsh has no completion at all.
         line = f"autoload -Uz compinit && compinit\n{line}"
     with open(begins, "a", encoding="utf-8") as rc:
         rc.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n")

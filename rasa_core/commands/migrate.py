@@ -1,4 +1,4 @@
-"""``rasa-core migrate``: what becomes of a project of Rasa 2 or 3, line by line; nothing is changed."""
+"""``rasa-core migrate``: a report on which parts of a project of Rasa 2 or 3 are kept, replaced, or left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.support.problems import Note
 
-FAILED = 3  # 1 and 2 say how much does not carry over.
+FAILED = 3  # The exit codes 1 and 2 mean that parts are replaced or left out.
 
 _EXAMPLES = """\b
 Examples:
@@ -44,16 +44,16 @@ class _FailureError(click.ClickException):
 @click.option("--brief", is_flag=True, help="Leave out what is the same.")
 @form_option
 def command(project: Path, brief: bool, form: str) -> None:
-    """Tell what becomes of the project of Rasa 2 or 3 in the folder PROJECT, with file and line; nothing is changed.
+    """Report how this package treats each part of a project of Rasa 2 or 3, with file and line; nothing is changed.
 
-    The folder is trained and served as it is, with rasa-core-serve PROJECT. Each part of it is the same there, is
-    replaced by something that differs, or is left out, and then nothing stands for it.
+    The folder PROJECT is trained and served as it is, with rasa-core-serve PROJECT. Each part of it works in the same
+    way, is replaced by a part that differs, or is left out without a replacement.
 
-    The exit code is 0 if everything is the same, 1 if something is replaced, 2 if something is left out, and 3 if
+    The exit code is 0 if everything is the same, 1 if a part is replaced, 2 if a part is left out, and 3 if
     PROJECT is no project of Rasa 2 or 3.
     """
     start_log(False, False)
-    logging.getLogger("rasa_core").setLevel(logging.ERROR)  # What is logged of files, the lines tell, too.
+    logging.getLogger("rasa_core").setLevel(logging.ERROR)  # Warnings about files are in the report, too.
     try:
         found = Project(project)
     except ModelError as error:
@@ -66,7 +66,7 @@ def command(project: Path, brief: bool, form: str) -> None:
         click.echo(json.dumps({"notes": [_as_dict(note) for note in shown], **_counts(notes)}, indent=2))
     else:
         for note in shown:
-            place, _, rest = str(note).partition(": ")  # "config.yml:8" has no space behind its colon.
+            place, _, rest = str(note).partition(": ")  # A place such as "config.yml:8" has a colon without a space.
             click.echo(f"{place}: {note.fate}: {rest}")
         counts = _counts(notes)
         click.echo(f"{counts['same']} the same, {counts['replaced']} replaced, {counts['left_out']} left out.")

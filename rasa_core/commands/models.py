@@ -27,7 +27,7 @@ _HEADS = ("Model", "", "Made (UTC)", "Stories", "Messages", "Right when unseen",
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer what may come next: after `use` the names of models, else a folder."""
+    """Return completions: after `use` the names of models, otherwise folders."""
     if tuple(ctx.params.get("words") or ()) != ("use",):
         return [CompletionItem(incomplete, type="dir")]
     known = ProjectModels(Path("models")).versions.names()
@@ -38,13 +38,13 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.argument("words", nargs=-1, metavar="[PROJECT] | use NAME [PROJECT]", shell_complete=_complete)
 @form_option
 def command(words: tuple[str, ...], form: str) -> None:
-    """List the models of a PROJECT, the folder of a bot (here, if not given), or make one of them the one that serves.
+    """List the models of a PROJECT, the folder of a bot (by default this folder), or choose the model that serves.
 
-    Training keeps the last five. The one that serves is marked with a star. `Right when unseen` is the share of actions
-    that the network got right in stories which it had not learnt; `Changed` names the files that differ from those of
-    the model before.
+    Training keeps the last five models. A star marks the model that serves. `Right when unseen` is the share of actions
+    that the network predicted right in stories that it was not trained on; `Changed` names the files that differ from
+    those of the model before.
     """
-    if words[:1] == ("use",):  # Not a group of commands, in which the PROJECT alone would be taken for one of them.
+    if words[:1] == ("use",):  # `use` is no subcommand, since Click would then take a PROJECT for a subcommand, too.
         _use(*words[1:3]) if 2 <= len(words) <= 3 else _wrong("give the NAME of a model: rasa-core models use NAME")
     elif len(words) > 1:
         _wrong(f"give one PROJECT, or: use NAME [PROJECT].{did_you_mean(words[0], ['use'])}")
@@ -66,7 +66,7 @@ def _models_of(project: str) -> ProjectModels:
 
 def _use(name: str, project: str = ".") -> None:
     models = _models_of(project)
-    models.versions.use(name)  # Raises for a name that is none, with the names that there are.
+    models.versions.use(name)  # Raises an error with the known names for an unknown name.
     click.echo(f"{models.versions.folder}: {name} serves from now on; the others are kept, the last {KEPT} of them")
     changed = models.differences(name, Path(project))
     if changed:
@@ -99,7 +99,7 @@ def _list(project: str, form: str) -> None:
 
 
 def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows as a table, or one below the other where that is too wide: `models use` takes names as they stand."""
+    """Return rows as a table, or, if it is too wide, one field per line: names must not be cut off for `models use`."""
     width, lines = width_of_terminal(), table(_HEADS, rows, names=0)
     if width is None or max(map(len, lines)) <= width:
         return lines

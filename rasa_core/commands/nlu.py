@@ -1,4 +1,4 @@
-"""``rasa-core nlu``: train, measure and try an interpreter of typed text."""
+"""``rasa-core nlu``: train, check, evaluate and try an NLU model, which interprets typed text."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ command.command_class = ImportingCommand
 
 
 def _as_line(content: Any, indent: int | None = None) -> str:
-    """Return JSON in which text stays readable, but for what no terminal could show: half of a surrogate pair."""
+    """Return JSON with readable non-ASCII text; only lone surrogates, which no terminal can show, are escaped."""
     return json.dumps(content, indent=indent, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
@@ -111,14 +111,14 @@ def train(
 ) -> None:
     """Train an interpreter from NLU data, and write it.
 
-    What looks wrong in the data is told first; it keeps nothing from being trained. The model is written as a whole
-    or not at all, and needs no machine-learning framework to be used.
+    Warnings about the data are shown first, and do not stop the training. The model is written as a whole or not at
+    all, and needs no machine-learning framework to be used.
     """
     start_log(verbose, debug)
     settings = _settings(epochs, seed, others)
     check_place(output, NLU_MODEL, "an NLU model")
     read = _read(data, is_strict=strict)
-    _warn(read, is_verbose=verbose or debug)  # Before the training, which somebody may want to stop because of it.
+    _warn(read, is_verbose=verbose or debug)  # Before the training, which the user may want to stop then.
     started = time.perf_counter()
     model = train_model(read, settings)
     model.persist(output)
@@ -133,14 +133,14 @@ def train(
 
 
 def nlu_model_in(place: str | Path) -> Path:
-    """Return the interpreter that a path means: of the folder of a bot, or of one of its models, the one in it."""
+    """Return the path of an NLU model; for the folder of a bot, or of one of its models, the NLU model in it."""
     found = [Path(place, *inside) for inside in ((), ("nlu",), ("models", "nlu"))]
     return next((path for path in found if (path / FILE_NAME).is_file()), found[0])
 
 
 def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
-    """Tell the first examples that the model understands otherwise than they say, intents before entities."""
-    wrong = not_learnt(model.with_pipeline(None), data.examples)  # What tables find beside it, it has not learnt.
+    """Show the first training examples that the model does not reproduce, intents before entities."""
+    wrong = not_learnt(model.with_pipeline(None), data.examples)  # Without entities from lookup tables and the like.
     if wrong:
         why = "as others say something else, or no words are marked"
         click.echo(f"{counted(len(wrong), 'example')} could not be learnt, {why}:", err=True)
@@ -167,7 +167,7 @@ def _read(data: str, *, is_strict: bool) -> TrainingData:
 
 
 def _warn(data: TrainingData, *, is_verbose: bool) -> None:
-    """Tell what looks wrong in the data: the first few of each kind, or all."""
+    """Show the warnings about the data: the first few of each kind, or all."""
     told: Counter[str] = Counter()
     for found in check_training_data(data):
         told[found.kind] += 1
@@ -193,9 +193,9 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
 )
 @log_options_of_findings
 def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool) -> None:
-    """Tell all that looks wrong in NLU data, without training unless --folds asks for it.
+    """Find mistakes in NLU data; nothing is trained unless --folds is given.
 
-    What cannot be read at all is an error; what is left out, or looks wrong, is a warning.
+    Data that cannot be read are an error; data that are left out, or look wrong, are a warning.
     """
     start_log(verbose, debug)
     read, findings = check_data_files(data_files(data))
@@ -282,8 +282,9 @@ def evaluate(
 ) -> None:
     """Measure how well messages are understood: intents, entities, and messages as a whole.
 
-    Give a model (-m) and messages that it has not learnt, or --folds to train and measure on the same data without
-    measuring on what was learnt. An entity counts as right if its name, role, group and exact place in the text are.
+    Give a model (-m) and messages that it was not trained on, or --folds for a cross-validation, in which each message
+    is measured by a model that was trained without it. An entity counts as right if its name, role, group and exact
+    place in the text are right.
     """
     start_log(verbose, debug)
     _check_flags(flags)
@@ -303,7 +304,7 @@ def evaluate(
 
 
 def _check_flags(flags: dict[str, Any]) -> None:
-    """Find out what does not go together before anything takes time."""
+    """Raise `click.UsageError` for flags that exclude each other, before anything slow is done."""
     if (flags["model"] is None) == (flags["folds"] is None):
         raise click.UsageError("give either -m DIR, a trained model, or --folds 5, to train and measure by turns.")
     if flags["folds"] is None and (flags["epochs"] is not None or flags["seed"] is not None):
@@ -321,7 +322,7 @@ def _check_flags(flags: dict[str, Any]) -> None:
 
 
 def _measure_further(flags: dict[str, Any], report: Report) -> None:
-    """Add to a report what was asked for beside it."""
+    """Add the results of ``--untidy``, ``--out-of-scope`` and ``--compare`` to a report."""
     if not (flags["untidy"] or flags["out_of_scope"] or flags["compare"]):
         return
     model = NLUModel.load(nlu_model_in(flags["model"]))
@@ -365,7 +366,7 @@ def _measure(flags: dict[str, Any]) -> Report:
 
 
 def _cross_validated(data: TrainingData, folds: int, settings: NLUSettings) -> list[MessageEvaluation]:
-    """Return how the messages of each fold are understood by what was trained from all others."""
+    """Return for each fold the evaluation of its messages by a model that was trained on the other folds."""
     train = partial(train_model, settings=settings, silent=True)
     parts = folds_of_messages(data, folds, settings.seed)
     return cross_validate(parts, partial(train_and_evaluate_messages, data, train))
@@ -388,12 +389,12 @@ Examples:
 @click.argument("text", required=False)
 @log_options
 def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
-    """Show what MODEL, its directory or the project of a bot, makes of TEXT, or of each line of the standard input."""
+    """Parse TEXT, or each line of standard input, with MODEL, the directory of a model or the project of a bot."""
     start_log(verbose, debug)
     interpreter = NLUModel.load(nlu_model_in(model))
     if text is not None:
         click.echo(_as_line(interpreter.parse(text), 2))
         return
-    lines = () if sys.stdin is None else sys.stdin.buffer  # As bytes: a line that is not UTF-8 must not end the others.
+    lines = () if sys.stdin is None else sys.stdin.buffer  # As bytes, so that a line that is not UTF-8 stops no others.
     for line in lines:
         click.echo(_as_line(interpreter.parse(line.decode(errors="replace").rstrip("\r\n"))))

@@ -1,7 +1,7 @@
 """``python -m rasa_core.restore``: go on with a conversation that was saved as JSON.
 
-The conversation is taken over as it was saved: no action is run again, and no slot is guessed. On the way,
-the model is asked at each point what it would do; where that differs from what happened, it is told.
+The conversation is restored as it was saved: no action is run again, and slots get the saved values. At each
+step the model predicts the action, and a prediction that differs from the saved action is logged.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def load_tracker_from_json(tracker_dump: str | Path, domain: Domain) -> Dialogue
     tracker_dump
         A file with an object that has ``"events"``, and ``"sender_id"`` if it is not ``"default"``.
     domain
-        Gives the slots.
+        The domain with the slots.
 
     Raises
     ------
@@ -83,19 +83,19 @@ def load_tracker_from_json(tracker_dump: str | Path, domain: Domain) -> Dialogue
 
 
 def replay_events(tracker: DialogueStateTracker, agent: Agent) -> list[str]:
-    """Make `agent` go on where `tracker` is, and tell what it would have done differently.
+    """Let `agent` continue the conversation of `tracker`, and return where its predictions differ from the events.
 
-    The agent's conversation of the same id is replaced by the events of the tracker.
-    What was said is printed.
+    The agent's conversation with the same sender_id is replaced by the events of the tracker. The messages of the
+    conversation are printed.
 
     Returns
     -------
     list of str
-        The differences, each of which is logged as a warning too: other actions, and other intents of the
-        messages if the agent has an interpreter other than the one for intents themselves.
+        The differences, each of which is also logged as a warning: other actions and, if the agent has an interpreter
+        for typed text, other intents of the messages.
     """
     agent.replace_events(tracker.sender_id, tracker.events)
-    # Built up event by event: each question is asked of what had happened by then.
+    # Built event by event, since each prediction is made from the events before it.
     so_far = DialogueStateTracker(
         tracker.sender_id,
         agent.domain.slots,
@@ -117,7 +117,7 @@ def replay_events(tracker: DialogueStateTracker, agent: Agent) -> list[str]:
 
 def _difference(event: Event, so_far: DialogueStateTracker, agent: Agent) -> str | None:
     place = f"event {so_far.version + 1}"
-    # Every conversation begins by listening, and a silent bot predicts nothing.
+    # The first action is always to listen, and a paused bot predicts nothing.
     if isinstance(event, ActionExecuted) and so_far.version and not so_far.is_paused():
         prediction = agent.predict(so_far)
         if prediction.action != event.action_name:
@@ -133,7 +133,7 @@ def _difference(event: Event, so_far: DialogueStateTracker, agent: Agent) -> str
 def recreate_agent(
     model_directory: str | Path, nlu_model: str | None = None, tracker_dump: str | Path | None = None
 ) -> tuple[Agent, DialogueStateTracker | None]:
-    """Load a model, and let it go on with a conversation if one is given, as `replay_events` does.
+    """Load a model, and let it continue a conversation, if one is given, as `replay_events` does.
 
     Returns
     -------
@@ -157,9 +157,9 @@ def recreate_agent(
 def command(
     tracker_dump: str, core: str, nlu: str | None, imports: tuple[str, ...], verbose: bool, debug: bool
 ) -> None:
-    """Go on with the conversation in the file TRACKER_DUMP, as a server gives it.
+    """Continue the conversation in the file TRACKER_DUMP, which has the JSON of a server.
 
-    Tells where the model would have done something else, and then lets you talk to the bot.
+    Shows where the model predicts another action, and then lets you talk to the bot.
     """
     start_log(verbose, debug)
     load_own_modules(imports, core)

@@ -1,4 +1,4 @@
-"""``rasa-core review``: which conversations need a person, and what people noted about them."""
+"""``rasa-core review``: list the conversations that need a person, and mark them with notes and tags."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def command(
     tags: tuple[str, ...],
     form: str,
 ) -> None:
-    """List the conversations in the store URL that fit SEARCH, those first that need a person.
+    """List the conversations in the store URL that match SEARCH; the conversations that need a person come first.
 
-    Each line tells what is wrong, how sure the bot was at least, and how the conversation began.
+    Each line shows the problem, the lowest confidence of the bot, and the beginning of the conversation.
     """
     if (note or tags) and not (done or again):
         raise click.UsageError("--note and --tag say something of a conversation: name it with --done or --again.")
     with open_store(url) as store, tempfile.TemporaryDirectory(prefix="rasa_core-") as folder:
-        # Beside the file, where the inspector has it too; for other stores it is made anew each time.
+        # The index is beside a SQLite file, where the inspector uses it, too; for other stores it is made each time.
         path = f"{store.path}-index" if isinstance(store, SqliteTrackerStore) else str(Path(folder) / "index")
         index = ConversationIndex(store, path)
         try:

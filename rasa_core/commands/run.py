@@ -30,8 +30,8 @@ from rasa_core.support.own_code import module_with
 from rasa_core.support.yaml_parts import read_yaml
 
 CONSOLE = "cmdline"
-_REST = "rest"  # As Rasa Core 0.11 calls what `create_app` serves.
-LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")  # What 0.9 had built in.
+_REST = "rest"  # The name of the HTTP server as a channel in Rasa Core 0.11.
+LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")  # Channels that were built into 0.9.
 DEFAULT_PORT = 5002
 
 _EXAMPLES = """\b
@@ -55,7 +55,7 @@ def main(
     credentials_file: str | Path | None = None,
     endpoints: str | Path | None = None,
 ) -> Agent:
-    """Load a model, and let it talk until the channel ends if there is one.
+    """Load a model; if a channel is given, handle its messages until it ends.
 
     Parameters
     ----------
@@ -64,17 +64,17 @@ def main(
     nlu_model
         Directory of an NLU model, address of an NLU server, or None: messages name their intent.
     channel
-        None to talk later; ``"cmdline"`` for the terminal; an input channel of your own, or the dotted path of its
-        class.
+        None to handle no messages now; ``"cmdline"`` for the terminal; a custom input channel, or the dotted path of
+        its class.
     port, credentials_file
         For a channel that is named by its class; see `create_input_channel`.
     endpoints
-        YAML in which ``action_endpoint:`` is the action server, as Rasa Core 0.10 and later read it.
+        YAML file with the entry ``action_endpoint:`` for the action server, as in Rasa Core 0.10 and later.
 
     Returns
     -------
     Agent
-        The bot, as it is after the conversation.
+        The loaded agent.
     """
     input_channel = create_input_channel(channel, port, credentials_file) if isinstance(channel, str) else channel
     agent = Agent.load(model_directory, interpreter=nlu_model, actions=server_in(endpoints))
@@ -84,7 +84,7 @@ def main(
 
 
 def talk_on(agent: Agent, channel: InputChannel) -> None:
-    """Let a bot talk on a channel until that ends."""
+    """Let an agent handle the messages of a channel until the channel ends."""
     if isinstance(channel, ConsoleInputChannel):
         chat(agent, channel)
     else:
@@ -94,16 +94,16 @@ def talk_on(agent: Agent, channel: InputChannel) -> None:
 def create_input_channel(
     channel: str, port: int | None = None, credentials_file: str | Path | None = None
 ) -> InputChannel:
-    """Return the terminal for ``"cmdline"``, or else an input channel of the class at a dotted path.
+    """Return the channel of the terminal for ``"cmdline"``, or an input channel of the class at a dotted path.
 
     Parameters
     ----------
     channel
         ``"cmdline"``, or the path of an `InputChannel` or of an `HttpInputComponent`, which is served at `port`.
     port
-        5002 if not given.
+        By default 5002.
     credentials_file
-        YAML; its keys, or those below the path of the class, are the parameters of the class.
+        YAML file; its keys, or the keys below the path of the class, are the parameters of the class.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def create_input_channel(
     """
     if channel == CONSOLE:
         return ConsoleInputChannel()
-    if "." not in channel:  # A class has a module, so this is a name, and one that stands for nothing here.
+    if "." not in channel:  # The path of a class contains a dot, so this is an unknown name.
         known = "is not part of this version" if channel in LEFT_OUT else "is not known"
         module = module_with(channel)
         known += f" (did you mean {module}.{channel}?)" if module else ""
@@ -139,13 +139,13 @@ def _credentials(path: str | Path | None, channel: str) -> dict[str, Any]:
     read = read_yaml(path)
     if read is None or not read.is_mapping:
         raise RasaCoreError(f"{path}: credentials are a mapping, such as token: abc.")
-    own = read.get(channel) or read  # A file may have those of one channel, or of several by their names.
+    own = read.get(channel) or read  # The file may have the parameters of one channel, or of several by their names.
     return dict(own.meant) if own.is_mapping else {}
 
 
 def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
     """Talk on the terminal until ``/stop``, the end of the input or Ctrl+C; errors do not end the chat."""
-    asks = sys.stdin is not None and sys.stdin.isatty()  # Lines of a file are messages, and none is an answer to this.
+    asks = sys.stdin is not None and sys.stdin.isatty()  # The lines of a file are messages, not answers to questions.
     Talk(agent, channel, asks=asks).start()
 
 
@@ -214,7 +214,7 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Talk to the bot of a PROJECT or a MODEL on the terminal; /help tells what else can be typed there.
+    """Talk to the bot of a PROJECT or a MODEL on the terminal; /help lists the commands of the chat.
 
     rasa-core shell does the same, and shows more of what happens.
     """

@@ -1,7 +1,7 @@
-"""The command that serves a model: its flags, and what it does with them.
+"""The command that serves a model, and the function `serve`, which checks the flags and starts the server.
 
-Other commands can serve too: make them with the class and the flags of `rasa_core.commands.serve_options`, and hand the
-values on to `serve`.
+Other commands that serve use the class and the flags of `rasa_core.commands.serve_options`, and pass the values to
+`serve`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ TRIED_WITH = {
     REST_WEBHOOK: '{"sender": "default", "message": "%s"}',
     MODEL_PARSE: '{"text": "%s"}',
 }
-"""Where a first message can be sent, and the body that it needs."""
+"""The paths that can be proposed for a first message, each with the body of the request."""
 PAGE_THREADS = 6
-"""Threads more for the page of the inspector, some of which wait for news."""
+"""Additional threads for the page of the inspector, whose requests may wait for new events."""
 _METRICS = "rasa_core_metrics_"
 _OWN_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -95,13 +95,13 @@ def serve(
 ) -> None:
     """Serve a model until the process is told to stop.
 
-    `project` is the folder that the page may show and change; `tried_at`, one of `TRIED_WITH`, is where the first
-    message is proposed to be sent.
+    `project` is the folder that the inspector may show and change; `tried_at`, a key of `TRIED_WITH`, is the path that
+    is proposed for the first message.
 
     Raises
     ------
     click.ClickException
-        If a flag cannot be followed; nothing is started then.
+        If a flag is invalid; then nothing is started.
     """
     model, nlu, host = *model_at(model, nlu), address_of(host)
     settings = ServerSettings(
@@ -127,10 +127,10 @@ def serve(
         inspect=project if inspect else None,
     )
     names = load_own_modules(imports, model)
-    _check(settings, workers)  # Here, since workers would tell it one after another, and later.
+    _check(settings, workers)  # Before the start, since every worker would report the same error.
     spare = SPARE_THREADS if threads is None else 0
     threads = threads or _default_threads(settings)
-    # With one thread, nobody would answer meanwhile, not even a client that asks how long it takes.
+    # With one thread, the server would answer no other request during a training.
     if enable_train is not None and threads < 2:
         raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
     _warn(settings, host, port)
@@ -156,7 +156,7 @@ def serve(
 
 
 def _folder_for_metrics(stack: ExitStack) -> str:
-    """Return a folder where workers add up what they count, until `stack` is closed."""
+    """Return a temporary folder for the metrics of the workers, which is removed when `stack` is closed."""
     try:
         parent = Path(gettempdir())
         clear_left(parent, _METRICS)
@@ -167,21 +167,21 @@ def _folder_for_metrics(stack: ExitStack) -> str:
 
 
 def _log_key() -> str:
-    """Return with what names of conversations are hashed in the logs of all processes."""
+    """Return the key for hashing sender_ids in the logs of all processes."""
     return os.environ.get(LOG_KEY_VARIABLE) or secrets.token_hex(16)
 
 
 def application(settings: Mapping[str, Any]) -> Any:
-    """Return what a worker serves, after importing modules of the user's own."""
+    """Import the custom modules, and return the application that a worker serves."""
     own = dict(settings)
     load_own_modules(own.pop("imports"), own["model"])
-    module, _, name = APP.partition(":")  # Loaded by each worker, not by the process that starts them.
+    module, _, name = APP.partition(":")  # Imported by each worker, but not by the main process.
     return getattr(import_module(module), name)(own)
 
 
 def _default_threads(settings: ServerSettings) -> int:
-    """Return how many threads a process needs: more if it waits for other servers, one more if for a training."""
-    # A thread that waits for another server costs the others nothing, and a local file is not waited for that long.
+    """Return the number of threads of a process: more if it waits for other servers, and one more for trainings."""
+    # Threads that wait for another server do not slow down the others; a local file is too fast to need more threads.
     kept_here = settings.store is None or settings.store.startswith(("memory:", "sqlite:"))
     understood_here = settings.nlu is None or "://" not in settings.nlu
     threads = DEFAULT_THREADS if kept_here and understood_here else WAITING_THREADS
@@ -191,7 +191,7 @@ def _default_threads(settings: ServerSettings) -> int:
 
 
 def _check_servers(settings: ServerSettings) -> None:
-    # What these import is half of the time that this process takes to start, which serves nothing itself.
+    # Imported only if needed, since these imports take half of the time that the main process needs to start.
     if settings.actions is not None:
         from rasa_core.actions.webhook import ActionServer
 
@@ -203,14 +203,14 @@ def _check_servers(settings: ServerSettings) -> None:
 
 
 def _check(settings: ServerSettings, workers: int) -> None:
-    """Raise `click.ClickException` for what would fail in every worker."""
+    """Raise `click.ClickException` for settings that would fail in every worker."""
     if settings.store is not None and settings.store.startswith("memory:") and workers > 1:
         raise click.UsageError("memory:// is not shared between workers: use one worker, or a SQLite file.")
     if settings.enable_train is not None and settings.auth_token is None and settings.jwt_secret is None:
         raise click.UsageError(
             f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
         )
-    token = settings.auth_token  # An empty one is refused by `Guard`.
+    token = settings.auth_token  # `Guard` refuses an empty token.
     if token and token.strip() and not (token.isascii() and token.isprintable() and token == token.strip()):
         raise click.UsageError(
             "the token holds a character that no header carries to this server, or a space at its edge: set "
@@ -236,7 +236,7 @@ def _check(settings: ServerSettings, workers: int) -> None:
 
 
 def _tell(settings: ServerSettings, line: str, level: str = "INFO") -> None:
-    """Say something before the server does, as its log says it."""
+    """Log a line before the server starts, in the format of the server's log."""
     is_json = settings.log_format == "json"
     click.echo(LogStyle("json").line(level, __name__, line) if is_json else line, err=level != "INFO")
 
@@ -252,7 +252,7 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
 
 
 def _announce(settings: ServerSettings, host: str, port: int, workers: int, tried_at: str) -> None:
-    """Tell where the server listens, and how to try it."""
+    """Log the address of the server, and a command to try it."""
     name = "localhost" if host in _OWN_MACHINE or host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{port}"
     processes = "1 process" if workers == 1 else f"{workers} processes"

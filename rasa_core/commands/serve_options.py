@@ -1,4 +1,4 @@
-"""The flags of a server, for each command that serves: what they are called, and what they may be."""
+"""The flags of a server, for each command that serves: their names, their checks, and their help."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ LOG_KEY_VARIABLE = "RASA_CORE_LOG_KEY"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
-# A page that was opened from a file has the origin "null".
+# The origin of a page that was opened from a file is "null".
 _origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
 
 
 class ServerCommand(Command):
-    """A command whose ``--cors`` takes several origins in a row, as it always did."""
+    """A command whose ``--cors`` takes several origins in a row, as in 0.9."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments of the command line."""
+        """Parse the arguments of the command line."""
         return super().parse_args(ctx, list(_one_origin_each(args)))
 
 
 def _one_origin_each(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield ``--cors A --cors B`` for ``--cors A B``; an argument that is no origin ends the row."""
-    # Whether a first origin must follow, and whether others may: Click has no option that takes as many as there are.
+    """Yield ``--cors A --cors B`` for ``--cors A B``; the first argument that is no origin ends the row."""
+    # Click has no option with any number of values. `expected`: an origin must follow; `more`: another may follow.
     expected, more = False, False
     for argument in arguments:
         if more and _origin.fullmatch(argument):
@@ -53,7 +53,7 @@ def _one_origin_each(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def _each_is(form: re.Pattern[str], described: str) -> Callable[..., tuple[str, ...]]:
-    """Return what checks the values of an option."""
+    """Return a callback that checks each value of an option by a pattern."""
 
     def check(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
@@ -226,7 +226,7 @@ _OPTIONS = (
 
 
 def server_options(command: F) -> F:
-    """Add the flags of a server to a Click command, all but the model; `serve` takes their values."""
-    for option in reversed(_OPTIONS):  # As decorators, of which the lowest is the first in the help.
+    """Add the flags of a server, except the model, to a Click command; their values are parameters of `serve`."""
+    for option in reversed(_OPTIONS):  # The decorator that is applied last comes first in the help.
         command = option(command)
     return command

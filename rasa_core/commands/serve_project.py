@@ -1,4 +1,4 @@
-"""``rasa-core serve``, also ``rasa-core-serve``: serve a folder that holds a bot, trained if its files have changed."""
+"""``rasa-core serve``, also ``rasa-core-serve``: serve the folder of a bot; it is trained if its files have changed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def command(
 
     The files are domain.yml, stories.md and, to understand typed text, NLU data such as nlu.md.
     """
-    # -d is a model, as for python -m rasa_core.server; a file can only be a domain.
+    # -d names a model, as in python -m rasa_core.server; but if it names a file, this is the domain of the bot.
     domain = (
         None if core is None or not any(Path(place, core).is_file() for place in (".", project_dir or ".")) else core
     )
@@ -74,7 +74,7 @@ def command(
     endpoints = project.endpoints()
     for line in told(endpoints.notes):
         click.echo(line)
-    # The command line, and its environment variables, win over endpoints.yml.
+    # The command line and environment variables go before endpoints.yml.
     for name, given in (("actions", endpoints.actions), ("nlg", endpoints.nlg), ("store", endpoints.store)):
         flags[name] = given if flags.get(name) is None else flags[name]
     is_open, tried_at = project.has_open_rest_channel, first_message_at(project)
@@ -82,7 +82,7 @@ def command(
 
 
 def first_message_at(project: Project) -> str:
-    """Return where somebody who has made this project sends a message first: where Rasa takes one, if it is of Rasa."""
+    """Return the path that is proposed for the first message: for a project of Rasa, a path of Rasa's HTTP API."""
     if project.rasa is None:
         return PARSE
     return REST_WEBHOOK if project.story_files else MODEL_PARSE
@@ -91,7 +91,7 @@ def first_message_at(project: Project) -> str:
 def _trained(
     folder: str, domain: str | None, stories: str | None, flags: Mapping[str, Any], further: Sequence[str]
 ) -> Project:
-    """Train in a process of its own, so that the server never holds what only training needs."""
+    """Train in a process of its own, so that the server does not import the modules for training."""
     given = {"--domain": domain, "--stories": stories, "--nlu": flags["nlu"]}
     options = [part for name, value in given.items() if value is not None for part in (name, value)]
     options += [part for module in flags["imports"] for part in ("--import", module)]
@@ -106,12 +106,12 @@ def _trained(
 
 
 def _run_here(command: Sequence[str]) -> int:
-    """Run a program to its end, and let it end with this one: whoever stops the server means its training as well."""
+    """Run a program and return its exit code; if this process is stopped, stop the program, too."""
     with subprocess.Popen(command, env=ends_with_this_process()) as process:
         before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return process.wait()
-        except BaseException:  # Ctrl+C, which the program has got as well.
+        except BaseException:  # Such as Ctrl+C, which the terminal sends to the program, too.
             process.kill()
             raise
         finally:

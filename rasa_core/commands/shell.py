@@ -1,4 +1,4 @@
-"""``rasa-core shell``: talk to a bot on the terminal, ask why it does what it does, and report what runs elsewhere."""
+"""``rasa-core shell``: talk to a bot on the terminal, ask for explanations, and report the results of own actions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from rasa_core.teaching.continuation import act, say
 from rasa_core.teaching.corrections import read_events, story_of
 
 RESTART: Final = "/restart"
-_MOST_ACTIONS: Final = 20  # elsewhere for one message, before the bot is taken to go round in circles
+_MOST_ACTIONS: Final = 20  # The most actions in the user's own code for one message; then the bot seems to loop.
 _MOST_INTENTS: Final = 12
 _MOST_IN_TITLE: Final = 5
 _MOST_PLACES: Final = 3
@@ -60,11 +60,11 @@ class Talk:
     agent
         The bot.
     channel
-        Where lines come from.
+        The channel that reads lines from the terminal.
     shows_steps
-        Whether what was understood, remembered and decided is shown, too.
+        Whether the intent, entities, slots and decisions of each step are shown, too.
     asks
-        Whether to ask what came of an action that runs in the user's own code; it is taken as done otherwise.
+        Whether to ask for the result of an action that runs in the user's own code; otherwise it counts as done.
     """
 
     def __init__(
@@ -108,13 +108,13 @@ class Talk:
         except KeyboardInterrupt:
             if self._channel.editor is None:
                 raise
-            self._channel.editor.put_back(message.text or "")  # Somebody who waits in vain need not type it again.
+            self._channel.editor.put_back(message.text or "")  # After Ctrl+C, the message need not be typed again.
             click.echo("\n(interrupted; your message stands there again)")
 
     def _command_in(self, text: str) -> Callable[[str], None] | None:
-        """Return what a line asks of the chat; None if it is a message, as one that names an intent always is."""
-        # An intent of the bot wins over a command of the chat, or such a bot could not be talked to; but for /restart,
-        # which means the same in both.
+        """Return the chat's command in a line, such as ``/undo``; None if the line is a message for the bot."""
+        # An intent of the bot goes before a command with the same name, since the intent could not be said otherwise.
+        # Only /restart is always a command, which has the same effect as the intent.
         name = text.split(maxsplit=1)[0]
         intent = name[1:].partition("{")[0]
         if not name.startswith("/") or name == RESTART or intent in self._agent.domain.intents:
@@ -133,7 +133,7 @@ class Talk:
 
     def _say(self, text: str) -> None:
         before = self._agent.read_tracker(self._sender_id).version
-        # With the steps, what is said is shown among them, in the order of the log.
+        # If steps are shown, the bot's messages are shown among them, in the order of the log.
         out: OutputChannel = CollectingOutputChannel() if self._shows_steps else ConsoleOutputChannel()
         info = self._play(text, out)
         if self._shows_steps:
@@ -144,7 +144,7 @@ class Talk:
             click.echo(coloured(f"({info})", FAINT))
 
     def _play(self, text: str, out: OutputChannel) -> str | None:
-        """Take a turn, of which some actions may run in the user's own code; return what there is to know."""
+        """Take a turn, in which some actions may run in the user's own code; return a note for the user, if any."""
         turns = self._agent.turns()
         told = say(turns, self._sender_id, text, channel=out).result
         info: str | None = told.get("info")
@@ -171,13 +171,13 @@ class Talk:
             )
         events: list[Event] = []
         while line := (self._channel.ask(f"{name}> ") or "").strip():
-            if line in _COMMANDS:  # None of them is an event, and /stop would only seem to be forgotten.
+            if line in _COMMANDS:  # A command is no event; while a result is asked for, commands are not possible.
                 problem = f"Error: {line} is for the chat, which goes on after an empty line."
                 click.echo(coloured(problem, RED, sys.stderr), err=True)
                 continue
             if line.split(maxsplit=1)[0] == _FAILED:
                 return events, line[len(_FAILED) :].strip()
-            try:  # Now, line by line: what is wrong can be typed again, and what was right stays.
+            try:  # Each line is checked at once, so that a wrong line can be typed again and the others are kept.
                 found = read_events(line)
                 self._agent.turns().check(None, found)
                 events += found
@@ -185,12 +185,12 @@ class Talk:
                 click.echo(coloured(f"Error: {error}", RED, sys.stderr), err=True)
         return events, None
 
-    # -- what happened
+    # -- showing events
 
     def _show(self, event: Event) -> None:
         if isinstance(event, BotUttered):
             data = event.data if isinstance(event.data, dict) else {}
-            # An image is an attachment, too, for those who know no images.
+            # An image is also in "attachment", for channels that do not know images; it is shown once.
             said = {key: value for key, value in data.items() if key != "attachment" or value != data.get("image")}
             dispatcher = ResponseDispatcher(self._sender_id, ConsoleOutputChannel(), self._agent.domain)
             dispatcher.utter_response({"text": event.text, **said})
@@ -237,7 +237,7 @@ class Talk:
     def _explain(self, _: str) -> None:
         events = list(self._agent.read_tracker(self._sender_id).events)
         acted = [index for index, event in enumerate(events) if isinstance(event, ActionExecuted)]
-        # That the bot listened last is what it always does; the question is of what it did before.
+        # The last action is always to listen; the question is about the action before.
         did = [index for index in acted if getattr(events[index], "action_name", "") != ACTION_LISTEN_NAME]
         if not did:
             click.echo("The bot has done nothing yet.")
@@ -252,7 +252,7 @@ class Talk:
 
 
 def _told(event: Event) -> tuple[str, str] | None:
-    """Return what a step shows of an event, and what kind of thing that is; None for nothing."""
+    """Return the text and the kind of a step that shows an event; None if the event is not shown."""
     if isinstance(event, UserUttered):
         intent = event.intent
         confidence = intent.get("confidence")
@@ -264,7 +264,7 @@ def _told(event: Event) -> tuple[str, str] | None:
         return "slot", f"{event.key} = {json.dumps(event.value, ensure_ascii=False)}"
     if isinstance(event, ActionExecuted):
         if event.action_name == ACTION_LISTEN_NAME and event.confidence is None:
-            return None  # It is implied, and nobody has decided it.
+            return None  # An ``action_listen`` that no policy predicted is not shown.
         by = "" if event.policy is None else f" by {event.policy}"
         sure = "" if event.confidence is None else f" {event.confidence:.2f}"
         instead = "" if event.predicted is None else f" instead of {event.predicted}"
@@ -275,7 +275,7 @@ def _told(event: Event) -> tuple[str, str] | None:
 
 
 def lines_of_explanation(found: Explanation) -> Iterator[str]:
-    """Yield an explanation in words."""
+    """Yield the lines of an explanation for the terminal."""
     decided = f"by {found.policy}" if found.fixed_by is None else f"fixed: {found.fixed_by}"
     yield f"{found.action}: {found.confidence or 0:.2f}, {decided}"
     if found.understood is not None:
@@ -295,7 +295,7 @@ def _of(opinion: PolicyOpinion) -> Iterator[str]:
 
 
 def how_to_talk(agent: Agent) -> list[str]:
-    """Return what to tell somebody who begins to talk to a bot."""
+    """Return the lines that are shown at the start of a chat."""
     lines = []
     if isinstance(agent.interpreter, RegexInterpreter):
         lines.append(f"Messages name their intent: {' or '.join(_examples(agent.domain))}.")
@@ -355,12 +355,12 @@ def command(
 ) -> None:
     """Talk to the bot of PROJECT, which is this folder if not given, or to a model.
 
-    /help tells what else can be typed: /explain, /undo, /story, /slots, /restart and /stop.
+    /help describes the commands of the chat: /explain, /undo, /story, /slots, /restart and /stop.
     """
     start_log(False, debug)
     load_own_modules(imports, project)
     core, nlu = model_at(project, nlu)
     agent = Agent.load(core, interpreter=nlu, actions=actions)
-    # A file of messages is not asked, or its next line would be taken for what came of an action.
+    # If messages come from a file, nothing is asked: the next message would be taken for the result of an action.
     asks = not done and sys.stdin is not None and sys.stdin.isatty()
     Talk(agent, ConsoleInputChannel(sender), shows_steps=verbose, asks=asks).start()

@@ -1,4 +1,4 @@
-"""``rasa-core store``: look after stored conversations, beside a serving server or without one."""
+"""``rasa-core store``: list, delete, export, import and migrate stored conversations, also while a server runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _count(conversations: int) -> str:
 
 
 def check_url(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return the URL of a store, of a bot that of the file beside its model; not of one in a process's memory."""
+    """Return the URL of a store, or, for a bot, of the file beside its model; refuse a store in memory."""
     if (value := store_at(value)).partition(":")[0].lower() == "memory":
         raise click.BadParameter(
             "memory:// would be new and empty here: what a server keeps in memory can be reached over its HTTP API "
@@ -152,7 +152,7 @@ def delete_command(url: str, sender_ids: tuple[str, ...], form: str) -> None:
 def expire_command(url: str, idle: float) -> None:
     """Delete the conversations in the store URL that have not changed for some time: 45s, 30m, 12h, 90d, 2w.
 
-    One that goes on meanwhile is kept. Answers to requests with keys are deleted a day after they were given.
+    A conversation that changes meanwhile is kept. Answers to requests with keys are deleted after a day.
 
     \b
     Example:
@@ -176,11 +176,11 @@ def expire_command(url: str, idle: float) -> None:
 def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, verbose: bool, debug: bool) -> None:
     """Write conversations of the store URL as JSON lines: all of them, or those with the given ids.
 
-    A line is {"format": 1, "sender_id", "version", "origin", "events"}. The events are the whole log; those before
-    position "origin" were replaced, and count no more. What is imported again has the same version and ETag.
+    A line is {"format": 1, "sender_id", "version", "origin", "events"}. The events are the whole log; the events before
+    position "origin" were replaced, and have no effect. An imported conversation has the same version and ETag.
 
-    FILE is there in full or not at all, and only its owner can read it. Each conversation is written as it is at one
-    moment; what begins while the command runs may be left out.
+    FILE is written as a whole or not at all, and only its owner can read it. Each conversation is exported as it is at
+    one moment; a conversation that begins while the command runs may be left out.
 
     \b
     Examples:
@@ -193,7 +193,7 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
     start_log(verbose, debug)
     ids = ids_of(sender_ids, form)
     missing = []
-    # On one terminal, the conversations themselves show how far it is.
+    # No progress is shown if the conversations themselves are printed to the terminal.
     silent = out == "-" and sys.stdout is not None and sys.stdout.isatty()
     with (
         open_store(url) as store,
@@ -225,10 +225,10 @@ def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool, ve
     GET /conversations/<id>/tracker?ignore_restarts=true. (Without ignore_restarts=true the events before the last
     restart are missing. A server gives no events that were replaced, so the version may be another one.)
 
-    A conversation that is stored already is skipped; one of which the beginning is stored is continued. Another one
-    with the same id is kept and told, as are lines that cannot be read: the other lines are imported, and the exit
-    code is 1. To go on after an interruption, run the command again. What is imported counts as changed when its last
-    event happened: for --retention, it may be old already.
+    A conversation that is stored already is skipped; if only its beginning is stored, the rest is added. If the store
+    has a different conversation with the same id, it is kept and reported; lines that cannot be read are reported, too.
+    The other lines are imported, and the exit code is 1. To go on after an interruption, run the command again. The
+    time of the last event counts as the time of the last change, so that --retention may delete a conversation soon.
 
     \b
     Examples:
@@ -277,14 +277,14 @@ def _conclude(tally: Transferred, done: str) -> None:
 @click.option("--replace", is_flag=True, help="Delete other conversations with the same ids in TO_URL.")
 @log_options
 def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, debug: bool) -> None:
-    """Copy all conversations of the store FROM_URL to the store TO_URL, which keeps what it has.
+    """Copy all conversations of the store FROM_URL to the store TO_URL, which keeps its own conversations.
 
     Events, versions (ETags) and states are copied as they are; FROM_URL is only read. Stop the server first: answers
     to requests with keys are not copied, so that a key of the last day would count as a new one.
 
-    To go on after an interruption, or to copy what is new, run the command again. A conversation in TO_URL that is no
-    beginning of the one in FROM_URL is kept and told: the others are copied, and the exit code is 1. At the end, the
-    versions of all conversations are compared.
+    To go on after an interruption, or to copy new conversations, run the command again. If TO_URL has a conversation
+    with the same id that is not the beginning of the conversation in FROM_URL, it is kept and reported; the others are
+    copied, and the exit code is 1. At the end, the versions of all conversations are compared.
 
     \b
     Example:
@@ -302,16 +302,16 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
         with Progress("comparing", total) as progress:
             for number, outcome in enumerate(verify(source, target), 1):
                 progress.step(number)
-                if outcome.problem and outcome.sender_id not in tally.troubled:  # What was told is not told twice.
+                if outcome.problem and outcome.sender_id not in tally.troubled:  # Each problem is reported once.
                     progress.close()
                     tally.tell(outcome.problem)
     _conclude(tally, "copied")
 
 
 def open_store(url: str, *, may_be_new: bool = False) -> EventLogStore:
-    """Return the store; a SQLite file has to exist unless it `may_be_new`."""
+    """Return the store; unless it `may_be_new`, a SQLite file has to exist."""
     if url.startswith("sqlite:///") and not may_be_new:
-        # SQLite would make the file: an empty store for each mistyped path.
+        # SQLite would create the file, and so an empty store for a mistyped path.
         file = Path(unquote(urlsplit(url).path[1:]))
         if not file.exists():
             raise StoreError(f"there is no file {str(file)!r}: check the path, which is relative after three slashes.")
@@ -335,7 +335,7 @@ def ids_of(values: Iterable[str], form: str) -> list[str]:
 
 
 class Transferred(Progress):
-    """Counts what becomes of conversations, and tells the rate and the time that is left; None is an unknown total."""
+    """Counts transferred conversations, and shows the rate and the remaining time; None is an unknown total."""
 
     def __init__(self, title: str, total: int | None, *, silent: bool = False) -> None:
         super().__init__(title, _UNKNOWN if total is None else total, silent=silent)
@@ -343,7 +343,7 @@ class Transferred(Progress):
         self.troubled: set[str] = set()
 
     def add(self, outcome: Outcome, done: int | None = None) -> None:
-        """Count `outcome`, and tell a problem; `done` says how far that is, if not one conversation further."""
+        """Count `outcome`, and report its problem; `done` is the new progress, by default one more conversation."""
         self.conversations += 1
         self.changed += bool(outcome.events)
         self.events += outcome.events
@@ -353,7 +353,7 @@ class Transferred(Progress):
         self.step(self.conversations if done is None else done)
 
     def tell(self, problem: str) -> None:
-        """Count a problem, and tell it unless there are too many."""
+        """Count a problem, and report it unless there are too many."""
         self.problems += 1
         if self.problems <= _SHOWN_PROBLEMS:
             self.close()
@@ -371,13 +371,13 @@ class Transferred(Progress):
 
 
 def shown(sender_id: str, as_json: bool) -> str:
-    """Return an id as one line; as a JSON string also where it could be taken for one, or for something else."""
+    """Return an id as one line; as a JSON string if `as_json`, or if the plain id could be misread."""
     plain = sender_id.isprintable() and sender_id == sender_id.strip() and sender_id[:1] not in ("", '"')
     return json.dumps(sender_id) if as_json or not plain else sender_id
 
 
 def size_of(file: BinaryIO) -> int | None:
-    """Return how much of a file is still to be read, in bytes; None if it is a pipe or the like."""
+    """Return how many bytes of a file are still to be read; None for a pipe and the like."""
     if not file.seekable():
         return None
     start = file.tell()
@@ -388,12 +388,12 @@ def size_of(file: BinaryIO) -> int | None:
 
 @contextmanager
 def output(path: str) -> Iterator[TextIO]:
-    """Open a file for a block to write, which takes its place when the block ends well; ``-`` is standard output."""
+    """Open a file for a block to write, which replaces `path` if the block succeeds; ``-`` is standard output."""
     if path == "-" and sys.stdout is not None:
         yield sys.stdout
         return
     try:
-        with whole_file(os.devnull if path == "-" else path) as file:  # Nobody sees an output that is closed.
+        with whole_file(os.devnull if path == "-" else path) as file:  # For "-" if standard output is closed.
             yield file
     except OSError as error:
         problem = f"cannot write {path!r}: {error.strerror or error}. What was there is unchanged."

@@ -1,4 +1,4 @@
-"""``rasa-core story``: a stored conversation as a story, to be appended to a file of stories."""
+"""``rasa-core story``: print a stored conversation as a story, which can be appended to a story file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def command(
 ) -> None:
     """Print the conversation ID as a story, since its latest restart, in the format of the project's own stories.
 
-    What was taken back is left out, and so are slots that a message sets by itself.
+    Events that were taken back are left out, and so are slots that a message sets by its entities.
     """
     try:
         project = Project(folder)
@@ -76,4 +76,4 @@ def command(
         raise click.ClickException(f"nothing has been answered in the conversation {sender_id!r} since its restart.")
     name = "stories.md" if project.rasa is None else "stories.yml"
     text = with_story(b"", name, title or sender_id, events, "test" if kind == "test" else "story")
-    click.echo(text.decode("utf-8").rstrip("\n"))  # Appended with >>, it ends in one line end.
+    click.echo(text.decode("utf-8").rstrip("\n"))  # `echo` adds one line break, for files written with >>.

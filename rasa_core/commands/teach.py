@@ -1,4 +1,4 @@
-"""The terminal of interactive training: somebody talks to the bot, is asked at each step, and keeps what was taught."""
+"""Interactive training on the terminal: a person talks to the bot, corrects what it does, and saves stories."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ _EVENTS: Final = (
 
 
 class TeachingEnded(Exception):
-    """The teacher wants to stop, or cannot be asked any more."""
+    """The teacher wants to stop, or there is no more input."""
 
 
 class ConversationAbandoned(Exception):
-    """The teacher wants to begin another conversation."""
+    """The teacher wants to start another conversation."""
 
 
 class Teacher:
-    """Somebody at the terminal; the end of the input and Ctrl+C are the end of teaching."""
+    """The person at the terminal; the end of the input or Ctrl+C ends the teaching."""
 
     def show(self, text: str) -> None:
         """Show one or more lines."""
         print(text, flush=True)
 
     def ask(self, question: str) -> str:
-        """Return the answer, a line; raise `TeachingEnded` if there are no more answers."""
+        """Return one line as the answer; raise `TeachingEnded` if there is no more input."""
         try:
             return input(question)
         except (EOFError, KeyboardInterrupt):
@@ -68,12 +68,12 @@ class Teacher:
 
 
 def ask(teacher: Teacher, question: Question) -> Answer:
-    """Let the teacher answer a question that is not for a message.
+    """Return the teacher's answer to a question; questions for a message are not asked here.
 
     Raises
     ------
     TeachingEnded, ConversationAbandoned
-        If the answer is ``0`` or ``/stop``, or ``/restart``.
+        If the answer is ``0`` or ``/stop`` (`TeachingEnded`), or ``/restart`` (`ConversationAbandoned`).
     """
     if question.state == "events":
         line = _line(teacher, _EVENTS.format(question.action))
@@ -103,14 +103,14 @@ def _line(teacher: Teacher, prompt: str) -> str:
 
 
 def _choose(teacher: Teacher, what: str, choices: Sequence[Choice]) -> str | None:
-    """Let the teacher choose by number or name; None for an empty answer, which is to go back."""
+    """Return the teacher's choice by number or name; None for an empty answer, which goes back."""
     width = max((len(choice.name) for choice in choices), default=0)
     rows = (f"  {number:3}  {one.name:{width}}  {one.probability:.2f}" for number, one in enumerate(choices, 1))
     teacher.show("\n".join(rows))
     names = {choice.name: choice.name for choice in choices}
     numbers = {str(number): choice.name for number, choice in enumerate(choices, 1)}
     while answer := _line(teacher, f"Which {what}, by number or name (Enter: back)? "):
-        chosen = names.get(answer) or numbers.get(answer)  # An action may be called "2".
+        chosen = names.get(answer) or numbers.get(answer)  # Names first, since an action may have the name "2".
         if chosen is not None:
             return chosen
         teacher.show(f"There is no {what} {answer[:80]!r} in the domain.{did_you_mean(answer, names)}")
@@ -130,7 +130,7 @@ def _take_turn(session: TeachingSession, message: UserMessage, teacher: Teacher)
                 answer = Answer("restart")
         try:
             session.answer(answer, channel=message.output_channel)
-        except RasaCoreError as error:  # What is wrong is told, and asked again.
+        except RasaCoreError as error:  # The error is shown, and the question is asked again.
             teacher.show(f"Error: {error}")
         else:
             if answer.kind == "restart":
@@ -147,22 +147,23 @@ def teach(
     teacher: Teacher | None = None,
     file: str | None = None,
 ) -> list[DialogueStateTracker]:
-    """Let somebody talk to a trained agent and correct it, and write down what was taught.
+    """Let a person talk to a trained agent and correct it, and save the taught conversations as stories.
 
-    Messages come from the channel, which calls its handler in this thread; without one, from the terminal. `options`
-    are those of `Agent.train`, for training on all conversations in the end; without training trackers there is none.
-    What was taught goes into `file`, unless another one is named; if not given, into one below the working folder.
+    Messages come from the channel, which calls its handler in this thread, or else from the terminal. In the end the
+    agent is trained on all conversations with `options`, which are those of `Agent.train`; without training trackers it
+    is not trained. The stories are appended to `file`, by default one in the working folder, unless the teacher names
+    another file.
 
     Returns
     -------
     list of DialogueStateTracker
-        What was taught and not trained on in the end; corrections have been learnt all the same.
+        The taught conversations that were not trained on in the end. The single corrections were learnt nevertheless.
     """
-    agent.turns()  # Raises if there is nothing that could predict.
+    agent.turns()  # Raises `ModelError` if the agent has no policies.
     teacher = teacher or Teacher()
     file = file or (DEFAULT_FILE if agent.domain.rasa is None else DEFAULT_RASA_FILE)
     learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
-    # Not the agent's own, which may run actions elsewhere: here the teacher says what came of them.
+    # A runner of its own: the agent's runner may run actions, but here the teacher enters their results.
     processor = agent.processor
     if agent.domain.rasa is None:
         processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
@@ -179,19 +180,19 @@ def teach(
     def stories() -> list[DialogueStateTracker]:
         return list({story.sender_id: story for one in sessions.values() for story in one.stories()}.values())
 
-    # A conversation of its own, lest one that the store has from before becomes part of the stories.
+    # A new sender_id, so that no earlier conversation in the store becomes a part of the stories.
     channel = input_channel or ConsoleInputChannel(f"online-{uuid.uuid4().hex}")
     try:
         teacher.show(_WELCOME)
         channel.start_sync_listening(handle)
     except (TeachingEnded, KeyboardInterrupt):
         pass
-    except BaseException:  # Whatever ends it, what a person has typed for an hour is not lost.
+    except BaseException:  # After any error, the stories that a person has taught are saved.
         _offer_file(teacher, stories(), agent.domain, file)
         raise
     taught = stories()
     _offer_file(teacher, taught, agent.domain, file)
-    if not taught or not training_trackers:  # To train on nothing but what was taught would be to forget all the rest.
+    if not taught or not training_trackers:  # Training on the taught stories alone would forget all others.
         return taught
     wanted = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ") or ""
     if wanted.lower() not in ("y", "yes"):
@@ -203,20 +204,20 @@ def teach(
 
 
 def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain: Domain, usual: str) -> None:
-    """Show what was taught and offer to append it to a file: to the one that is offered where there is no answer."""
+    """Show the taught stories, and ask for the file to append them to; an empty answer means the `usual` file."""
     if not taught:
         teacher.show("Nothing was taught.")
         return
     teacher.show(f"This was taught:\n\n{_with_stories(b'', usual, taught, domain).decode()}")
     answer: str | None = ""
-    while answer is not None:  # Until a file could be written, or nobody answers any more.
+    while answer is not None:  # Until a file is written, or there is no more input.
         answer = _last_answer(teacher, f"File to append it to (Enter: {usual}, {NO_FILE}: none)? ")
         path = answer or usual
         if path == NO_FILE:
             return
         try:
             file = Path(os.path.expanduser(path))
-            if path != usual and not file.parent.is_dir():  # Rather mistyped than wanted.
+            if path != usual and not file.parent.is_dir():  # The path is probably mistyped.
                 raise EditError(f"there is no folder {str(file.parent)!r}.")
             before = content_of(file)
             write_edits([Edit(file, before, _with_stories(before, path, taught, domain))])
@@ -228,7 +229,7 @@ def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain
 
 
 def _with_stories(content: bytes, name: str, taught: Sequence[DialogueStateTracker], domain: Domain) -> bytes:
-    """Return the content of a story file with what was taught."""
+    """Return the content of a story file with the taught stories appended."""
     for story in taught:
         events = story.applied_events() if domain.rasa is None else story_of(story, domain)
         content = with_story(content, name, story.sender_id, events)
@@ -236,7 +237,7 @@ def _with_stories(content: bytes, name: str, taught: Sequence[DialogueStateTrack
 
 
 def _last_answer(teacher: Teacher, question: str) -> str | None:
-    """Return the answer; None if there is none to be had."""
+    """Return the answer; None if there is no more input."""
     try:
         return _line(teacher, question)
     except (TeachingEnded, ConversationAbandoned, KeyboardInterrupt):

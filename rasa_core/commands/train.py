@@ -1,4 +1,4 @@
-"""``python -m rasa_core.train``: from a domain and stories to a model; of a project, from its NLU data to another."""
+"""``python -m rasa_core.train``: train a dialogue model from a domain and stories; for a project, an NLU model, too."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from rasa_core.support.problems import told
 from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
 
 DEFAULT_MAX_HISTORY = 3
-DEFAULT_AUGMENTATION = 50  # Both as the command of 0.9 has them; its function compares 5 states, and augments by 20.
+DEFAULT_AUGMENTATION = 50  # Both are the defaults of 0.9's command; its function has other defaults, 5 and 20.
 READING = (
     *("augmentation_factor", "debug_plots", "lenient", "remove_duplicates", "tracker_limit"),
     *("unique_last_num_states", "use_story_concatenation"),
@@ -72,7 +72,7 @@ def train_dialogue_model(
     policy_config: str | Path | None = None,
     endpoints: str | Path | None = None,
 ) -> Agent:
-    """Train a model with memoization and a network, or the policies of a file, and write it.
+    """Train a model with memoization and a network, or with the policies in a file, and write the model.
 
     Parameters
     ----------
@@ -81,19 +81,19 @@ def train_dialogue_model(
     output_path
         Folder for the model.
     use_online_learning
-        Whether somebody talks to the bot on the terminal and corrects it, between training and writing.
+        Whether a person talks to the bot on the terminal and corrects it, between training and writing.
     nlu_model_path
-        Interpreter of the agent in interactive training; without that, messages name their intent, and it is not read.
+        NLU model for interactive training; without it, messages name their intent. Otherwise it is ignored.
     max_history
-        How many states memoization compares; the policy's own 5 if not given, though the command takes 3.
+        How many states memoization compares; by default 5, although the command's default is 3.
     kwargs
-        For reading stories, what `Agent.load_data` takes: ``augmentation_factor``, also called ``augmentation``,
-        ``unique_last_num_states``, ``debug_plots`` ... The rest is for the policies: ``epochs``, ``batch_size``,
+        The parameters of `Agent.load_data`: ``augmentation_factor``, also called ``augmentation``,
+        ``unique_last_num_states``, ``debug_plots`` ... All others are for the policies: ``epochs``, ``batch_size``,
         ``validation_split``, ``verbose`` ...
     policy_config
-        YAML with ``policies:``, which are trained then.
+        YAML file with ``policies:`` to train.
     endpoints
-        YAML in which ``action_endpoint:`` is the action server, as Rasa Core 0.10 and later read it.
+        YAML file with the entry ``action_endpoint:`` for the action server, as in Rasa Core 0.10 and later.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def train_dialogue_model(
     """
     domain = _domain_for(domain_file, policy_config)
     trained, found = (policies(max_history), {}) if policy_config is None else _policies_in(policy_config, domain)
-    options = {**found, **(kwargs or {})}  # What is taken out of it here must not be missing in the caller's own.
+    options = {**found, **(kwargs or {})}  # A copy, since keys are removed from it below.
     if "augmentation" in options:
         options["augmentation_factor"] = options.pop("augmentation")
     reading = {name: options.pop(name) for name in READING if name in options}
@@ -118,13 +118,13 @@ def train_dialogue_model(
 
 
 def _domain_for(domain: str | Path, file: str | Path | None) -> Domain:
-    """Return the domain in a file, as the policies that another file names see it."""
+    """Return the domain in a file, with the changes that the policies in another file require."""
     is_old = file is not None and names_policies_of_rasa(Path(file))
     return domain_of_rasa_1(domain) if is_old else domain_of(domain, None)
 
 
 def _policies_in(file: str | Path, domain: Domain) -> tuple[Sequence[Policy] | PolicyEnsemble, dict[str, Any]]:
-    """Return the policies that a file names, and the options of training in it; say what is not as it was."""
+    """Return the policies and training options in a file; log which parts differ from the original."""
     if domain.rasa is not None:
         config = read_rasa_config(file, network_of)
         for line in told(config.notes):
@@ -142,7 +142,7 @@ def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationP
     return [MemoizationPolicy(max_history=max_history), KerasPolicy()]
 
 
-_WAYS = ("default", "interactive")  # As Rasa Core 0.13 called the two ways of training.
+_WAYS = ("default", "interactive")  # The names of the two ways of training in Rasa Core 0.13.
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -201,9 +201,9 @@ def command(
 ) -> None:
     """Train a model: give a PROJECT folder, or --domain, --stories and --out.
 
-    In a project that has NLU data (nlu.md, data/ or nlu/), an interpreter of typed text is trained too; each of the two
-    models only if what it depends on has changed. The settings of training (--history to --debug_plots) go with the
-    second form; a project has its own.
+    In a project with NLU data (nlu.md, data/ or nlu/), an NLU model for typed text is trained, too. Each of the two
+    models is only trained if its files have changed. The training settings (--history to --debug_plots) go with the
+    second form, since a project has its own settings.
     """
     end_with_parent()
     start_log(verbose, debug)
@@ -216,7 +216,7 @@ def command(
 
 
 _OF_FILES: Final = ("history", "epochs", "validation_split", "batch_size", "augmentation", "endpoints", "debug_plots")
-"""Options that say nothing of a project."""
+"""Options that cannot be used with a project."""
 
 
 def _train_project(folder: Path, force: bool, imports: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -236,7 +236,7 @@ def _train_project(folder: Path, force: bool, imports: Sequence[str], options: M
     how: dict[str, Any] = {"nlu": nlu, "say": click.echo, "lenient": lenient, "ignore_components": ignore}
     project.train_if_changed(force=force, **how)
     _remember(folder, imports)
-    if options["online"]:  # What is taught goes into the stories of the project, and is trained from there.
+    if options["online"]:  # The taught stories are appended to the project's stories, and trained from there.
         understood_by = options["nlu"] or project.interpreter
         agent = Agent.load(project.model, interpreter=None if understood_by is None else str(understood_by))
         _legacy.load("teach")(agent, [], file=str(_story_file(project)))
@@ -244,13 +244,13 @@ def _train_project(folder: Path, force: bool, imports: Sequence[str], options: M
 
 
 def _story_file(project: Project) -> Path:
-    """Return the file of a project that what is taught goes into."""
-    files = sorted(project.story_files, key=lambda path: b"stories:" not in content_of(path))  # Rather than with rules.
+    """Return the story file of a project to which taught stories are appended."""
+    files = sorted(project.story_files, key=lambda path: b"stories:" not in content_of(path))  # Files of rules last.
     return files[0] if files else project.folder / "data" / "stories.yml"
 
 
 def _remember(folder: Path, imports: Sequence[str]) -> None:
-    """Write down what was imported for the training, since whoever loads the model needs it too."""
+    """Write the imported modules into config.yml, since they are needed to load the model, too."""
     try:
         file = remember(folder, imports)
     except EditError as error:
@@ -261,12 +261,12 @@ def _remember(folder: Path, imports: Sequence[str]) -> None:
 
 
 def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
-    """Write modules into the ``config.yml`` of a folder, which stays as it is otherwise; return its path if it changed.
+    """Add modules to ``imports:`` in a folder's ``config.yml``; return its path if it has changed.
 
     Raises
     ------
     EditError
-        If that cannot be written, or the file is written in a way in which nothing can be added.
+        If the file cannot be written, or its layout does not allow to add the modules.
     """
     file, known = Path(folder, CONFIG_NAME), imports_in(folder)
     new = [name for name in dict.fromkeys(names) if name not in known]
@@ -281,12 +281,12 @@ def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
 
 
 def _with_imports(before: bytes, known: Sequence[str], new: Sequence[str]) -> bytes | None:
-    """Return the content of a ``config.yml`` with modules more, None if they cannot be put in."""
+    """Return the content of a ``config.yml`` with the new modules; None if they cannot be inserted."""
     try:
         root = yaml.compose(before)
         content = yaml.safe_load(before) or {}
         after = _inserted(before, root, known, new)
-        # Whatever the layout of the file, the rest of it has to mean what it meant.
+        # The rest of the file must have the same meaning as before, whatever its layout.
         is_right = yaml.safe_load(after) == {**content, "imports": [*known, *new]}
     except NO_YAML:
         return None
@@ -307,7 +307,7 @@ def _inserted(before: bytes, root: yaml.Node | None, known: Sequence[str], new: 
 
 
 def _items(names: Sequence[str]) -> list[str]:
-    """Return the items of a list as lines of YAML, each on a line of its own, whatever is in it."""
+    """Return names as the items of a YAML list, one line each, quoted where needed."""
     return yaml.safe_dump(list(names), width=10_000, allow_unicode=True).splitlines()
 
 
@@ -316,7 +316,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
         if options[name] is None:
             raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
     load_own_modules(imports, options["domain"])
-    check_place(options["out"], DIALOGUE_MODEL)  # Before minutes of training, which would be lost.
+    check_place(options["out"], DIALOGUE_MODEL)  # Before the training, which may take minutes.
     if not options["lenient"]:
         refuse_unusable(_domain_for(options["domain"], options["config"]), options["stories"], str(options["domain"]))
     if options["nlu"] is not None and not options["online"]:
@@ -334,7 +334,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
         policy_config=options["config"],
         endpoints=options["endpoints"],
     )
-    # With a person in between, the time says nothing of the training.
+    # With interactive training, the time includes the person's, and is not shown.
     duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "
     click.echo(f"{duration}the model is in {options['out']}.")
     _remember(options["domain"].parent, imports)

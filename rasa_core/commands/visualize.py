@@ -30,10 +30,10 @@ Examples:
 
 
 def _load_domain(path: str) -> Domain:
-    """Read a domain, with or without the code of its actions, which a picture does not need."""
+    """Read a domain; if the code of its actions cannot be imported, without it, since a picture does not need it."""
     try:
         return Domain.load(path)
-    except DomainError:  # If it is another error, it comes again.
+    except DomainError:  # Any other mistake in the domain raises the error again.
         return Domain.load(path, action_factory="remote")
 
 
@@ -76,9 +76,9 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Draw how conversations go: actions, and what the user says between them.
+    """Draw stories as a graph of actions and of the user's messages between them.
 
-    Give the folder PROJECT of a bot, or its domain and its stories. Of a bot of Rasa 2 or 3, the rules are drawn, too.
+    Give the folder PROJECT of a bot, or its domain and its stories. For a bot of Rasa 2 or 3, rules are drawn, too.
     """
     start_log(verbose, debug)
     if project is None and (stories is None or domain is None):

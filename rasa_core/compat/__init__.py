@@ -1,1 +1,1 @@
-"""What is here for the sake of programs that were written for other versions alone."""
+"""Support for programs that were written for other versions, which nothing else needs."""

@@ -1,4 +1,4 @@
-"""What programs for Rasa Core 0.10 to 0.14 import and is not here: the error says what stands for it."""
+"""Errors for names of Rasa Core 0.10 to 0.14 that do not exist here; each says what to use instead."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ _NAMES: Final = {
 
 
 def left_out(module: str) -> ImportError:
-    """Return the error for a module, by its name without the package."""
+    """Return the error for a missing module, given by its name without the package."""
     return ImportError(f"rasa_core.{module} is not here: {_MODULES[module]}. See docs/migration.rst.")
 
 
 def of_module(module: str) -> Callable[[str], Any]:
-    """Return what a module has as its ``__getattr__``, to say of names that later versions had what stands for them."""
+    """Return a module's ``__getattr__``, which raises an error with the replacement for names of later versions."""
 
     def told(name: str) -> Any:
         path = f"{module}.{name}"

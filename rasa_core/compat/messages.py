@@ -8,16 +8,16 @@ PREFIXES = ("/", "_")
 
 
 class AsksOfOld:
-    """Static methods of 0.9; each is answered by ``parse``, which a subclass has."""
+    """Methods of 0.9 for a subclass with ``parse``, which they use."""
 
     @staticmethod
     def allowed_prefixes() -> str:
-        """Return the signs that may stand before the name of an intent."""
+        """Return the characters that may precede the name of an intent."""
         return "".join(PREFIXES)
 
     @staticmethod
     def is_using_deprecated_format(text: str) -> bool:
-        """Tell whether the entities stand in brackets, and not in braces."""
+        """Tell whether the entities are written in brackets instead of braces."""
         return "[" in text.partition("{")[0]
 
     @classmethod

@@ -1,7 +1,8 @@
-"""Processors of users, which change how a turn goes by the methods that 0.9 had for its steps.
+"""Support for custom processors that override the methods that 0.9 had for the steps of a turn.
 
-What a subclass of `MessageProcessor` overrides of them is called where it was called then; a subclass that overrides
-none of them, and the class itself, know nothing of this. The methods may call each other, and their base methods.
+If a subclass of `MessageProcessor` overrides some of these methods, they are called at the same points of a turn as in
+0.9. Other subclasses, and `MessageProcessor` itself, are not affected. The methods may call each other and their base
+methods.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class StepsOfOld:
-    """The steps of a turn as 0.9 had them, for the sake of subclasses; stands before what takes turns."""
+    """The methods of 0.9 for the steps of a turn, for subclasses; comes before `TurnProcessor` in the base classes."""
 
     domain: Any
     tracker_store: Any
@@ -33,7 +34,7 @@ class StepsOfOld:
     understand: Callable[[str], dict[str, Any]]
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let the steps that a class overrides be taken."""
+        """Replace the methods of a turn by ones that call the steps that the class overrides."""
         super().__init_subclass__(**options)
         own = {name for name in _STEPS if name in vars(cls)}
         for steps, routes in _ROUTES:
@@ -62,17 +63,17 @@ class StepsOfOld:
         return not cast(Any, super()).is_silent(tracker)
 
     def _log_slots(self, tracker: DialogueStateTracker) -> None:
-        """Do nothing: the log has all slots."""
+        """Do nothing; slots are in the log of the conversation."""
 
     def _schedule_reminders(self, events: Iterable[Event], dispatcher: Dispatcher) -> None:
-        """Do nothing: they stand in the log."""
+        """Do nothing; reminders are in the log of the conversation."""
 
     def _get_next_action(self, tracker: DialogueStateTracker) -> Any:
         return self.domain.action_for_name(cast(Any, super()).predict(tracker).action)
 
     @staticmethod
     def should_predict_another_action(action_name: str | None, events: Iterable[Event] | None) -> bool:
-        """Tell whether the turn goes on behind an action."""
+        """Tell whether the turn goes on after an action."""
         return action_name != ACTION_LISTEN_NAME
 
     def _predict_and_execute_next_action(self, message: UserMessage, tracker: DialogueStateTracker) -> None:
@@ -82,7 +83,7 @@ class StepsOfOld:
         name, events = action.name(), []
         try:
             events = [event.storable() for event in action.run(dispatcher, tracker, self.domain) or ()]
-        except Exception as error:  # whatever a user's action raises must not end the conversation
+        except Exception as error:  # No exception of a custom action may end the conversation.
             log_failure(logger, name, tracker.sender_id, error)
         self._log_action_on_tracker(tracker, name, events)
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
@@ -95,7 +96,7 @@ class StepsOfOld:
 
 
 class _AsInterpreter:
-    """A message that is parsed in a way of its own."""
+    """An interpreter that parses one message by a method of a custom processor."""
 
     def __init__(self, parse: Callable[[UserMessage], dict[str, Any]], message: UserMessage) -> None:
         self._parse, self._message = parse, message
@@ -196,4 +197,4 @@ _ROUTES: Final[tuple[tuple[frozenset[str], dict[str, Callable[..., Any]]], ...]]
         },
     ),
 )
-"""Which steps lead to which methods of a processor that take them."""
+"""Maps the overridable steps to the methods of a processor that call them."""

@@ -1,6 +1,6 @@
-"""Diagrams, boxes with names and arrows with labels; and their forms: SVG, a page around it, DOT and Mermaid.
+"""Diagrams, made of boxes with names and arrows with labels, and their output as SVG, HTML, DOT and Mermaid.
 
-SVG and page need nothing from elsewhere, and have no scripts.
+SVG and HTML load no other files, and contain no scripts.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rasa_core.drawing.svg import FONT, INK, PAPER, Drawing, clean, element, pai
 LINE_HEIGHT: Final = 1.35
 SMALL: Final = 0.88
 LOOP_WIDTH: Final = 34.0
-MOST_PORTS: Final = 24  # For more arrows than that, a node gets no wider.
+MOST_PORTS: Final = 24  # A node gets wider for up to so many arrows.
 MOST_LINES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How a kind of node is drawn; text on its fill has a contrast of at least 4.5 to 1."""
+    """The colours and shape of a kind of node; text on its fill has a contrast of at least 4.5 to 1."""
 
     fill: str
     stroke: str
@@ -35,7 +35,7 @@ class _Look:
 
 
 class Kind(Enum):
-    """What a node stands for."""
+    """The kinds of nodes."""
 
     START = _Look("#2f6f4f", "#2f6f4f", PAPER, is_round=True, brackets=("([", "])"))
     END = _Look("#5f6673", "#5f6673", PAPER, is_round=True, brackets=("([", "])"))
@@ -46,22 +46,22 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box: what it stands for, its first line, and what stands below that in smaller letters."""
+    """A box: its kind, its first line, and the lines below in smaller letters."""
 
     kind: Kind
     name: str
     details: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return what is drawn of it."""
+        """Return the lines that are drawn in the box."""
         return [shorten(self.name), *_shown(self.details)]
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An arrow between two nodes, given by their positions.
+    """An arrow between two nodes, given by their indices.
 
-    Each label is one way to take it, ``""`` one without words.
+    Each label is a message that leads along the arrow; ``""`` means that no message is needed.
     """
 
     start: int
@@ -69,7 +69,7 @@ class Edge:
     labels: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return what is drawn at it."""
+        """Return the lines that are drawn at the arrow."""
         several = len(self.labels) > 1
         return _shown([label or ("(directly)" if several else "") for label in self.labels])
 
@@ -84,7 +84,7 @@ class Diagram:
 
 
 def _shown(texts: Iterable[str]) -> list[str]:
-    """Return what is drawn of several texts: a line each, and how many more there are."""
+    """Return the lines for several texts: one line each, and a line with the number of texts that are left out."""
     lines = list(dict.fromkeys(shorten(text) for text in texts if text.strip()))
     if len(lines) <= MOST_LINES:
         return lines
@@ -117,7 +117,7 @@ def as_dot(diagram: Diagram, fontsize: int) -> str:
 
 
 def _dot_text(lines: Sequence[str]) -> str:
-    # The backslash first, or those of the quotes would be doubled.
+    # Backslashes are escaped first, since escaping the quotes adds backslashes.
     escaped = (clean(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'
 
@@ -157,7 +157,7 @@ text { text-anchor: middle; }
 
 
 def as_drawing(diagram: Diagram, fontsize: int) -> Drawing:
-    """Lay a diagram out, and draw it."""
+    """Compute the layout of a diagram, and draw it."""
     draw = _Painter(fontsize)
     loops = {edge.start: edge for edge in diagram.edges if edge.start == edge.end}
     edges = [edge for edge in diagram.edges if edge.start != edge.end]
@@ -168,7 +168,7 @@ def as_drawing(diagram: Diagram, fontsize: int) -> Drawing:
     ]
     links = [Link(edge.start, edge.end, *draw.size_of(edge.lines())) for edge in edges]
     drawing = Drawing(diagram.title, *lay_out(boxes, links), _STYLE)
-    # Labels come after all lines of other edges below them, and nodes after all edges.
+    # The order matters, as later elements cover earlier ones: nodes are drawn after all edges.
     drawing.add(*(draw.edge(edge, link) for edge, link in zip(edges, links, strict=True)))
     drawing.add(*(draw.loop(edge, boxes[number]) for number, edge in loops.items()))
     drawing.add(*(draw.node(node, box) for node, box in zip(diagram.nodes, boxes, strict=True)))
@@ -176,7 +176,7 @@ def as_drawing(diagram: Diagram, fontsize: int) -> Drawing:
 
 
 class _Painter:
-    """Draws the parts of a diagram in letters of some size."""
+    """Draws the parts of a diagram with a font size."""
 
     def __init__(self, fontsize: int) -> None:
         self.font = float(fontsize)
@@ -189,7 +189,7 @@ class _Painter:
         return max(text_width(line, self.small) for line in lines) + 8, self.small * LINE_HEIGHT * len(lines) + 4
 
     def box(self, node: Node, arrows: int, loop: Edge | None) -> Box:
-        """Return the size of a node, with room for its arrows, and beside it for one that leads back to it."""
+        """Return the box of a node, with room for its arrows, and on its right for an arrow from it to itself."""
         name, *details = node.lines()
         widest = max([text_width(name, self.font), *(text_width(line, self.small) for line in details)])
         height = self.font * LINE_HEIGHT + self.small * LINE_HEIGHT * len(details) + 12
@@ -259,7 +259,7 @@ class _Painter:
 
 
 def _tip(texts: Sequence[str], shown: Sequence[str]) -> str:
-    """Return what is told when the pointer rests on something that is not shown whole."""
+    """Return the tooltip with all `texts`, if not all of them are shown."""
     return "" if list(texts) == list(shown) else title("\n".join(texts))
 
 

@@ -8,9 +8,9 @@ In the way of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hi
 3. an edge over several ranks is led through a point in each of them;
 4. each rank is sorted by the mean position of its neighbours, sweeping down and up, and the order with the
    fewest crossings is kept;
-5. positions across are moved towards the mean of the neighbours as far as the order and the distances allow.
+5. horizontal positions are moved towards the mean of the neighbours as far as the order and the distances allow.
 
-Parts of the graph that nothing links to each other stand side by side. The result depends on the input alone.
+Connected components of the graph are placed side by side. The result depends on the input alone.
 Lengths are in pixels; y grows downwards.
 """
 
@@ -38,7 +38,7 @@ Point = tuple[float, float]
 
 @dataclass(slots=True)
 class Box:
-    """A node: its size, that of the room that it needs on its right; and its centre, which `lay_out` finds."""
+    """A node: its size, the size of the free room on its right, and its centre, which `lay_out` sets."""
 
     width: float
     height: float
@@ -50,17 +50,17 @@ class Box:
 
 @dataclass(slots=True)
 class Link:
-    """An edge between two different nodes, the size of its label, 0 if it has none; and where `lay_out` leads it.
+    """An edge between two different nodes, the size of its label (0 without a label), and its line, set by `lay_out`.
 
     Attributes
     ----------
     points : list of Point
-        From its start to its end; it bends between the first and the second point, the third and the fourth
-        and so on, and is straight elsewhere.
+        The points of the line from start to end; it is curved between the first and the second point, the third and
+        the fourth and so on, and straight elsewhere.
     label : Point
-        The centre of its label.
+        The centre of the label.
     is_turned : bool
-        Whether it runs upwards, because it closes a cycle.
+        Whether the edge runs upwards, because it closes a cycle.
     """
 
     start: int
@@ -74,7 +74,7 @@ class Link:
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    """A node, or a point of an edge, in the row of its rank; it reaches from ``x - left`` to ``x + right``."""
+    """A node, or a point of an edge, in the row of its rank; it extends from ``x - left`` to ``x + right``."""
 
     rank: int
     left: float
@@ -91,7 +91,7 @@ _Rows = list[list[_Item]]
 
 
 def lay_out(boxes: Sequence[Box], links: Sequence[Link]) -> tuple[float, float]:
-    """Place boxes and lead links between them; return the width and the height of it all."""
+    """Set the positions of boxes and the lines of links; return the width and the height of the drawing."""
     _turn_closing_links(len(boxes), links)
     items = [
         _Item(rank, box.width / 2, box.width / 2 + box.aside, max(box.height, box.aside_height), is_node=True)
@@ -164,13 +164,13 @@ def _ranks(count: int, links: Iterable[Link]) -> list[int]:
         found[node] = max((found[other] + 2 for other in above[node]), default=0)
     nearest: dict[int, int] = {}
     for top, bottom in map(_downwards, links):
-        if not above[top]:  # what nothing leads to stands right above what it leads to
+        if not above[top]:  # A node without incoming edges is moved to the row just above its first successor.
             nearest[top] = min(nearest.get(top, found[bottom]), found[bottom] - 2)
     return [nearest.get(node, found[node]) for node in range(count)]
 
 
 def _chain(items: Sequence[_Item], link: Link) -> list[_Item]:
-    """Lead a link down from node to node; of its points, the one next to its start has the label."""
+    """Return the items of a link from its upper to its lower node; the point next to its start has the label."""
     top, bottom = (items[end] for end in _downwards(link))
     chain = [top]
     labelled = bottom.rank - 1 if link.is_turned else top.rank + 1
@@ -185,7 +185,7 @@ def _chain(items: Sequence[_Item], link: Link) -> list[_Item]:
 
 
 def _parts(items: Iterable[_Item]) -> list[list[_Item]]:
-    """Return the parts that nothing links to each other; of each, the items as a search from the top meets them."""
+    """Return the connected components; the items of each are in the order of a search from the top."""
     seen: set[_Item] = set()
     parts = []
     for root in items:
@@ -197,7 +197,7 @@ def _parts(items: Iterable[_Item]) -> list[list[_Item]]:
 
 
 def _search(roots: Iterable[_Item], onward: Callable[[_Item], Sequence[_Item]]) -> dict[_Item, None]:
-    """Return all items to which there is a way, in the order in which a depth-first search meets them."""
+    """Return all items that can be reached from `roots`, in the order of a depth-first search."""
     found: dict[_Item, None] = {}
     for root in roots:
         stack = [root]
@@ -231,7 +231,7 @@ def _sort_rows(rows: _Rows) -> None:
 
 
 def _sweeps(rows: _Rows) -> int:
-    """Return how often to go over all rows: less often the more there is in them."""
+    """Return how many sweeps over all rows to make: the more items, the fewer sweeps."""
     count = sum(len(item.below) + 1 for row in rows for item in row)
     return min(MOST_SWEEPS, max(FEWEST_SWEEPS, WORK // count))
 
@@ -247,14 +247,14 @@ def _sort_row(row: list[_Item], downwards: bool, last_first: bool) -> None:
         others = item.above if downwards else item.below
         return sum(other.place for other in others) / len(others) if others else float(item.place)
 
-    if last_first:  # of equal means the last goes first, or some orders would never be tried
+    if last_first:  # Items with equal means are reversed, so that other orders are tried, too.
         row.reverse()
     row.sort(key=mean)
     _number([row])
 
 
 def _swap_neighbours(rows: _Rows) -> None:
-    """Swap items that stand side by side where that saves crossings."""
+    """Swap neighbouring items where that reduces the crossings."""
     for row in rows:
         for index in range(len(row) - 1):
             one, two = row[index], row[index + 1]
@@ -285,7 +285,7 @@ def _crossings(rows: _Rows) -> int:
 
 
 def _place_across(rows: _Rows) -> None:
-    """Give each item its ``x``; the order of the rows stays."""
+    """Set the ``x`` of each item; the order in the rows is kept."""
     for row in rows:
         for one, two in pairwise(row):
             two.x = one.x + _distance(one, two)
@@ -331,9 +331,9 @@ def _place_row(row: Sequence[_Item], neighbours: Callable[[_Item], list[_Item]])
 
 
 def _wish(item: _Item, neighbours: Iterable[_Item]) -> tuple[float, float]:
-    """Return where an item wants to be, and how much.
+    """Return the preferred ``x`` of an item, and its weight.
 
-    Long edges most of all want to be straight; a neighbour that many want to be near of counts less for each.
+    The weight is greatest for long edges, which should be straight; a neighbour with many edges has less weight.
     """
     total, weights = 0.0, 0.0
     for other in neighbours:
@@ -348,7 +348,7 @@ def _wish(item: _Item, neighbours: Iterable[_Item]) -> tuple[float, float]:
 
 
 def _spans(rows: _Rows) -> tuple[list[Point], float]:
-    """Return the top and the depth of each row, and the height of all; the wider links run, the more room they get."""
+    """Return the top and the depth of each row, and the total height; the wider the links, the deeper the rows."""
     y = MARGIN
     spans = []
     for row in rows:
@@ -360,7 +360,7 @@ def _spans(rows: _Rows) -> tuple[list[Point], float]:
 
 
 def _lead(links: Sequence[Link], chains: Sequence[list[_Item]], boxes: Sequence[Box], spans: Sequence[Point]) -> None:
-    """Give each link the points of its line, and its label."""
+    """Set the points of each link's line, and the position of its label."""
     starts = _ports([(chain[0], chain[1]) for chain in chains])
     ends = _ports([(chain[-1], chain[-2]) for chain in chains])
     for link, chain, start, end in zip(links, chains, starts, ends, strict=True):
@@ -368,7 +368,7 @@ def _lead(links: Sequence[Link], chains: Sequence[list[_Item]], boxes: Sequence[
         link.points = [(upper.x + start, upper.y + upper.height / 2)]
         for item in chain[1:-1]:
             top, depth = spans[item.rank]
-            if depth:  # nothing else stands in a row without depth, so there the line need not bend
+            if depth:  # In a row without depth there is nothing to avoid, and the line stays straight.
                 link.points += [(item.x, top), (item.x, top + depth)]
         link.points.append((lower.x + end, lower.y - lower.height / 2))
         if link.is_turned:
@@ -379,12 +379,12 @@ def _lead(links: Sequence[Link], chains: Sequence[list[_Item]], boxes: Sequence[
 
 
 def _ports(ends: Sequence[tuple[_Item, _Item]]) -> list[float]:
-    """Return how far from the middle of its node each line begins, so that those of one node stay apart.
+    """Return the distance of each line's start from the middle of its node, so that lines of one node are apart.
 
     Parameters
     ----------
     ends
-        For each line its node, and the item that it comes to next.
+        For each line its node, and the next item on the line.
     """
     tied: dict[_Item, list[int]] = {}
     for index, (node, _) in enumerate(ends):

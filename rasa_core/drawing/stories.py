@@ -1,6 +1,6 @@
-"""Draws stories: how conversations go, or how the parts of stories are joined at checkpoints.
+"""Draws stories: the flow of their actions, or how the parts of stories are joined at checkpoints.
 
-The ending of the output file decides what is written: an HTML page, SVG, PNG, DOT or Mermaid text.
+The ending of the output file decides the format: an HTML page, SVG, PNG, DOT or Mermaid text.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ def visualize_stories(
     *,
     training_data: Examples | None = None,
 ) -> Diagram:
-    """Draw how conversations go: actions as nodes, and what the user says on the arrows between them.
+    """Draw the flow of stories: actions as nodes, and the user's messages on the arrows between them.
 
     Parameters
     ----------
     story_steps
-        A story file or a folder; or a graph of stories, or steps, that were read before.
+        A story file or a folder, or a graph of stories or story steps.
     domain
-        The domain of these stories.
+        The domain of the stories.
     output_file
         Name of the file, which ends in one of `ENDINGS`; None to write none.
     max_history
         Two places in the stories are one node if the last `max_history` actions, with the messages between
         them, are the same. 1 gives a node for each action; large numbers keep the stories apart.
     interpreter, silent
-        Accepted for older programs; there is nothing to interpret, and nothing is said.
+        Accepted for older programs, without effect.
     nlu_training_data
         Examples of messages, shown in place of intents: an NLU file or folder, or intent to messages.
     should_merge_nodes
@@ -72,16 +72,16 @@ def visualize_stories(
     Returns
     -------
     Diagram
-        What is drawn.
+        The diagram.
 
     Raises
     ------
     DrawingError
-        If the ending is another, the file cannot be written, or the picture would be too large.
+        If the ending is unknown, the file cannot be written, or the picture would be too large.
     StoryParseError
         If the stories cannot be read.
     """
-    if output_file is not None:  # Before the stories are read, which may take long.
+    if output_file is not None:  # The ending is checked before the stories are read, which may take long.
         check_picture_file(output_file, ENDINGS)
     if max_history < 1:
         raise DrawingError(f"max_history is at least 1, not {max_history}.")
@@ -109,7 +109,7 @@ def visualize_story_graph(
 
 
 def _read(resource: str | Path, domain: Domain) -> StoryGraph:
-    """Return the stories in a file or a folder, and the rules, of a bot of Rasa 2 or 3, as stories beside them."""
+    """Return the stories in a file or a folder; rules of a bot of Rasa 2 or 3 are added as stories."""
     if domain.rasa is None:
         return extract_story_graph(resource, domain)
     read = read_yaml_stories(resource, domain)
@@ -127,13 +127,13 @@ def _write(diagram: Diagram, output_file: str | Path, fontsize: int) -> None:
     write_picture(output_file, forms)
 
 
-# -- what the user says
+# -- the user's messages
 
 
 def examples_by_intent(source: Examples) -> dict[str, list[NLUExample]]:
     """Return the messages of an NLU file or folder, or of a mapping of intents to messages, by their intent.
 
-    Raise `NLUDataError` if a file cannot be read, or there is no example of an intent in any.
+    Raise `NLUDataError` if a file cannot be read, or there are no examples.
     """
     is_mapping = isinstance(source, Mapping)
     if isinstance(source, Mapping):
@@ -159,11 +159,11 @@ def _example(annotated: str, intent: str) -> NLUExample:
 
 
 def _as_said(examples: Mapping[str, list[NLUExample]], message: UserUttered) -> str:
-    """Return an example of a message's intent, one with its entities if possible; or the message as stories have it."""
+    """Return an example of a message's intent, if possible with the same entities; otherwise its form in stories."""
     found = examples.get(message.intent.get("name") or "", [])
     wanted = {str(entity.get("entity")) for entity in message.entities}
     with_same_entities = (one for one in found if {span.entity for span in one.entities} == wanted)
-    example = next(with_same_entities, found[0] if found else None)  # The first, so that a picture stays the same.
+    example = next(with_same_entities, found[0] if found else None)  # The first, so that the picture is deterministic.
     if example is not None:
         return f"“{example.text}”"
     if message.text and not message.text.startswith(INTENT_MESSAGE_PREFIX):

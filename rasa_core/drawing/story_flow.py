@@ -1,9 +1,9 @@
-"""From stories to the diagram of how they go: actions as nodes, what the user says as labels between them.
+"""Makes the diagram of the flow of stories: actions as nodes, the user's messages as labels between them.
 
-The diagram is made from the stories as they are joined at checkpoints, not from a list of conversations, so
-checkpoints that lead back become loops and nothing multiplies. Two places in the stories are one node if the
-last ``max_history`` actions were the same, with messages of the same intents and entities between them; after
-that, nodes of one name from which everything goes on alike become one as well.
+The diagram is made from the graph of stories and checkpoints, not from a list of conversations, so that
+checkpoints that lead back become loops, and stories are not multiplied. Two places in the stories become one node
+if the last ``max_history`` actions are the same, with messages of the same intents and entities between them. After
+that, nodes of one name that continue in the same ways are merged, too.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ MOST_WAYS_TO_ONE_END: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A conversation on its way.
+    """A place in the stories that the walk has reached.
 
     Attributes
     ----------
     node : int
-        The node where it is.
+        The node of the latest action.
     history : tuple
-        The last actions, and what happened between them: two places with the same history are one node.
+        The last actions, and the messages between them: two places with the same history are one node.
     keys, texts : tuple
-        What happened since, as it is compared, and as it is shown.
+        The messages and events since the latest action, for comparisons and as they are shown.
     entered : frozenset of int
-        The steps that it came to since.
+        The steps that the walk has entered since the latest action.
     """
 
     node: int
@@ -51,16 +51,16 @@ class _Place:
 
 
 class StoryFlow:
-    """Walks through all stories at once.
+    """Walks through all stories, and makes the diagram.
 
     Parameters
     ----------
     graph
         The stories.
     max_history
-        How many actions in a row are the same if two nodes are one; None to draw each action of each story.
+        How many actions in a row must be equal for two places to be one node; None to draw every action of every story.
     say
-        What is shown of a message.
+        A function that returns the text for a message.
     """
 
     def __init__(self, graph: StoryGraph, max_history: int | None, say: SayMessage) -> None:
@@ -105,13 +105,13 @@ class StoryFlow:
         return self._numbers[key]
 
     def _arrive(self, name: str, place: _Place) -> None:
-        """Go on from a checkpoint in all steps that start there."""
+        """Continue from a checkpoint with all steps that start there."""
         for index, start in self._entries.get(name, []):
             onward = place
             if start.conditions:
                 line = start.as_story_string().removeprefix("> ").removeprefix(start.name)
                 onward = place.after(("if", line), f"if {line}")
-            # A way that comes back to a step without any action in between says nothing new.
+            # A walk that returns to a step without an action in between adds nothing.
             key = (index, place.node, place.history, onward.keys, onward.texts)
             if index not in place.entered and key not in self._seen:
                 self._seen.add(key)
@@ -142,7 +142,7 @@ class StoryFlow:
             history: tuple[Hashable, ...] = (where,)
         else:
             longer = (*place.history, place.keys, (name, results))
-            # So many actions, and what was said between two of them; what was said before the first does not count.
+            # The last `max_history` actions, and the messages between them, without those before the first action.
             history = longer[-(2 * max(1, self._max_history) - 1) :]
         number = self._node(("action", history), Node(Kind.ACTION, name, results))
         self._connect(place, number)
@@ -180,7 +180,7 @@ class StoryFlow:
         ends = [end for _, end in labels if nodes[end].kind is Kind.END]
         edges: list[Edge] = []
         for (start, end), said in labels.items():
-            # Where many stories end, each way gets an end of its own: arrows across the whole diagram say little.
+            # If many stories end, each gets an end node of its own, to avoid arrows across the whole diagram.
             if end in ends and len(ends) > MOST_WAYS_TO_ONE_END and any(end == other.end for other in edges):
                 nodes.append(nodes[end])
                 end = len(nodes) - 1
@@ -189,7 +189,7 @@ class StoryFlow:
 
 
 def _with_results(events: Sequence[Event]) -> Iterator[tuple[Event, tuple[str, ...]]]:
-    """Yield the events of a step; what follows an action comes with it, as story lines."""
+    """Yield the events of a step; the events after an action come with the action, as story lines."""
     index = 0
     while index < len(events):
         event = events[index]
@@ -211,12 +211,12 @@ def _with_results(events: Sequence[Event]) -> Iterator[tuple[Event, tuple[str, .
 
 
 def _repeats(event: Event, filled: set[tuple[object, str]]) -> bool:
-    """Tell whether an event sets a slot to what an entity of the message has set it to."""
+    """Tell whether an event sets a slot to the value that an entity of the message has already set."""
     return isinstance(event, SlotSet) and (event.key, repr(event.value)) in filled
 
 
 def diagram_of_steps(graph: StoryGraph, title: str) -> Diagram:
-    """Return the diagram of how the steps of stories are joined at checkpoints."""
+    """Return the diagram of story steps and the checkpoints that join them."""
     nodes = [Node(Kind.START, "start")]
     checkpoints: dict[str, int] = {STORY_START: 0}
     edges: dict[tuple[int, int], dict[str, None]] = {}

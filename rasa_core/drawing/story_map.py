@@ -1,8 +1,8 @@
-"""A map of stories: what the bot does after what, where that stands, and which way a conversation takes through it.
+"""A map of stories: a graph of actions with their places in the files, and the paths of conversations through it.
 
-A node is an action with what came just before it: the action before, and the intents between the two. So the ways of
-different stories meet where they go on alike, and any conversation can be followed by the same rule. Where that would
-be more nodes than a page can show, a node is an action alone.
+A node is an action together with the action before, and the intents between the two. So the paths of different stories
+share a node where these are the same, and any conversation can be mapped to a path by the same rule. If there would be
+more nodes than a page can show, a node is an action alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rasa_core.support.places import Place
 MOST_NODES: Final = 2000
 MOST_PLACES: Final = 20
 MOST_WAYS: Final = 400
-"""How many ways between steps are drawn if equal actions are one step: nearly every action may follow every other."""
+"""The most edges that are drawn if a node is an action alone, since then nearly every action may follow every other."""
 
 _LETTER, _LINE, _PADDING = 7.2, 17.0, 22.0
 _SKIPPED: Final = (ACTION_LISTEN_NAME, "action_session_start")
@@ -38,7 +38,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """An action of a way: what it is known by, its name, and what the user said before it."""
+    """An action on a path: the key of its node, its name, and the intents before it."""
 
     key: Hashable
     name: str
@@ -51,7 +51,7 @@ class StoryMap:
     Parameters
     ----------
     stories
-        For each, its events, and where each of them stands.
+        For each story its events, and the place of each event in the files.
     """
 
     def __init__(self, stories: Iterable[MappedStory]) -> None:
@@ -86,7 +86,7 @@ class StoryMap:
     def _steps(
         self, events: Sequence[Event], sources: Sequence[Place | None] | None = None
     ) -> Iterable[tuple[_Step, Place | None]]:
-        """Yield the actions of a way; listening goes without saying, and a restart begins another way."""
+        """Yield the actions of a path, except ``action_listen``; a restart starts a new path."""
         before, said = "start", list[str]()
         for position, event in enumerate(events):
             if isinstance(event, Restarted | SessionStarted):
@@ -102,11 +102,11 @@ class StoryMap:
     # -- conversations on it
 
     def way(self, events: Sequence[Event]) -> list[int | None]:
-        """Return the nodes that a conversation comes by, None for an action that no story has there."""
+        """Return the nodes on the path of a conversation; None for an action that no story has there."""
         return [self._numbers.get(step.key) for step, _ in self._steps(events)]
 
     def coverage(self, conversations: Iterable[Sequence[Event]]) -> dict[str, Any]:
-        """Return how often some conversations come by each node, and how many never leave the stories."""
+        """Return how often conversations pass each node, and how many of them never leave the stories."""
         visits: Counter[int] = Counter()
         count = inside = 0
         for events in conversations:
@@ -118,10 +118,10 @@ class StoryMap:
             visits.update({number for number in way if number is not None})
         return {"conversations": count, "inside": inside, "visits": dict(visits)}
 
-    # -- drawn
+    # -- drawing
 
     def as_dict(self) -> dict[str, Any]:
-        """Return nodes and edges with their places on the map, JSON-able."""
+        """Return nodes and edges with their positions on the map, as data for JSON."""
         boxes = [Box(len(node.name) * _LETTER + _PADDING, 2 * _LINE) for node in self._nodes]
         ways = self._ways()
         labels = {ends: _label(self._edges[ends]) for ends in ways}
@@ -148,7 +148,7 @@ class StoryMap:
         ways = [(start, end) for start, end in self._edges if start != end]
         if not self.is_grouped or len(ways) <= MOST_WAYS:
             return ways
-        often = sorted(ways, key=lambda ends: -self._taken[ends])  # Of equals, the first in the stories comes first.
+        often = sorted(ways, key=lambda ends: -self._taken[ends])  # Equally frequent edges stay in story order.
         first_into = {end: (start, end) for start, end in reversed(often)}
         kept = set(first_into.values())
         kept |= set([ends for ends in often if ends not in kept][: max(0, MOST_WAYS - len(kept))])

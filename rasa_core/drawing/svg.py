@@ -1,7 +1,7 @@
-"""The one writer of pictures: elements of SVG as text, the drawing that holds them, and its file, SVG or PNG.
+"""Writing of pictures: functions for SVG elements, the drawing that holds them, and files in SVG or PNG.
 
-Lengths are in pixels, from the upper left corner; colours are ``#rrggbb``. What comes later covers what came before.
-Only PNG needs a further package, resvg-py, which is imported when a PNG is asked for.
+Lengths are in pixels from the upper left corner; colours are ``#rrggbb``. Later elements cover earlier ones. Only PNG
+needs a further package, resvg-py, which is imported when a PNG is written.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ INK: Final = "#1c2733"
 FAINT_INK: Final = "#5a6672"
 GRID: Final = "#e3e7ec"
 PAPER: Final = "#ffffff"
-# The first ones are wide, as `text_width` supposes; every usual system has one of the others.
+# The first fonts are wide, as `text_width` assumes; every usual system has one of the later fonts.
 FONT: Final = (
     "'DejaVu Sans', Verdana, 'Segoe UI', 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'Noto Sans', "
     "'Open Sans', Roboto, Ubuntu, Cantarell, sans-serif"
 )
 LONGEST_LINE: Final = 46
 SCALE: Final = 2.0
-"""Pixels of a PNG for each pixel of the drawing; fewer if there would be more than `MOST_PIXELS` in all."""
+"""Pixels of a PNG for each pixel of the drawing; reduced if the PNG would have more than `MOST_PIXELS`."""
 MOST_PIXELS: Final = 16_000_000
 
 Point = tuple[float, float]
@@ -36,14 +36,14 @@ Value = str | float | None
 
 
 class DrawingError(RasaCoreError, ValueError):
-    """A picture cannot be drawn as it was asked for, or cannot be written."""
+    """A picture cannot be drawn in the given way, or cannot be written."""
 
 
 # -- elements
 
 
 def element(name: str, *content: str, **attributes: Value) -> str:
-    """Return an element with elements in it; ``_`` in the name of an attribute is ``-``, and None leaves it out."""
+    """Return an element with content; ``_`` in the name of an attribute becomes ``-``, and None omits the attribute."""
     given = [
         f' {key.rstrip("_").replace("_", "-")}="{value if isinstance(value, str) else number(value)}"'
         for key, value in attributes.items()
@@ -68,11 +68,11 @@ def text(
     Parameters
     ----------
     x, y
-        Where its anchor is, on the line on which its letters stand.
+        The position of the anchor on the baseline of the text.
     anchor
-        What of it is there; None for what holds for the whole drawing, which is its start.
+        The part of the text at that position; None for the default of the drawing, the start of the text.
     angle
-        How far it is turned around that point, in degrees, clockwise.
+        Rotation of the text around that position, in degrees, clockwise.
     """
     return element(
         "text",
@@ -88,7 +88,7 @@ def text(
 
 
 def rectangle(x: float, y: float, width: float, height: float, fill: str | None = None, tip: str = "") -> str:
-    """Return a rectangle; `tip` is told where the pointer rests on it."""
+    """Return a rectangle with the tooltip `tip`."""
     return element("rect", title(tip), x=x, y=y, width=width, height=height, fill=fill)
 
 
@@ -99,22 +99,22 @@ def line(points: Iterable[Point], colour: str = GRID, width: float = 1.0, dashes
 
 
 def title(tip: str) -> str:
-    """Return what is told where the pointer rests on the element that this is in."""
+    """Return a ``title`` element, the tooltip of the element that contains it."""
     return element("title", xml(tip)) if tip else ""
 
 
 def pair(point: Point) -> str:
-    """Return a point as it stands in the path of a line."""
+    """Return a point in the notation of an SVG path."""
     return f"{number(point[0])},{number(point[1])}"
 
 
 def number(value: float) -> str:
-    """Return a length or an angle with two digits after the point, as far as they say anything."""
+    """Return a length or an angle with up to two decimals, without trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def mix(colour: str, other: str, share: float) -> str:
-    """Return the colour that lies between two, by the `share` of `other`, 0 to 1."""
+    """Return a mixture of two colours, with a `share` of `other` from 0 to 1."""
     parts = [(int(colour[place : place + 2], 16), int(other[place : place + 2], 16)) for place in (1, 3, 5)]
     return "#" + "".join(f"{round(one + (two - one) * share):02x}" for one, two in parts)
 
@@ -129,7 +129,7 @@ def shorten(text: str, longest: int = LONGEST_LINE) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Return about how wide a text is; rather too wide than too narrow."""
+    """Return an estimate of the width of a text, rather too large than too small."""
     return size * sum(map(_character_width, text))
 
 
@@ -144,12 +144,12 @@ def _character_width(character: str) -> float:
 
 
 def xml(text: str) -> str:
-    """Return `text` as it stands in XML."""
+    """Return `text` escaped for XML."""
     return escape(clean(text))
 
 
 def clean(text: str) -> str:
-    """Return `text` with a replacement for what cannot stand in a file of UTF-8 text, or in XML."""
+    """Return `text` with replacements for characters that UTF-8 or XML cannot contain."""
     return "".join(character if _is_drawable(ord(character)) else "\ufffd" for character in text)
 
 
@@ -163,7 +163,7 @@ def _is_drawable(code: int) -> bool:
 
 
 class Drawing:
-    """Elements on white paper of some size; `name` is what they show, `style` is CSS for them."""
+    """A picture: elements on a white background; `name` is the title of the picture, `style` its CSS."""
 
     def __init__(self, name: str, width: float, height: float, style: str = "") -> None:
         self.name = name
@@ -177,7 +177,7 @@ class Drawing:
         self._elements.extend(elements)
 
     def svg(self) -> str:
-        """Return the picture as an element, which can stand in a page, or be a document of its own."""
+        """Return the picture as an SVG element, which can be part of a page or a document of its own."""
         size = {"width": self.width, "height": self.height}
         return element(
             "svg",
@@ -199,7 +199,7 @@ class Drawing:
         resvg = _import_resvg()
         empty, written = (Drawing("", 40, 20) for _ in range(2))
         written.add(text(2, 15, "a"))
-        # Where no font of the list is installed, resvg leaves all texts out and says nothing.
+        # If no font of the list is installed, resvg leaves out all texts without an error.
         if resvg.svg_to_bytes(svg_string=empty.svg()) == resvg.svg_to_bytes(svg_string=written.svg()):
             raise DrawingError(
                 "a PNG picture needs a font, and none of the usual ones is installed: install one, such as DejaVu Sans "
@@ -223,7 +223,8 @@ def _import_resvg() -> ModuleType:
 def check_picture_file(path: str | Path, endings: Sequence[str] = (".svg", ".png")) -> str:
     """Return the ending of a picture's name, in lower case.
 
-    Raise `DrawingError` if it is none of `endings`, or what it needs is not installed: before anything takes time.
+    Raise `DrawingError` if it is none of `endings`, or a package that it needs is not installed. Call this before any
+    slow work.
     """
     ending = Path(path).suffix.lower()
     if ending not in endings:
@@ -240,7 +241,7 @@ def check_picture_file(path: str | Path, endings: Sequence[str] = (".svg", ".png
 def write_picture(path: str | Path, forms: Mapping[str, Callable[[], bytes]]) -> None:
     """Write a picture into a file; `forms` makes the content for each ending.
 
-    Raise `DrawingError` if the ending is another, what it needs is not installed, or the file cannot be written.
+    Raise `DrawingError` if the ending is unknown, a package is missing, or the file cannot be written.
     """
     content = forms[check_picture_file(path, tuple(forms))]()
     try:

@@ -1,4 +1,4 @@
-"""Why the bot decides as it does: scores, the stories that taught it, and what would have changed its mind."""
+"""Explanations of the bot's decisions: scores, the stories that taught them, and changes that would alter them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explains one decision of a conversation: scores, the stories that taught it, and what would have changed it."""
+"""Explains one decision in a conversation: scores, the stories that taught it, and changes that would alter it."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class ExplanationError(RasaCoreError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyOpinion:
-    """What one policy says.
+    """The prediction of one policy, with the training turns that taught it.
 
     Attributes
     ----------
     policy : str
         Class name of the policy.
     action : str or None
-        The action with its highest score, the first of equals; None if it has nothing to say.
+        The action with the highest score, the first of equals; None if the policy gives no action a score above 0.
     score : float
-        The score of that action.
+        The score of `action`.
     scores : dict of str to float
-        The score of every action of the domain, as the policy gives it.
+        The policy's score of every action of the domain.
     lessons : tuple of TrainingTurn or None
-        The training turns that taught it this; None if the policy cannot tell.
+        The training turns that taught the prediction; None if the policy cannot tell them.
     note : str or None
-        What else it has to say, such as why there are no lessons.
+        A note, such as why there are no lessons.
     """
 
     policy: str
@@ -66,32 +66,32 @@ class PolicyOpinion:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one decision is as it is.
+    """The explanation of one decision.
 
     Attributes
     ----------
     at : int
-        The decision was made with the first `at` events of the conversation.
+        The decision was made after the first `at` events of the conversation.
     action : str or None
-        What is decided; None while the bot is paused.
+        The chosen action; None while the bot is paused.
     confidence : float or None
-        How probable that is.
+        The confidence of the choice, a probability.
     policy : str or None
-        Class name of the policy that decides; None where nobody is asked, or nobody has anything to say.
+        Class name of the policy that decides; None if the policies are not asked, or none gives a score above 0.
     fixed_by : str or None
-        What decides where the policies are not asked: ``"paused"``, ``"followup"`` (an event fixes the next
-        action) or ``"restart"`` (the user wants to start anew).
+        The reason why the policies are not asked: ``"paused"``, ``"followup"`` (an event fixes the next
+        action) or ``"restart"`` (the user asks for a restart).
     executed : str or None
-        The action that follows in the conversation; another one if the model has changed since, or somebody has
-        reported an action that was not asked for. None if none follows.
+        The action that was run next in the conversation. It differs from `action` if the model has changed since, or
+        a caller has reported another action. None if no action follows.
     understood : float or None
-        The confidence with which the latest message was understood; None if it has none.
+        The confidence of the latest message's intent, or None.
     failed : str or None
-        The error of the latest action before, if that failed; policies see that it did.
+        The error of the action before, if it failed; policies see that it failed.
     policies : tuple of PolicyOpinion
-        What each policy says, in their order, also where it is not asked.
+        The prediction of each policy, in their order, also if the policies are not asked.
     nearest_miss : NearestMiss or None
-        What would have led to the action that came second; None if nothing came second, or no policy was asked.
+        Changes that would have led to the second-best action; None if there is none, or no policy was asked.
     """
 
     at: int
@@ -112,17 +112,17 @@ class Explanation:
 
 
 def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None = None) -> Explanation:
-    """Explain the decision that was, or would be, made with the first `at` events of a conversation.
+    """Explain the decision that was, or would be, made after the first `at` events of a conversation.
 
     Parameters
     ----------
     turns
-        Decides; it is asked anew, so a model that has changed since explains what it would do itself.
+        The processor that makes the decision again; if its model is newer than the decision, the result may differ.
     tracker
         The conversation; it is not changed.
     at
-        A number of events, so that an action at the index `at` of ``tracker.events`` is the one that followed. If not
-        given, the decision that is to be made now; while the bot listens, the decision to listen.
+        A number of events; the decision led to the action at the index `at` of ``tracker.events``. By default, the
+        decision that is due now; while the bot listens, the decision to listen.
 
     Raises
     ------
@@ -135,9 +135,9 @@ def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None 
     if not 0 <= at <= len(events):
         raise ExplanationError(f"at is a number of events from 0 to {len(events)}, and not {at}.")
     ensemble, domain = turns.policy_ensemble, turns.domain
-    # An export that stands in the past would be written anew.
+    # Replaying an export event would write its file again.
     past = [event for event in events[:at] if not isinstance(event, StoryExported)]
-    # As much as policies look at, or a conversation of 20,000 events would be kept as 20,000 states.
+    # Without a window, a conversation of 20,000 events would be kept as 20,000 states.
     window = None if ensemble.longest_history is None else ensemble.window
     then = DialogueStateTracker.from_events(tracker.sender_id, past, domain, window)
     fixed_by = _fixed_by(turns, then)
@@ -156,7 +156,7 @@ def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None 
 
 
 def decision_position(events: Sequence[Event]) -> int:
-    """Return with how many events the decision is made that waits for the bot, or if it listens, the latest one."""
+    """Return the number of events before the decision that is due now, or, if the bot listens, before the last one."""
     for index in range(len(events) - 1, -1, -1):
         event = events[index]
         if isinstance(event, ActionExecuted):
@@ -167,8 +167,8 @@ def decision_position(events: Sequence[Event]) -> int:
 
 
 def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | None:
-    """Return what keeps the policies from being asked, as `TurnProcessor` has it."""
-    wants_restart = turns.wants_restart(tracker)  # It wins over a pause, or nobody could end one by talking.
+    """Return the reason why the policies are not asked, as in `TurnProcessor`; None if they are asked."""
+    wants_restart = turns.wants_restart(tracker)  # A restart goes before a pause, since it ends the pause.
     if tracker.is_paused() and not wants_restart:
         return "paused"
     if tracker.follow_up_action is not None and tracker.follow_up_action in turns.domain.action_map:
@@ -177,7 +177,7 @@ def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | 
 
 
 def _opinion(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> PolicyOpinion:
-    # What is not above 0 is no opinion, as for the ensemble: NaN and negative scores of a user's own policy, too.
+    # As in the ensemble, scores that are not above 0 count as 0, also NaN and negative scores of a custom policy.
     given = [float(score) if score > 0.0 else 0.0 for score in policy.predict_action_probabilities(tracker, domain)]
     scores = dict(zip(domain.action_names, given, strict=False))
     top = max(given, default=0.0)
@@ -189,7 +189,7 @@ def _opinion(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> P
 
 
 def _lessons(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> tuple[TrainingTurns | None, str | None]:
-    """Return what taught a policy, or why that is not known: the scores are worth telling without it."""
+    """Return the training turns that taught a policy's prediction, or a note why they are not known."""
     try:
         return policy.training_turns(tracker, domain), None
     except ModelError as error:

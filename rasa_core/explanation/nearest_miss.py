@@ -1,4 +1,4 @@
-"""Which single difference would have led to the action that came second."""
+"""The nearest miss: which single change of the latest turn would have led to the second-best action."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ Scored = tuple[str, Mapping[str, float]]
 
 MOST_TRIED: Final = 400  # Each is a prediction; a domain of many intents and actions has thousands.
 MOST_PLAYED: Final = 200_000
-"""Entities, and intents of rankings, of the messages that are played; 10,000 of them take a fiftieth of a second."""
+"""The most entities and ranked intents in all replayed messages; 10,000 of them take a fiftieth of a second."""
 MOST_TOLD: Final = 3
 ANYTHING = "..."
-"""Stands for a value of which only the presence matters."""
+"""Stands for any value, if only the presence of a value matters."""
 
 _LONGEST_VALUE = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that could have been otherwise.
+    """One possible change of the latest turn.
 
     Attributes
     ----------
     kind : str
         ``"slot"``, ``"entity"``, ``"intent"`` (of the latest message) or ``"action"`` (the latest one in this turn).
     name : str
-        Name of the slot or the entity; of the intent or the action, as it was.
+        Name of the slot or the entity; for an intent or action, its name before the change.
     before, after : object
-        The value; None for a slot that is not set, an entity that is not there, an action that does not run.
+        The values; None for a slot that is not set, an entity that is missing, or an action that does not run.
     confidence : float
-        How probable the action that came second is then.
+        The confidence of the second-best action after the change.
     """
 
     kind: Kind
@@ -73,26 +73,26 @@ class Change:
         return f"if {'nothing' if self.after is None else repr(self.after)} had run instead of {self.before!r}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content, JSON-able, and the change in words."""
+        """Return the content as data for JSON, with the change in words."""
         return {**asdict(self), "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
 class NearestMiss:
-    """What would have led to the action that came second.
+    """The changes that would have led to the second-best action.
 
     Attributes
     ----------
     action : str
-        The action that came second.
+        The second-best action.
     policy : str
-        The policy whose second choice it is, if that policy decided, or else whose best choice it is.
+        The policy that decided, if the action is its second choice; otherwise the policy whose best choice it is.
     score : float
-        What that policy gives it.
+        The score of the action by `policy`.
     is_enough : bool
         Whether each of `changes` alone leads to the action.
     changes : tuple of Change
-        The smallest changes first; if none is enough, the one that makes the action most probable, if any does.
+        The changes, the smallest first; if none is enough, the change that makes the action most probable, if any.
     tried : int
         How many changes were tried.
     """
@@ -110,7 +110,7 @@ class NearestMiss:
 
 
 class Chooses(Protocol):
-    """What chooses the next action: a `PolicyEnsemble`."""
+    """The part of `PolicyEnsemble` that is used here: it chooses the next action."""
 
     @property
     def longest_history(self) -> int | None: ...  # noqa: D102
@@ -124,7 +124,7 @@ class _Second(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What a difference leads to; `size` counts the features of the present state in which it differs."""
+    """The prediction after a change; `size` is the number of features of the present state that it alters."""
 
     size: int
     variant: Variant
@@ -144,16 +144,16 @@ def find_nearest_miss(
     prediction: Prediction,
     opinions: Sequence[Scored],
 ) -> NearestMiss | None:
-    """Play the latest turn with up to `MOST_TRIED` single differences; None if no action came second.
+    """Replay the latest turn with up to `MOST_TRIED` single changes; return None if there is no second-best action.
 
-    Fewer are tried where the message is so long that more than `MOST_PLAYED` of what it means would be played.
+    For a very long message fewer changes are tried, so that no more than `MOST_PLAYED` entities are replayed.
 
     Parameters
     ----------
     tracker
         The conversation in which the decision was made.
     prediction
-        What was decided.
+        The decision.
     opinions
         The name of each policy, and its score for each action.
     """
@@ -166,7 +166,7 @@ def find_nearest_miss(
     parse = tracker.latest_message.parse_data
     length = len(parse["entities"]) + len(parse.get("intent_ranking") or ())
     for variant in islice(turn.variants(), min(MOST_TRIED, MOST_PLAYED // max(length, 1))):
-        # By features, since the smallest change for a person is the one that policies see least of.
+        # The size is the number of altered features, the part of a change that policies see.
         played = turn.played(variant.events)
         size = len(present.symmetric_difference(played.active_state().items()))
         outcomes.append(_Outcome(size, variant, ensemble.predict(played, domain)))
@@ -177,7 +177,7 @@ def find_nearest_miss(
 
 
 def _second_of(prediction: Prediction, opinions: Sequence[Scored]) -> _Second | None:
-    """Return the second choice of the policy that decided, or else the best choice of another."""
+    """Return the second choice of the policy that decided, or, if it has none, the best choice of another policy."""
     deciding = [opinion for opinion in opinions if opinion[0] == prediction.policy]
     for asked in (deciding, opinions):
         choices = [
@@ -192,7 +192,7 @@ def _second_of(prediction: Prediction, opinions: Sequence[Scored]) -> _Second | 
 
 
 def _smallest(outcomes: Iterable[_Outcome], action: str) -> list[_Outcome]:
-    """Return the smallest differences, each value once; of equally small ones, the most convincing first."""
+    """Return the smallest changes that lead to the action; of equally small changes, the highest confidence first."""
     ordered = sorted(outcomes, key=lambda outcome: (outcome.size, -outcome.prediction.scores.get(action, 0.0)))
     found: dict[object, _Outcome] = {}
     for outcome in ordered:
@@ -202,14 +202,14 @@ def _smallest(outcomes: Iterable[_Outcome], action: str) -> list[_Outcome]:
 
 
 def _most_helpful(outcomes: Sequence[_Outcome], action: str, before: float) -> list[_Outcome]:
-    """Return the difference with which the action is most probable, if it is more probable than `before`."""
+    """Return the change that gives the action the highest confidence, if that is higher than `before`."""
     best = max(outcomes, key=lambda outcome: outcome.prediction.scores.get(action, 0.0), default=None)
     return [best] if best is not None and best.prediction.scores.get(action, 0.0) > before else []
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The latest turn with one difference: what it is, as of `Change`, and the events of the turn then."""
+    """The latest turn with one change: the attributes of its `Change`, and the events of the changed turn."""
 
     kind: Kind
     name: str
@@ -219,7 +219,7 @@ class Variant:
 
 
 class LatestTurn:
-    """A conversation that can go on from its latest user message in other ways.
+    """The latest turn of a conversation, which can be replayed with changes.
 
     Parameters
     ----------
@@ -240,11 +240,11 @@ class LatestTurn:
         messages = [index for index, event in enumerate(events) if isinstance(event, UserUttered)]
         start = messages[-1] if messages else len(events)
         self._before, self.events = events[:start], tuple(events[start:])
-        # All that came before is played once, and not for each variant.
+        # The events before the turn are replayed once, and not for each variant.
         self._snapshot = DialogueStateTracker.from_events(self._sender_id, self._before, domain, window).snapshot()
 
     def played(self, events: Iterable[Event]) -> DialogueStateTracker:
-        """Return the conversation with other events in the place of the latest turn."""
+        """Return the conversation with `events` in the place of the latest turn."""
         tracker = DialogueStateTracker.from_snapshot(
             self._sender_id,
             self._domain,
@@ -255,11 +255,11 @@ class LatestTurn:
             read_events=lambda start, stop: self._before[start:stop],
         )
         for event in events:
-            tracker.take(event)  # Nothing of it is stored, so nobody asks what a log could hold.
+            tracker.take(event)  # `take` does not check whether the event can be stored, as it is not stored.
         return tracker
 
     def variants(self) -> Iterator[Variant]:
-        """Yield the turn with each single difference: in a slot, an entity, the intent, or the latest action."""
+        """Yield the turn with each single change: of a slot, an entity, the intent, or the latest action."""
         yield from self._other_slots()
         if self.events:
             yield from self._other_entities()
@@ -273,13 +273,13 @@ class LatestTurn:
             for value in other_values(slot):
                 event = SlotSet(name, value)
                 yield Variant("slot", name, slot.value, value, (*self.events, event))
-                # Policies look back: it matters whether a slot was set now, or before the actions of this turn.
+                # Policies see earlier states, too, so a slot set before this turn's actions differs from one set now.
                 if any(isinstance(one, ActionExecuted) for one in self.events):
                     since_message = self._with_slots_since_message([event])
                     yield Variant("slot", name, slot.value, value, since_message)
 
     def _with_slots_since_message(self, slots: Sequence[SlotSet]) -> tuple[Event, ...]:
-        """Return the turn with slots that were set with the message and not changed any more."""
+        """Return the turn with the slots set just after the message, and not changed afterwards."""
         message, *rest = self.events
         names = {event.key for event in slots}
         return (message, *slots, *(one for one in rest if not (isinstance(one, SlotSet) and one.key in names)))
@@ -299,7 +299,7 @@ class LatestTurn:
             if present:
                 others = [entity for entity in message.entities if entity.get("entity") != name]
                 set_by_it = {event.key for event in self._slots_set_by(present)}
-                kept = _without_first_slots(rest, set_by_it)  # Without the entity, nothing would have set them.
+                kept = _without_first_slots(rest, set_by_it)  # Without the entity, these slots would not be set.
                 events = (self._message_with(entities=others), *kept)
                 yield Variant("entity", name, present[0].get("value"), None, events)
                 continue
@@ -314,7 +314,7 @@ class LatestTurn:
 
     def _values_of(self, entity: str) -> list[Any]:
         slot = self._slots.get(entity) if self._domain.store_entities_as_slots else None
-        # An entity fills the slot of its name, whose values tell policies apart; of another, only its presence counts.
+        # Policies see the value of an entity by the slot of its name; without such a slot, only its presence.
         values = [value for value in other_values(slot) if value is not None] if slot is not None else []
         return [value[0] if isinstance(value, list) and value else value for value in values] or [ANYTHING]
 
@@ -350,7 +350,7 @@ class LatestTurn:
 
 
 def other_values(slot: Slot) -> list[Any]:
-    """Return values that look different to policies than the present one, and different from each other."""
+    """Return values of a slot whose features differ from those of the present value and from each other."""
     values: list[Any]
     if isinstance(slot, CategoricalSlot | RasaCategoricalSlot):
         values = [*(value for value in slot.values if value != OTHER_VALUE), None]
@@ -364,14 +364,14 @@ def other_values(slot: Slot) -> list[Any]:
         values = [ANYTHING, None]
     else:
         values = [None, slot.initial()]
-    found = {_features(slot, slot.value): slot.value}  # First the present one, so that none like it is taken.
+    found = {_features(slot, slot.value): slot.value}  # First, so that no value with the same features is added.
     for value in values:
         found.setdefault(_features(slot, value), value)
     return list(found.values())[1:]
 
 
 def _features(slot: Slot, value: Any) -> tuple[float, ...]:
-    """Return what policies see of a value: nothing of one that is not set."""
+    """Return the features of a value; none if the value is None."""
     twin = slot.fresh()
     twin.value = value
     features = tuple(map(float, twin.as_feature())) if value is not None else ()
@@ -379,7 +379,7 @@ def _features(slot: Slot, value: Any) -> tuple[float, ...]:
 
 
 def _without_first_slots(events: Sequence[Event], names: set[str]) -> list[Event]:
-    """Return the events without the setting of some slots that comes first, as that of entities does."""
+    """Return the events without those `SlotSet` events for `names` that come first, where entities set slots."""
     count = next((index for index, event in enumerate(events) if not isinstance(event, SlotSet)), len(events))
     return [event for event in events[:count] if getattr(event, "key", None) not in names] + list(events[count:])
 

@@ -1,4 +1,4 @@
-"""The other side of a server: its client, and a bot that is served elsewhere, with actions that run here."""
+"""The client of a server, and an agent whose bot is served elsewhere while its actions run in this process."""
 
 from rasa_core.remote.agent import RemoteAgent as RemoteAgent
 from rasa_core.remote.client import RasaCoreClient as RasaCoreClient

@@ -1,7 +1,7 @@
-"""A bot that is served elsewhere, with actions that run here: whole turns, by `RasaCoreClient`.
+"""An agent whose bot is served elsewhere while its actions run in this process; it uses `RasaCoreClient`.
 
-`RemoteAgent` sends the user's message, runs each action that the server asks for, and reports what the action said
-and changed, or why it failed.
+`RemoteAgent` sends the user's message, runs each action that the server returns, and reports the action's messages and
+events, or its error.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ LONGEST_PROBLEM = 1000
 
 
 class RemoteAgent:
-    """Plays the turns of a bot that is served elsewhere; the actions of `domain` run here.
+    """Takes the turns of a bot that is served elsewhere; the actions of `domain` run in this process.
 
-    An action runs once, however often its report has to be sent until it is answered.
+    An action runs once, even if its report has to be sent several times until it is answered.
 
     Parameters
     ----------
     domain
-        Has the actions, by name.
+        The domain with the actions.
     core_client
-        Knows the server.
+        The client of the server.
     """
 
     def __init__(self, domain: Domain, core_client: RasaCoreClient) -> None:
@@ -55,14 +55,14 @@ class RemoteAgent:
     def load(
         cls, path: str | Path, core_host: str, auth_token: str | None = None, action_factory: str | None = None
     ) -> Self:
-        """Let the server at `core_host` use the model in the directory `path`, whose actions run here.
+        """Upload the model in the directory `path` to the server at `core_host`, and return an agent for it.
 
-        A server that takes no models, as is the default, keeps its own; that is logged.
+        A server that does not accept models, which is the default, keeps its own model; that is logged.
 
         Raises
         ------
         ClientError
-            If the server cannot be reached, or refuses this model.
+            If the server cannot be reached, or the model is invalid.
         """
         domain = Domain.load(Path(path, "domain.yml"), action_factory)
         client = RasaCoreClient(core_host, auth_token)
@@ -75,10 +75,10 @@ class RemoteAgent:
         return cls(domain, client)
 
     def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
-        """Process each message of a channel until there are no more; see `process_message`.
+        """Process each message of a channel until the channel ends; see `process_message`.
 
-        A message that cannot be processed to its end, such as while the server is away, is logged; the next one is
-        processed all the same.
+        If a message cannot be processed, such as while the server is down, the error is logged, and the next message
+        is processed.
         """
 
         def handle(message: UserMessage) -> None:
@@ -92,22 +92,22 @@ class RemoteAgent:
     def process_message(
         self, message: UserMessage, message_preprocessor: Preprocessor | None = None
     ) -> list[Json] | None:
-        """Play one turn, up to the point where the bot listens.
+        """Take one turn until the bot listens.
 
-        `message_preprocessor` changes the text before it is sent. An action that raises is logged, and reported as
-        failed together with what it had said; the turn goes on.
+        `message_preprocessor` changes the text before it is sent. If an action raises an exception, it is logged and
+        reported as failed, together with the messages that it has sent; the turn goes on.
 
         Returns
         -------
         list of dict or None
-            What the bot said, if the message has no output channel or a `CollectingOutputChannel`.
+            The bot's messages, if the message has no output channel or a `CollectingOutputChannel`.
 
         Raises
         ------
         ClientError
             If the server fails, or asks for more than `MAX_ACTIONS` actions.
         UnknownActionError
-            If the server asks for an action that is not here.
+            If the server returns an action that the domain does not have.
         """
         channel = CollectingOutputChannel() if message.output_channel is None else message.output_channel
         text = message.text if message_preprocessor is None else message_preprocessor(message.text)
@@ -119,37 +119,37 @@ class RemoteAgent:
                     f"conversation {message.sender_id!r}: {MAX_ACTIONS} actions ran for one message, and "
                     f"{next_action!r} is to be the next. Is there a story that lets the bot listen then?"
                 )
-            if tracker is None:  # It has the whole log in it, and so is asked for only where an action runs.
+            if tracker is None:  # Only fetched if an action runs, as it contains the whole log.
                 tracker = self.core_client.tracker(message.sender_id, self.domain)
             answer = self._act(next_action, Dispatcher(message.sender_id, channel, self.domain), tracker)
-            if answer.get("version") != len(tracker.events):  # Others have changed the conversation, or nobody knows.
+            if answer.get("version") != len(tracker.events):  # Somebody else may have changed the conversation.
                 tracker = None
             next_action = answer["next_action"]
             executed += 1
         return channel.messages if isinstance(channel, CollectingOutputChannel) else None
 
     def explain(self, sender_id: str, at: int | None = None) -> Json:
-        """Return why the bot decides as it does; see `RasaCoreClient.explain`."""
+        """Return the explanation of a decision; see `RasaCoreClient.explain`."""
         return self.core_client.explain(sender_id, at)
 
     def _act(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> Json:
-        """Run an action, enter into the tracker what it led to, and report it; return the answer."""
+        """Run an action, append it and its events to the tracker, and report it; return the server's answer."""
         action, problem = self.domain.action_for_name(action_name), None
         try:
             events = [event.storable() for event in as_events(action.run(dispatcher, tracker, self.domain))]
-        except Exception as error:  # Whatever a user's action raises must not end the conversation.
+        except Exception as error:  # No exception of a custom action may end the conversation.
             log_failure(logger, action_name, tracker.sender_id, error)
             events, problem = [], _problem(error)
             dispatcher.report_failure(action_name, problem)
         said, events = take_said(dispatcher), [event for event in events if self._is_known(action_name, event)]
         for event in (ActionExecuted(action_name), *said, *events):
             tracker.update(event)
-        # The file is written by now, here, where the action is; a server takes no such event.
+        # An export event has already written its file on this machine, and a server refuses such events.
         events = [event for event in events if not isinstance(event, StoryExported)]
         return self._report(action_name, said, events, tracker.sender_id, problem)
 
     def _is_known(self, action_name: str, event: Event) -> bool:
-        """Tell whether the domain has what an event names; a server refuses a report with an event of another name."""
+        """Tell whether the domain has the names in an event; the server would refuse a report with unknown names."""
         try:
             self.domain.check_event(event)
         except (UnknownSlotError, UnknownActionError) as error:
@@ -160,7 +160,7 @@ class RemoteAgent:
     def _report(
         self, action_name: str, said: list[Event], events: list[Event], sender_id: str, problem: str | None
     ) -> Json:
-        """Report an action; one whose events the server refuses has failed, and is reported with what it said."""
+        """Report an action; if the server refuses its events, report it as failed, with its messages."""
         try:
             return self.core_client.continue_core(action_name, [*said, *events], sender_id, error=problem)
         except ServerAnswerError as error:

@@ -1,6 +1,6 @@
-"""The HTTP client: a method for each thing that a client of a server does.
+"""The HTTP client of a server, with a method for each kind of request.
 
-A request that gets no answer is repeated, and carried out once all the same: see `rasa_core.support.http_calls`.
+A request without an answer is repeated, but carried out only once: see `rasa_core.support.http_calls`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ MAX_KEY = 255
 
 
 class RasaCoreClient(JsonCaller):
-    """Talks to a running server. Safe to share between threads, and with processes that are forked.
+    """A client of a running server. Safe to share between threads, and with forked processes.
 
     A request that gets no answer, or an answer of status 500 or above (except 501), is sent again after a random,
-    growing pause. So that it is carried out once, each request that changes something has a key of its own, the
-    same in all attempts. Servers of Rasa Core 0.9 do not know keys, which the client notices: there, it repeats
-    only what cannot have arrived.
+    growing pause. Each request that changes something has an idempotency key, the same in all attempts, so that it is
+    carried out once. Servers of Rasa Core 0.9 do not know such keys, which the client notices: with such a server, it
+    only repeats requests that cannot have arrived.
 
-    All methods raise `RequestError` if there is no answer, or none that can be read, and its subclass
-    `ServerAnswerError` if the answer is an error. Both are a `ClientError`, as is what is wrong before it is sent.
+    All methods raise `RequestError` if there is no valid answer, and its subclass `ServerAnswerError` if the answer is
+    an error. Both are a `ClientError`; a mistake that is found before a request is sent raises `ClientError`, too.
 
     Parameters
     ----------
@@ -47,24 +47,24 @@ class RasaCoreClient(JsonCaller):
         Sent as ``Authorization: Bearer``, and to a server of Rasa Core 0.9 as ``?token=``; never shown in errors or
         logs.
     timeout
-        How long the server may stay silent, in seconds.
+        Timeout while the server sends nothing, in seconds.
     retries
-        How often a request is sent again at most; 0 to send each one once, on a connection of its own.
+        How often a request is sent again at most; 0 to send each request once, on a new connection.
     retry_time
-        No attempt begins, or waits for the server, longer than this after the first one began, in seconds.
+        Total timeout of all attempts of a request, in seconds.
     first_delay, longest_delay
-        Upper limit of the first pause, which doubles each time, and of all pauses, in seconds. Where the server says
-        how long to wait (``Retry-After``), the client waits for that too, but not for more than `longest_delay`.
+        Upper limit of the first pause, which doubles each time, and of all pauses, in seconds. If the server sends
+        ``Retry-After``, the client waits for that time, too, but for at most `longest_delay`.
     rng
-        Where the pauses come from, to be seeded; from the system if not given.
+        The random numbers for the pauses, which may be seeded; by default those of the system.
 
     Notes
     -----
     The methods that change a conversation take two more parameters.
 
-    ``idempotency_key``: a name of your own for the request, 1 to 255 printable ASCII characters. If you store it
-    before you send the request, you can send the same request again after a crash. It is the same if the message
-    or the events are, and the timestamps of the events too. Keys are kept for a day.
+    ``idempotency_key``: a unique name for the request, 1 to 255 printable ASCII characters. If you store the key
+    before you send the request, you can send the same request again after a crash. A request is the same if its message
+    or its events, including their timestamps, are the same. Servers keep a key for a day.
 
     ``expected_version``: the ``version`` of an earlier answer. If the conversation has changed since, nothing is
     done, and the error has the status 412.
@@ -136,7 +136,7 @@ class RasaCoreClient(JsonCaller):
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> Json:
-        """Report an action that was executed, the events it caused, and its error if it failed; return as `parse`."""
+        """Report an action that was run, its events, and its `error` if it failed; return the same as `parse`."""
         body: Json = {"executed_action": action_name, "events": [event.as_dict() for event in events]}
         body.update({} if error is None else {"error": error})
         return self._turn(_change(sender_id, "continue", body, idempotency_key, expected_version))
@@ -161,11 +161,11 @@ class RasaCoreClient(JsonCaller):
         Parameters
         ----------
         sender_id
-            Identifies the conversation.
+            The id of the conversation.
         use_history
             Whether events before the latest restart are included.
         include_events
-            Whether there are any events in the answer.
+            Whether the answer contains any events.
         until
             Return the state at this Unix time, in seconds.
         """
@@ -184,29 +184,29 @@ class RasaCoreClient(JsonCaller):
     ) -> DialogueStateTracker:
         """Return a conversation as a tracker with the slots of `domain`; see `tracker_json`.
 
-        Without its events, a tracker is one of which nothing is known but its id.
+        With `include_events` False, the tracker only has the sender_id.
         """
         state = self.tracker_json(sender_id, not only_events_after_latest_restart, include_events, until)
         return DialogueStateTracker.from_dict(sender_id, state.get("events") or [], domain)
 
     def explain(self, sender_id: str, at: int | None = None) -> Json:
-        """Return why the bot decides as it does, as `rasa_core.explanation.Explanation.as_dict` does.
+        """Return the explanation of a decision, in the format of `rasa_core.explanation.Explanation.as_dict`.
 
         Parameters
         ----------
         sender_id
-            Identifies the conversation; an unknown one is not created.
+            The id of the conversation; an unknown conversation is not created.
         at
-            The decision that was made with the first `at` events is explained; that which is to be made now, or
-            while the bot listens, the one to listen, if not given.
+            Explain the decision that was made after the first `at` events; by default, the decision that is due now,
+            or, while the bot listens, the decision to listen.
         """
         query = {} if at is None else {"at": str(at)}
         return self.call(Call("GET", _path(sender_id, "explain"), query=query))
 
     def upload_model(self, model_dir: str | Path, max_retries: int = 1) -> Json:
-        """Make the server use the model in the directory `model_dir`; raise `ModelError` if there is none.
+        """Upload the model in the directory `model_dir`, which the server then serves; raise `ModelError` without one.
 
-        An upload that fails, other than by being refused, is tried again `max_retries` times.
+        If an upload fails, but is not refused, it is tried again up to `max_retries` times.
         """
         archive = ("model.zip", _zipped(Path(model_dir)), "application/zip")
         body, content_type = encode_multipart_formdata({"model": archive})
@@ -227,9 +227,9 @@ class RasaCoreClient(JsonCaller):
         training_data
             A file, or its content: Markdown, JSON or YAML.
         name
-            What the model is called; one of this name is replaced. If not given, the server makes a name.
+            The name of the model; an existing model of this name is replaced. By default, the server makes a name.
         timeout
-            How long the training may take, in seconds.
+            Timeout for the training, in seconds.
         **settings
             ``epochs``, ``seed`` ...; see `rasa_core.nlu.settings.NLUSettings`.
 
@@ -247,25 +247,25 @@ class RasaCoreClient(JsonCaller):
 
     def _turn(self, call: Call) -> Json:
         answer = self.call(call)
-        if not isinstance(answer, dict) or "next_action" not in answer:  # Whatever else answers there with 200.
+        if not isinstance(answer, dict) or "next_action" not in answer:  # The host may be another kind of server.
             raise ClientError(f"{self.host} answered without a next_action; is it a Rasa Core server?")
         return answer
 
 
 def _path(sender_id: object, what: str) -> str:
-    quoted = quote(str(sender_id), safe="")  # Some messengers call people by numbers.
-    # "." and ".." mean folders to whatever looks at a path; written like this, they do not.
+    quoted = quote(str(sender_id), safe="")  # The ids of some messengers are numbers.
+    # Percent-encoded, since clients and proxies would resolve "." and ".." as parts of a path.
     return f"/conversations/{quoted if quoted.strip('.') else quoted.replace('.', '%2E')}/{what}"
 
 
 def _change(sender_id: str, what: str, body: object, key: str | None, expected_version: int | None) -> Call:
-    """Return a call that changes a conversation, with a key of its own if it is given none."""
+    """Return a call that changes a conversation, with a new idempotency key if none is given."""
     if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise ValueError(f"a key is 1 to {MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID.")
     headers = {"Content-Type": "application/json"}
     if expected_version is not None:
         headers["If-Match"] = f'"{expected_version}"'
-    own = str(uuid.uuid4()) if key is None else key  # Of the operating system, so that forks and threads differ.
+    own = str(uuid.uuid4()) if key is None else key  # uuid4 uses the system's random numbers, which differ in forks.
     return Call("POST", _path(sender_id, what), _as_json(body), headers, key=own, probe=_path(sender_id, "tracker"))
 
 
