@@ -42,13 +42,13 @@ class Responses(Protocol):
     ) -> Content | None: ...
 
 
-class HasSlots(Protocol):
+class HasSlotValues(Protocol):
     """The method of a `DialogueStateTracker` that a dispatcher uses to get the values for variables."""
 
     def current_slot_values(self) -> dict[str, Any]: ...  # noqa: D102
 
 
-Values = Mapping[str, Any] | HasSlots | None
+Values = Mapping[str, Any] | HasSlotValues | None
 FillText = Callable[[str, str], str]
 """Takes a text of a template and its key, and returns the text with its variables filled in."""
 

@@ -140,7 +140,7 @@ class Replayed(NamedTuple):
     notes: list[Difference]
 
 
-Found = list[tuple[str, Replayed]]
+ReplayedConversations = list[tuple[str, Replayed]]
 """The names of conversations, and what was found in each."""
 
 

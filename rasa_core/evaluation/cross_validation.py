@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Dialogue = tuple[TrainingTracker, ...]
 Item = TypeVar("Item")
-Found = TypeVar("Found", bound=Evaluation)
+EvaluationT = TypeVar("EvaluationT", bound=Evaluation)
 
 
 class Trainable(Predictor, Protocol):
@@ -114,8 +114,8 @@ def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NL
 
 
 def cross_validate(
-    parts: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item], Sequence[Item]], Found]
-) -> list[Found]:
+    parts: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item], Sequence[Item]], EvaluationT]
+) -> list[EvaluationT]:
     """Evaluate on each fold what was trained on all others, and tell how far that is.
 
     Parameters
@@ -126,7 +126,7 @@ def cross_validate(
         Trains from scratch on its first argument, and evaluates on its second: `train_and_evaluate`, or
         `train_and_evaluate_messages`, of which the other arguments are given.
     """
-    found: list[Found] = []
+    found: list[EvaluationT] = []
     with Progress("cross-validation, fold", len(parts)) as progress:
         progress.step(0)  # The first training may take a minute, and something should stand there.
         for number, held_out in enumerate(parts):

@@ -21,9 +21,9 @@ from rasa_core.domain import Domain
 from rasa_core.evaluation.changes import (
     Comparison,
     Difference,
-    Found,
     Heard,
     Replayed,
+    ReplayedConversations,
     StoriesCompared,
     Tally,
     Understand,
@@ -187,7 +187,9 @@ class Replay(Generic[Bot]):
             found.append(Replayed(len(decided), [*notes, *heard]))
         return found
 
-    def of_stored(self: Replay[Agent], store: TrackerStore, names: Sequence[str], longest: int | None) -> Found:
+    def of_stored(
+        self: Replay[Agent], store: TrackerStore, names: Sequence[str], longest: int | None
+    ) -> ReplayedConversations:
         """Return the same for conversations of a store; one with more events than `longest` is left out."""
         some = list(each_of(store, names, longest, self._read))
         return [(sender_id, one) for (sender_id, _), one in zip(some, self.of(some), strict=True)]

@@ -25,7 +25,7 @@ from rasa_core.policies.fallback import OUT_OF_SCOPE
 from rasa_core.support.strict_json import decode
 from rasa_core.support.text_files import lines_of, read_text
 
-Change = Callable[[NLUExample], NLUExample]
+Rewrite = Callable[[NLUExample], NLUExample]
 
 SURE: Final = 0.3
 """How sure a `FallbackClassifier` has to be of a message, where nothing else is said."""
@@ -138,7 +138,7 @@ def with_typing_error(example: NLUExample) -> NLUExample:
     return edited(example, at, removed, put)
 
 
-CHANGES: Final[dict[str, Change]] = {
+CHANGES: Final[dict[str, Rewrite]] = {
     "final full stop": with_final_sign,
     "three exclamation marks": with_exclamation_marks,
     "no final sign": without_final_sign,
@@ -153,7 +153,7 @@ CHANGES: Final[dict[str, Change]] = {
 """Changes that leave what a message means as it is, by the names that reports give them."""
 
 
-def changed(examples: Sequence[NLUExample], change: Change) -> list[NLUExample]:
+def changed(examples: Sequence[NLUExample], change: Rewrite) -> list[NLUExample]:
     """Return examples changed; their own places stay, so that reports name them."""
     return [change(example) for example in examples]
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self, cast
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation.changes import Comparison, Difference, Found, Replayed, Tally
+from rasa_core.evaluation.changes import Comparison, Difference, Replayed, ReplayedConversations, Tally
 from rasa_core.events import Event
 from rasa_core.exceptions import RasaCoreError, StoreError
 from rasa_core.interpreter import RasaNLUInterpreter, RegexInterpreter
@@ -61,7 +61,7 @@ class Replays(Protocol):
     def bots(self) -> tuple[Agent, Agent]: ...  # noqa: D102
     @property
     def understands(self) -> bool: ...  # noqa: D102
-    def of_stored(self, store: TrackerStore, names: Sequence[str], longest: int | None) -> Found: ...  # noqa: D102
+    def of_stored(self, store: TrackerStore, names: Sequence[str], longest: int | None) -> ReplayedConversations: ...  # noqa: D102
 
 
 def compare_stored(
@@ -145,7 +145,7 @@ class _Work:
         self._given_back: list[int] = []
         self.missing_help: list[str] = []
         self._began = time.monotonic()
-        self._done: dict[int, Found] = {}
+        self._done: dict[int, ReplayedConversations] = {}
         self._problem: WorkerError | None = None
         self._news = threading.Condition()
 
@@ -163,7 +163,7 @@ class _Work:
         """Return the names in a portion."""
         return self._portions[number]
 
-    def put(self, number: int, found: Found | WorkerError) -> None:
+    def put(self, number: int, found: ReplayedConversations | WorkerError) -> None:
         """Tell what was found in a portion, or why nothing is."""
         with self._news:
             if isinstance(found, WorkerError):
@@ -187,7 +187,7 @@ class _Work:
         """Return how long the rest would take if nobody helped."""
         return (time.monotonic() - self._began) / max(1, self._taken) * self.left()
 
-    def done_here(self, do: Callable[[Sequence[str]], Found]) -> Iterator[Found]:
+    def done_here(self, do: Callable[[Sequence[str]], ReplayedConversations]) -> Iterator[ReplayedConversations]:
         """Take portions and do them, and yield what is found in all, also by others, in their order."""
         for number in range(len(self._portions)):
             while number not in self._done:
@@ -312,7 +312,7 @@ class _Worker:
             self._work.put(number or 0, WorkerError(told))
 
 
-def _read(content: bytes) -> Found:
+def _read(content: bytes) -> ReplayedConversations:
     return [
         (name, Replayed(count, [Difference(*note) for note in notes])) for name, (count, notes) in json.loads(content)
     ]

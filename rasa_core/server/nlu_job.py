@@ -30,7 +30,7 @@ from rasa_core.nlu.training_data import NLUDataError, TrainingData
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.server.settings import OUT_OF_MEMORY, OUT_OF_TIME
 
-Report = dict[str, Any]
+TrainingReport = dict[str, Any]
 
 MOST_LISTED: Final = 100
 BODY: Final = "body"
@@ -43,7 +43,7 @@ _ONE_LINE: Final = (
 )
 
 
-def run(job: Mapping[str, Any]) -> Report:
+def run(job: Mapping[str, Any]) -> TrainingReport:
     """Train a model and write it.
 
     Parameters
@@ -77,7 +77,7 @@ def run(job: Mapping[str, Any]) -> Report:
     return _success(data, model, time.perf_counter() - started)
 
 
-def _success(data: TrainingData, model: NLUModel, seconds: float) -> Report:
+def _success(data: TrainingData, model: NLUModel, seconds: float) -> TrainingReport:
     warnings = [found.as_dict() for found in check_training_data(data)]
     wrong = [_not_learnt(one).as_dict() for one in not_learnt(model.with_pipeline(None), data.examples)]
     return {
@@ -97,11 +97,11 @@ def _not_learnt(one: MessageResult) -> Finding:
     return finding("not-learnt", "warning", message, [one.example.place])
 
 
-def _failure(status: int, problem: str) -> Report:
+def _failure(status: int, problem: str) -> TrainingReport:
     return {"status": status, "error": problem}
 
 
-def _data_report(error: NLUDataError, text: str) -> Report:
+def _data_report(error: NLUDataError, text: str) -> TrainingReport:
     found = [{"line": one.place.line if one.place else None, "error": one.problem} for one in (error, *error.others)]
     more = f" ({len(error.others)} more errors)" if error.others else ""
     problem = f"{error.place}: {error.problem}{more}{_hint(text)}"
@@ -113,7 +113,7 @@ def _hint(text: str) -> str:
     return _ONE_LINE if "\n" not in text.strip() and text.lstrip()[:1] != "{" else ""
 
 
-def _listed(name: str, items: list[dict[str, Any]]) -> Report:
+def _listed(name: str, items: list[dict[str, Any]]) -> TrainingReport:
     """Return the first items under a name, and the number of items that are left out, if any."""
     more = {f"more_{name}": len(items) - MOST_LISTED} if len(items) > MOST_LISTED else {}
     return {name: items[:MOST_LISTED], **more}

@@ -31,19 +31,19 @@ class Served(Protocol):
         ...
 
 
-class Application(Protocol):
+class CountedApplication(Protocol):
     """The part of `rasa_core.server.app.ServerApp` that the probes use."""
 
     model: Served
     metrics: Metrics | None
 
 
-def health(app: Application, request: Request, sender_id: str) -> Response:
+def health(app: CountedApplication, request: Request, sender_id: str) -> Response:
     """Tell that this process is alive, even if its model or store fails."""
     return json_response({"status": "ok"})
 
 
-def ready(app: Application, request: Request, sender_id: str) -> Response:
+def ready(app: CountedApplication, request: Request, sender_id: str) -> Response:
     """Tell whether the model is loaded and the store can be reached."""
     try:
         _check_store(app.model.agent().tracker_store)
@@ -62,7 +62,7 @@ def _check_store(store: TrackerStore) -> None:
         store.sender_ids(limit=1)
 
 
-def metrics(app: Application, request: Request, sender_id: str) -> Response:
+def metrics(app: CountedApplication, request: Request, sender_id: str) -> Response:
     """Return the metrics of this server in the format of Prometheus."""
     if app.metrics is None:
         raise HttpError(501, "metrics need prometheus_client: pip install 'rasa-core[metrics]'.")

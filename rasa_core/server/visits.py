@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from werkzeug.wrappers import Response
@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from rasa_core.server.callers import Cors
 from rasa_core.server.failures import as_http_error, is_known
 from rasa_core.server.requests import HttpError, JsonResponse, Request
+from rasa_core.server.waiting import WsgiAnswer
 from rasa_core.support.outages import Outages
 from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_way
 
@@ -22,9 +23,6 @@ MOST_CHARACTERS: Final = 100_000_000
 
 _NO_GUESSING: Final = ("X-Content-Type-Options", "nosniff")
 """The header that keeps a browser from treating an answer with a user's text as a page or a script."""
-
-Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
-"""Status, headers and body; the body is an iterator if it is streamed."""
 
 
 class Application(Protocol):
@@ -70,7 +68,7 @@ class Visit:
                 self._refusal = self._failure(error)
         self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
-    def answer(self) -> Answer:
+    def answer(self) -> WsgiAnswer:
         """Call the view and return its answer, or the answer to its error."""
         token = UNDER_WAY.set(self.work)
         try:
@@ -78,7 +76,7 @@ class Visit:
         finally:
             UNDER_WAY.reset(token)
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> WsgiAnswer:
         request, response = self._request, self._refusal
         if response is None:
             try:
@@ -110,7 +108,7 @@ class Visit:
         return answer
 
 
-def _parts_of(response: Response) -> Answer:
+def _parts_of(response: Response) -> WsgiAnswer:
     # A body that is not streamed is joined: Granian would send Werkzeug's iterator in packets of its own, more slowly.
     content = iter(response.iter_encoded()) if response.is_streamed else b"".join(response.iter_encoded())
     return response.status_code, response.headers.to_wsgi_list(), content

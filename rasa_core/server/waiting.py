@@ -62,7 +62,8 @@ _ENVIRON: Final[dict[str, Any]] = {
     "wsgi.version": (1, 0),
 }
 
-Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
+WsgiAnswer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
+"""Status, headers and body; the body is an iterator if it is streamed."""
 
 
 class Visit(Protocol):
@@ -73,7 +74,7 @@ class Visit(Protocol):
     work: Work
     """The description of the request for logs."""
 
-    def answer(self) -> Answer:
+    def answer(self) -> WsgiAnswer:
         """Carry out the request, and return status, headers and body."""
         ...
 
@@ -263,7 +264,7 @@ class _PlainVisit:
         self._status = 500
         self._headers: list[tuple[str, str]] = []
 
-    def answer(self) -> Answer:
+    def answer(self) -> WsgiAnswer:
         pieces = self._app(self._environ, self._start)
         try:
             content = b"".join(pieces)

@@ -48,7 +48,7 @@ PLOT_FILE: Final = "story_blocks_connections.html"
 
 Arrivals = dict[str, list[TrainingTracker]]
 """Name of a checkpoint to the conversations that are there."""
-Entry = tuple[int, Checkpoint]
+StepEntry = tuple[int, Checkpoint]
 """Index of a step, and the checkpoint with which it starts."""
 
 
@@ -188,7 +188,7 @@ class _Paths:
         self._slots_set: dict[int, list[Event]] = {}
         self._seen: dict[Hashable, TrainingTracker] = {}
         self._shown: dict[str, set[Hashable]] = {end.name: set() for _, end in self._graph.cyclic_edges()}
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[str, list[StepEntry]] = {}
         for index, step in enumerate(self._steps):
             for start in step.start_checkpoints:
                 self._entries.setdefault(start.name, []).append((index, start))
@@ -253,7 +253,7 @@ class _Paths:
         return again
 
     def _shares(
-        self, name: str, waiting: list[TrainingTracker], entries: Sequence[Entry], limit: int, shows_histories: bool
+        self, name: str, waiting: list[TrainingTracker], entries: Sequence[StepEntry], limit: int, shows_histories: bool
     ) -> tuple[Sequence[Sequence[TrainingTracker]], list[TrainingTracker]]:
         """Return the conversations at a checkpoint that continue in each step, and those that do not continue."""
         alike: list[TrainingTracker] = []
@@ -270,7 +270,7 @@ class _Paths:
         return shares, [*alike, *(tracker for tracker in unlike if tracker not in going)]
 
     def _share_histories(
-        self, name: str, waiting: list[TrainingTracker], entries: Sequence[Entry]
+        self, name: str, waiting: list[TrainingTracker], entries: Sequence[StepEntry]
     ) -> Sequence[Sequence[TrainingTracker]]:
         self._are_merged = True
         waits = [self._expand(index, name == STORY_START).opening_listen == 0 for index, _ in entries]
@@ -385,7 +385,7 @@ class _Paths:
                 logger.warning(message, step.source, asked)
 
 
-def _accepted(entries: Sequence[Entry], arrivals: Sequence[TrainingTracker]) -> list[list[TrainingTracker]]:
+def _accepted(entries: Sequence[StepEntry], arrivals: Sequence[TrainingTracker]) -> list[list[TrainingTracker]]:
     """Return, for each step that begins at a checkpoint, the conversations whose slots meet its conditions."""
     accepted: dict[str, list[TrainingTracker]] = {}
     shares = []

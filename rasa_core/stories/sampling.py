@@ -25,7 +25,7 @@ HISTORIES_PER_CHECKPOINT: Final = 200_000
 """Limit of continuations of a checkpoint that are to show all histories; each takes about 3 KB."""
 
 T = TypeVar("T", bound=Hashable)
-View = Callable[[T], Hashable]
+Aspect = Callable[[T], Hashable]
 
 
 def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
@@ -36,7 +36,7 @@ def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
     return [items[index] for index in sorted(rng.sample(range(len(items)), count))]
 
 
-def sample_unlike(items: Sequence[T], count: int, view: View[T], seen: set[Hashable], rng: random.Random) -> list[T]:
+def sample_unlike(items: Sequence[T], count: int, view: Aspect[T], seen: set[Hashable], rng: random.Random) -> list[T]:
     """Return at most `count` items in their order, first those whose `view` is not in `seen`; add their views to it."""
     fresh = [item for item in first_of_each(items, view)[0] if view(item) not in seen]
     chosen = set(sample(fresh, count, rng))
@@ -46,7 +46,7 @@ def sample_unlike(items: Sequence[T], count: int, view: View[T], seen: set[Hasha
     return [item for item in items if item in chosen]
 
 
-def first_of_each(items: Iterable[T], key: View[T]) -> tuple[list[T], list[T]]:
+def first_of_each(items: Iterable[T], key: Aspect[T]) -> tuple[list[T], list[T]]:
     """Return the first item of each `key`, and the others."""
     first: dict[Hashable, T] = {}
     others = [item for item in items if first.setdefault(key(item), item) is not item]
@@ -90,7 +90,7 @@ def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random
 
 
 def share_histories(
-    accepted: Sequence[Sequence[T]], waits: Sequence[bool], whole: View[T], shorter: View[T], rng: random.Random
+    accepted: Sequence[Sequence[T]], waits: Sequence[bool], whole: Aspect[T], shorter: Aspect[T], rng: random.Random
 ) -> list[list[T]]:
     """Return, for each step, the conversations that continue in it, so that policies see every turn of every step.
 
@@ -121,7 +121,7 @@ def share_histories(
     return shares
 
 
-def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[_Rotation[T]]:
+def _rotations_of(trackers: Iterable[T], view: Aspect[T], whole: Aspect[T]) -> list[_Rotation[T]]:
     """Return a rotation for each view, in which conversations that differ as a whole come first."""
     alike: dict[Hashable, list[T]] = {}
     for tracker in trackers:
@@ -129,7 +129,7 @@ def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[
     return [_Rotation([item for part in first_of_each(members, whole) for item in part]) for members in alike.values()]
 
 
-def _add_missing(shares: Sequence[tuple[Sequence[T], list[T]]], view: View[T]) -> None:
+def _add_missing(shares: Sequence[tuple[Sequence[T], list[T]]], view: Aspect[T]) -> None:
     """Let each view continue in at least one step; the steps take turns.
 
     `shares` has, for each step, the conversations that it accepts, and a list of those that continue, which grows here.

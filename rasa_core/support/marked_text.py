@@ -31,7 +31,7 @@ MOST_SHOWN: Final = 80
 
 Fail = Callable[[str], NoReturn]
 Tell = Callable[[str], object]
-Mark = tuple[str, str, str, str]
+EntityMark = tuple[str, str, str, str]
 """Name, value, role and group of an entity."""
 
 
@@ -94,7 +94,7 @@ def read_annotated(annotated: str, fail: Fail, tell: Tell | None = None) -> tupl
     return "".join(pieces) + annotated[position:], spans
 
 
-def _read_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[Mark], int]:
+def _read_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[EntityMark], int]:
     """Return the entities that a mark at `position` tells, and where it ends."""
     if text[position] != "(":
         return _read_json_marks(text, position, fail, tell)
@@ -107,7 +107,7 @@ def _read_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[
     return [(name.strip(), value.strip(), "", "")], closing + 1
 
 
-def _read_json_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[Mark], int]:
+def _read_json_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[EntityMark], int]:
     try:
         decoded, end = decode_prefix(text, position)
     except ValueError:
@@ -115,7 +115,7 @@ def _read_json_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[
     return [_read_json_mark(mark, fail, tell) for mark in (decoded if isinstance(decoded, list) else [decoded])], end
 
 
-def _read_json_mark(mark: Any, fail: Fail, tell: Tell) -> Mark:
+def _read_json_mark(mark: Any, fail: Fail, tell: Tell) -> EntityMark:
     name = mark.get("entity") if isinstance(mark, dict) else None
     if not isinstance(name, str) or not name.strip():
         fail(f"the mark {json.dumps(mark)[:80]} names no entity; expected {MARK}.")

@@ -75,7 +75,7 @@ _FIND_BY_INDEX: Final = (
 
 
 @dataclass(slots=True)
-class Found:
+class FoundConversations:
     """Conversations that fit a search; the first ones need a person most.
 
     Attributes
@@ -280,7 +280,7 @@ class ConversationIndex:
 
     # -- looking
 
-    def find(self, search: Search, limit: int = 50, offset: int = 0) -> Found:
+    def find(self, search: Search, limit: int = 50, offset: int = 0) -> FoundConversations:
         """Return what fits a search, as far as the index is up to date."""
         condition, values = search.condition()
         matched = search.matched()
@@ -298,7 +298,7 @@ class ConversationIndex:
             else:  # Behind the last page.
                 count = f"SELECT count(*) FROM list WHERE {condition}"
                 (number,) = self._reader.execute(count, values).fetchone()
-        return Found([_shown(row[1:], search.below) for row in rows], number, *self._numbers())
+        return FoundConversations([_shown(row[1:], search.below) for row in rows], number, *self._numbers())
 
     def _numbers(self) -> tuple[int, int]:
         with self._reading:

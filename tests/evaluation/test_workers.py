@@ -17,7 +17,7 @@ from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
 from rasa_core.agent import Agent
 from rasa_core.evaluation import worker, workers
-from rasa_core.evaluation.changes import Comparison, Found
+from rasa_core.evaluation.changes import Comparison, ReplayedConversations
 from rasa_core.evaluation.replay import compare, replay_of
 from rasa_core.evaluation.workers import WorkerError, compare_stored
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore, store_from_url
@@ -81,7 +81,7 @@ def test_two_processes_find_the_same_as_one(
 ) -> None:
     helped, read = threading.Event(), workers._read
 
-    def reading(content: bytes) -> Found:
+    def reading(content: bytes) -> ReplayedConversations:
         helped.set()
         return read(content)
 

@@ -79,13 +79,6 @@ def described(files: Files, change: Callable[[dict[str, Any]], object]) -> Files
     return {**files, "metadata.json": json.dumps(content).encode()}
 
 
-def with_domain(files: Files, text: str) -> Files:
-    """Return the model with another domain, as whoever makes a model by hand would."""
-    domain = {**files, "domain.yml": text.encode()}
-    fingerprint = Domain.from_yaml(text.replace("evil_module.Evil", "text"), "remote").fingerprint()
-    return described(domain, lambda content: content["fingerprints"].update(domain=fingerprint))
-
-
 def test_sound_model_is_served(client: Client, sound: Files) -> None:
     assert send(client, zipped(sound)).status_code == 200
     assert client.post("/conversations/x/parse", data='{"query": "/greet"}').get_json()["next_action"] == "utter_greet"

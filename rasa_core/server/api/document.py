@@ -120,7 +120,7 @@ class Names(NamedTuple):
         }
 
 
-class Application(Protocol):
+class DescribedApplication(Protocol):
     """The part of `rasa_core.server.app.ServerApp` that the document uses."""
 
     described: tuple[object, Asset] | None
@@ -135,7 +135,7 @@ class Application(Protocol):
         ...
 
 
-def openapi_response(app: Application, request: Request) -> Response:
+def openapi_response(app: DescribedApplication, request: Request) -> Response:
     """Return the document."""
     models = () if app.nlu_models is None else tuple(app.nlu_models.names())
     key = Names.of(app.model.agent_or_none(), models), request.environ.get("SCRIPT_NAME", "")
@@ -169,7 +169,7 @@ class Document:
         The path at which the application is mounted.
     """
 
-    def __init__(self, app: Application, names: Names, prefix: str = "") -> None:
+    def __init__(self, app: DescribedApplication, names: Names, prefix: str = "") -> None:
         self._app = app
         self._names = names
         self._prefix = prefix

@@ -45,7 +45,7 @@ class FieldError(RasaCoreError, ValueError):
     """A parameter or key of a request is missing, unknown, or has a wrong value."""
 
 
-class Request(Protocol):
+class HasInputs(Protocol):
     """The part of `rasa_core.server.requests.Request` from which parameters and bodies are read."""
 
     query_string: bytes
@@ -113,7 +113,7 @@ class Parameter(_Described):
         self.default = default
         self.is_required = is_required
 
-    def of(self, request: Request, most: int | None = None) -> Any:
+    def of(self, request: HasInputs, most: int | None = None) -> Any:
         """Return the value in a request; raise `FieldError` for a wrong value.
 
         Parameters
@@ -226,7 +226,7 @@ class Body:
             self._needed.append((one_of, or_else))
         self._get = self.fields.get  # Looked up once: each key of each body asks for it.
 
-    def of(self, request: Request) -> dict[str, Any]:
+    def of(self, request: HasInputs) -> dict[str, Any]:
         """Read the body of a request, and return it; raise `FieldError` if it does not fit this description."""
         body = request.json_object()
         self.check(body)
