@@ -342,11 +342,13 @@ def _evaluate(bot: Predictor, story: TrainingTracker, parser: ParsesText | None)
     messages = []
     heard_at: Place | None = None
     # What the story tells is what later predictions see, not what was predicted.
+    has_begun = False  # Slots may be set before the listening with which every conversation begins.
     for event, source in zip(events, story.sources, strict=True):
         result = None
-        if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
+        if isinstance(event, ActionExecuted) and not event.unpredictable and has_begun:
             result = ActionResult(event.action_name, predicted(bot, told, event.action_name))
         results.append(result)
+        has_begun = has_begun or not isinstance(event, SlotSet)
         if parser is not None and isinstance(event, UserUttered) and has_words(event):
             message, found = understood(event, source, parser)
             messages.append(found)

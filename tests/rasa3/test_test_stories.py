@@ -107,6 +107,12 @@ def test_a_story_that_goes_on_with_the_form_needs_no_refusal(bot: Agent, tmp_pat
     assert is_right(bot, tmp_path, *BEGIN, "intent: inform", "action: book_form", *end)
 
 
+def test_slots_that_a_story_begins_with_come_before_what_is_measured(bot: Agent, tmp_path: Path) -> None:
+    found = measured(bot, tmp_path, "slot_was_set: [{city: rome}]", "intent: chat", "action: utter_chat")
+    assert [action.expected for action in found.actions] == ["utter_chat", "action_listen"]
+    assert found.stories[0].is_right
+
+
 @pytest.mark.parametrize(
     "user", ["'go to [paris](city)'", """'/inform{"city": "paris"}'""", """'[paris]{"entity": "city"} please'"""]
 )
