@@ -238,11 +238,12 @@ def _unseen(kind: type[Slot]) -> type[Slot]:
 
 
 def _truth(value: Any) -> bool | None:
-    """Return what a value means as truth: texts and numbers as they are read, 1 alone is true; None for junk."""
-    if isinstance(value, str):
-        lowered = value.strip().lower()
-        if lowered in ("true", "false"):
-            return lowered == "true"
+    """Return what a value means as truth: texts and numbers as they are read, 1 alone is true; None for junk.
+
+    A text with a point or a sign, such as "0.5", is junk, as in Rasa.
+    """
+    if isinstance(value, str) and not value.isnumeric():
+        return {"true": True, "false": False}.get(value.strip().lower())
     try:  # As Rasa reads it: 0.5 and 2 are false.
         return float(value) == 1.0
     except (TypeError, ValueError, OverflowError):

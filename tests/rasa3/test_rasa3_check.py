@@ -453,6 +453,24 @@ def test_a_part_of_a_domain_that_has_a_wrong_shape_is_told_with_its_line(part: s
         Domain.from_yaml(f"version: '3.1'\n{part}", name="bot")
 
 
+@pytest.mark.parametrize(
+    ("value", "features"),
+    [
+        ("1", [1.0, 1.0]),
+        ("True ", [1.0, 1.0]),
+        ("7", [1.0, 0.0]),
+        (0.5, [1.0, 0.0]),
+        ("0.5", []),
+        ("-1", []),
+        ("no", []),
+    ],
+)
+def test_a_truth_that_is_a_text_is_read_as_rasa_reads_it(value: object, features: list[float]) -> None:
+    slot = Domain.from_yaml("version: '3.1'\nslots: {a: {type: bool, mappings: []}}").slots[0]
+    slot.value = value
+    assert slot.as_feature() == features
+
+
 def test_a_slot_may_name_its_class_as_in_rasa() -> None:
     slots = "slots: {a: {type: rasa.shared.core.slots.FloatSlot, mappings: []}}"
     slot = Domain.from_yaml(f"version: '3.1'\n{slots}").slots[0]
