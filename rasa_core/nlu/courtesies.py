@@ -1,4 +1,4 @@
-"""What people say around what they want: greetings and words to begin with, thanks and the like at the end."""
+"""Courtesies around the content of a message: greetings and fillers before it, requests and thanks behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GREETINGS: Final = (
     *("bonjour", "salut", "hallo", "guten Tag", "ciao", "buongiorno", "olá", "bom dia", "hej", "cześć", "merhaba"),
     *("xin chào", "привет", "добрый день", "مرحبا", "שלום", "नमस्ते", "你好", "こんにちは", "안녕하세요"),
 )
-"""What people say before they say what they want."""
+"""Greetings at the beginning of a message, which training also puts before messages."""
 _OTHER_GREETINGS: Final = (
     *("good afternoon", "good day", "hello everyone", "hello all", "hi all", "hi everyone", "hey there", "hiya"),
     *("greetings", "howdy", "dear all", "excuse me", "buenas", "buenas tardes", "buenas noches", "por favor", "oi"),
@@ -29,7 +29,7 @@ _OTHER_GREETINGS: Final = (
     *("salut bot", "ciao bot"),
     *("olá bot", "chào bot", "مرحبا بوت", "привет бот"),
 )
-"""What messages are read without, too; training makes none with them."""
+"""Further greetings at the beginning of a message, which training does not put before messages."""
 _BEGINNINGS: Final = (
     *("pls", "plz", "um", "uh", "er", "erm", "hm", "hmm", "oh", "ah", "well", "so", "ok", "okay", "and", "sorry"),
     *("thanks", "thank you", "I mean", "actually", "äh", "ähm", "also", "naja", "entschuldigung", "danke", "und"),
@@ -49,7 +49,7 @@ _REQUESTS: Final = (
     *("おねがいします", "ください"),
     *("부탁해요", "부탁합니다", "주세요"),
 )
-"""What they say at the end, and what means nothing by itself."""
+"""Words at the end of a message that mean nothing without it."""
 _THANKS: Final = (
     *("thanks", "thanks a lot", "many thanks", "thank you", "thank you very much", "thx", "ty"),
     *("thank you so much", "thanks so much", "thanks in advance", "thank you in advance", "much appreciated"),
@@ -72,18 +72,19 @@ _THANKS: Final = (
     *("ありがとうございました", "감사합니다", "고맙습니다"),
     *("죄송합니다"),
 )
-"""What they say at the end, and what may be all that they want to say."""
+"""Words at the end of a message that may also be a message of their own, such as thanks."""
 
 _AT_MOST: Final = 3
-"""How many of these are passed over at each end: "oh, hello, um ..."."""
+"""The most courtesies that are skipped at each end, as in "oh, hello, um ..."."""
 
 Words = tuple[str, ...]
 
 
 def around(keys: Sequence[str]) -> tuple[int, int]:
-    """Return where, among the tokens of a message, what people want begins and ends.
+    """Return the first token of a message behind the courtesies at its beginning, and the end before those at its end.
 
-    Signs between that and what is passed over are passed over, too. If there is nothing else, all of it counts.
+    Signs between courtesies and the content are skipped, too. A message of courtesies alone is not shortened to
+    nothing: the last courtesy that is left counts as its content.
     """
     begin, end = 0, len(keys)
     for _ in range(_AT_MOST):
@@ -100,7 +101,7 @@ def around(keys: Sequence[str]) -> tuple[int, int]:
 
 
 def thanks(keys: Sequence[str]) -> Sequence[str]:
-    """Return the thanks and the like at the end of a message, from their first word on; nothing if it has none."""
+    """Return the tokens of the courtesies at the end of a message; none if they are only requests, such as please."""
     _, end = around(keys)
     begin = next((at for at in range(end, len(keys)) if not is_sign(keys[at])), len(keys))
     words = [_bones(key) for key in keys[begin:] if not is_sign(key)]
@@ -108,7 +109,7 @@ def thanks(keys: Sequence[str]) -> Sequence[str]:
 
 
 def _after(keys: Sequence[str], begin: int, end: int) -> int:
-    """Return where the rest of a message begins after such words; `begin` if there are none, or nothing else."""
+    """Return the first token behind one courtesy at `begin`; `begin` if there is none, or nothing behind it."""
     for words in _known("first").get(_bones(keys[begin]), ()) if begin < end else ():
         if tuple(map(_bones, keys[begin : begin + len(words)])) == words:
             return next((at for at in range(begin + len(words), end) if not is_sign(keys[at])), begin)
@@ -116,7 +117,7 @@ def _after(keys: Sequence[str], begin: int, end: int) -> int:
 
 
 def _before(keys: Sequence[str], begin: int, end: int) -> int:
-    """Return where a message ends before such words; `end` if there are none, or nothing else."""
+    """Return the end of the tokens before one courtesy at `end`; `end` if there is none, or nothing before it."""
     last = next((at + 1 for at in range(end - 1, begin - 1, -1) if not is_sign(keys[at])), begin)
     for words in _known("last").get(_bones(keys[last - 1]), ()) if last > begin else ():
         if tuple(map(_bones, keys[max(last - len(words), begin) : last])) == words:
@@ -126,7 +127,7 @@ def _before(keys: Sequence[str], begin: int, end: int) -> int:
 
 @cache
 def _known(end: Literal["first", "last"]) -> dict[str, list[Words]]:
-    """Return what people say at the beginning or end, by its first or last word, the longest first, as skeletons."""
+    """Return the courtesies of the beginning (or end) by their first (last) word, as skeletons, the longest first."""
     said: Iterable[str] = (*GREETINGS, *_OTHER_GREETINGS, *_BEGINNINGS) if end == "first" else (*_REQUESTS, *_THANKS)
     found: dict[str, list[Words]] = {}
     for one in sorted(said, key=len, reverse=True):
@@ -140,6 +141,6 @@ def _words_of_requests() -> frozenset[str]:
     return frozenset(_bones(key) for one in _REQUESTS for key in keys_of(one, tokenize(one)))
 
 
-@lru_cache(maxsize=1024)  # Messages begin and end with few words.
+@lru_cache(maxsize=1024)  # Few different words stand at the beginning and end of messages.
 def _bones(key: str) -> str:
-    return skeleton(word_of(key))  # "Heyyy" and "buenos dias" are greetings, too.
+    return skeleton(word_of(key))  # So "Heyyy" and "buenos dias" count as greetings.

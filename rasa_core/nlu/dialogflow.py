@@ -1,4 +1,4 @@
-"""Exports of Dialogflow: folders, in which the name of a file tells what it holds.
+"""Reader of exports of Dialogflow: folders in which the name of a file says what the file has.
 
 ===========================================  =========================================================================
 File                                         What is read
@@ -32,7 +32,7 @@ _OF_AN_AGENT: Final = ("webhookUsed", "isOverridable", "googleAssistant")
 
 
 def is_dialogflow(content: Any, name: str) -> bool:
-    """Whether content is that of a file of messages, or of values of an entity, of this name."""
+    """Return whether a file with this content and name has messages, or values of an entity, of Dialogflow."""
     if isinstance(content, list):
         return _FILE.fullmatch(PurePath(name).stem) is not None and is_list_of_agent(content)
     if not isinstance(content, dict):
@@ -44,7 +44,7 @@ def is_dialogflow(content: Any, name: str) -> bool:
 
 
 def is_list_of_agent(content: list[Any]) -> bool:
-    """Whether a list is one of messages in parts, or of values of an entity; some of its items may be broken."""
+    """Return whether a list has messages in parts, or values of an entity; some of its items may be invalid."""
     found = [one for one in content if isinstance(one, dict)]
     in_parts = [one for one in found if isinstance(one.get("data"), list)]
     if in_parts:
@@ -53,14 +53,14 @@ def is_list_of_agent(content: list[Any]) -> bool:
 
 
 def is_part_of_agent(content: Any) -> bool:
-    """Whether content is from Dialogflow, but of a file that holds no messages, or is not called after its intent."""
+    """Return whether content is from Dialogflow, even if its file has no messages, or a name that tells no intent."""
     if isinstance(content, list):
         return is_list_of_agent(content)
     return isinstance(content, dict) and any(key in content for key in _OF_AN_AGENT)
 
 
 def read_dialogflow(reader: ExportReader, content: Any) -> None:
-    """Read the messages, or the values of an entity, in a file."""
+    """Add the messages, or the values of an entity, in a file to the builder of the reader."""
     if isinstance(content, list):
         found = _FILE.fullmatch(PurePath(reader.builder.name).stem)
         name, kind = (found[1], found[2]) if found else ("", "")
@@ -83,7 +83,7 @@ def read_dialogflow(reader: ExportReader, content: Any) -> None:
 
 
 def _described(reader: ExportReader, name: str) -> Mapping[str, Any]:
-    """Return what another file of the agent says; nothing if there is none, or it says nothing."""
+    """Return the content of another file of the agent; empty if there is no such file, or it has no object."""
     try:
         found = json.loads(reader.builder.beside(name) or "{}")
     except ValueError:
@@ -92,7 +92,7 @@ def _described(reader: ExportReader, name: str) -> Mapping[str, Any]:
 
 
 def _of_folder(reader: ExportReader) -> str:
-    """Return the name of what a folder is called after, in which a file of Dialogflow CX stands in another."""
+    """Return the intent or entity of a file of Dialogflow CX, from the folder two levels above the file."""
     folder = PurePath(reader.builder.name).parent.parent.name
     written = _described(reader, f"../{folder}.json").get("displayName")
     return written if isinstance(written, str) and written.strip() else folder
@@ -102,7 +102,7 @@ def _read_messages(reader: ExportReader, intent: str, items: Iterable[Mapping[st
     for one in items:
         parts = [(str(part.get("text", "")), _entity_of(part)) for part in objects(one, _IN_PARTS[kind])]
         text = "".join(written for written, _ in parts)
-        if one.get("isTemplate") is True:  # It names entities, and has none of their values.
+        if one.get("isTemplate") is True:  # A template has names of entities in place of their values.
             reader.left_out(text, "a template")
         elif text.strip():
             reader.example(text, intent, partial(_spans_of, parts), parts[0][0])

@@ -1,4 +1,4 @@
-"""Examples of an intent more in a file of NLU data, in the style of the file: Markdown, or YAML of Rasa 3."""
+"""Adds examples to a file of NLU data, in the style of the file: Markdown, or YAML of Rasa 3."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from rasa_core.support.text_edits import EditError, end_of_section, inserted, li
 
 
 def with_example(content: bytes, name: str, intent: str, message: str) -> bytes:
-    """Return the content of a file with one more example, behind the other ones of its intent.
+    """Return the content of a file with one more example, behind the other examples of its intent.
 
     Parameters
     ----------
     content, name
-        The file; nothing for one that is not there yet.
+        Content and name of the file; the content is empty if there is no such file yet.
     intent
-        What the message means.
+        The intent of the example.
     message
         The text with its entities marked, on one line.
 
     Raises
     ------
     EditError
-        If the file is of another format, or would not be read as meant.
+        If the file has another format, or reading the new content would not give one more example.
     """
     lines = lines_in(content)
     if content.lstrip()[:1] in (b"{", b"["):
@@ -35,7 +35,7 @@ def with_example(content: bytes, name: str, intent: str, message: str) -> bytes:
     after = put(content, lines, intent, message)
     if after == content:
         return after
-    # Read again before anything is written: a file may have been written in a way that was not thought of here.
+    # The new content is read before it is written, since a file may be laid out in a way that this edit does not know.
     try:
         before = len(read_training_text(content.decode("utf-8-sig")).examples) if content.strip() else 0
         examples = read_training_text(after.decode("utf-8-sig")).examples
@@ -89,7 +89,7 @@ def _into_entry(content: bytes, lines: Sequence[str], first: int, indent: int, m
                 return content
     if not last:
         raise EditError(f"the examples of the entry in line {first} are written in a way that nothing can be added to.")
-    # In a block, `examples: |`, the text stands as it is; in a list of YAML, it is quoted, whatever signs it has.
+    # In a block, `examples: |`, the text is not quoted. In a YAML list it always is, since it may have special signs.
     is_block = any(re.match(r"\s*examples\s*:\s*[|>]", lines[number - 1]) for number in range(first, last))
     return inserted(content, last, [f"{bullet}{message if is_block else json.dumps(message, ensure_ascii=False)}"])
 
@@ -97,7 +97,7 @@ def _into_entry(content: bytes, lines: Sequence[str], first: int, indent: int, m
 def _new_entry(content: bytes, lines: Sequence[str], intent: str, message: str) -> bytes:
     starts = [number for number, line in enumerate(lines, 1) if re.match(r"nlu\s*:\s*$", line)]
     items = [match[1] for line in lines if (match := re.match(r"(\s*)-\s*intent\s*:", line))]
-    indent = items[0] if items else ""  # As the other entries have it, which YAML wants.
+    indent = items[0] if items else ""  # In YAML, all entries of a list have the same indentation.
     entry = [f"{indent}- intent: {intent}", f"{indent}  examples: |", f"{indent}    - {message}"]
     if not starts:
         head = [] if lines else ['version: "3.1"']

@@ -1,4 +1,4 @@
-"""What readers of exports of all services share: items of JSON, with the lines in which they stand."""
+"""The common part of the readers of exports: it adds items of JSON to training data, with the line of each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rasa_core.support.marked_text import MOST_SHOWN, EntitySpan, as_value
 
 
 class ExportReader:
-    """Adds what is found to a builder, with the line in which it stands.
+    """Adds the items of an export to a builder, with their lines in the JSON text.
 
     Attributes
     ----------
     are_utf16 : bool
-        Whether the places of entities count the units of UTF-16, rather than characters.
+        Whether the positions of entities count UTF-16 code units, rather than characters.
     """
 
     def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
@@ -28,7 +28,10 @@ class ExportReader:
     def example(
         self, text: Any, intent: Any, entities: Callable[[str], Iterable[EntitySpan]], beginning: str | None = None
     ) -> None:
-        """Add a message; `entities` returns what is marked in its text, of which a `beginning` may stand alone."""
+        """Add a message; `entities` returns the entities of its text, or fails.
+
+        `beginning` is the first part of a text that the export has in parts: the line of the message is that of it.
+        """
         with self.builder.each(self._line_of(text if beginning is None else beginning)):
             if not isinstance(text, str):
                 self.builder.fail(f"the message {json.dumps(text)[:MOST_SHOWN]} is no text.")
@@ -37,18 +40,18 @@ class ExportReader:
             self.builder.add_example(text, (intent or "").strip() or None, entities(text))
 
     def left_out(self, text: Any, what: str) -> None:
-        """Tell of a text in the export that is not read."""
+        """Report a text of the export that is left out; `what` is its kind."""
         with self.builder.each(self._line_of(text)):
             shown = json.dumps(text, ensure_ascii=False)[:MOST_SHOWN]
             self.builder.tell(f"{what} is left out: {shown}.", is_harmless=True)
 
     def part_left_out(self, name: Any) -> None:
-        """Tell of an entity in the message that is read, which is a part of another, and not read."""
+        """Report an entity of the current message that is left out, since it is a part of another entity."""
         shown = json.dumps(name, ensure_ascii=False)[:MOST_SHOWN]
         self.builder.tell(f"the entity {shown} is left out, since it is a part of another.", is_harmless=True)
 
     def values(self, entity: Any, value: Any, synonyms: Iterable[Any]) -> None:
-        """Add a value of an entity, and the texts that stand for it."""
+        """Add a value of an entity with its synonyms, and all of them to the lookup table of the entity."""
         with self.builder.each(self._line_of(value)):
             texts = [one for one in synonyms if isinstance(one, str) and one.strip()]
             if not isinstance(value, str) or not value.strip() or not isinstance(entity, str):
@@ -61,7 +64,7 @@ class ExportReader:
     def span(
         self, text: str, start: Any, end: Any, name: Any, *, value: Any = None, role: Any = "", group: Any = ""
     ) -> EntitySpan:
-        """Return an entity of a message; fail if it cannot be one."""
+        """Return an entity of a message; fail if it has no name, or its positions are outside of the text."""
         if not isinstance(name, str) or not name.strip():
             self.builder.fail(f"an entity of {text[:MOST_SHOWN]!r} has no name.")
         if self.are_utf16 and type(start) is int and type(end) is int:
@@ -78,7 +81,7 @@ class ExportReader:
                 self.builder.add_regex(name, pattern)
 
     def _line_of(self, written: Any) -> int:
-        """Return the line in which a text stands, behind that of the last call; that one if it is not found."""
+        """Return the next line with a text, from the line of the last call on; that line if the text is not found."""
         for form in (json.dumps(written, ensure_ascii=False), json.dumps(written)):
             if (at := self._text.find(form, self._counted)) >= 0:
                 self._line += self._text.count("\n", self._counted, at)
@@ -88,7 +91,7 @@ class ExportReader:
 
 
 def are_all(found: Any, key: str, kind: type, other: str = "") -> bool:
-    """Whether something is a list of objects, at least one, that all have a key of a kind, and perhaps another."""
+    """Return whether something is a non-empty list of objects that have a `key` of a `kind`, and `other`, if given."""
     return (
         isinstance(found, list)
         and bool(found)
@@ -99,10 +102,10 @@ def are_all(found: Any, key: str, kind: type, other: str = "") -> bool:
 
 
 def list_of(value: Any) -> list[Any]:
-    """Return a list as it is, and an empty one for all else."""
+    """Return a list as it is, and an empty list for anything else."""
     return value if isinstance(value, list) else []
 
 
 def objects(content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """Return the objects in the list that a key has."""
+    """Return the objects in the list under a key; none if there is no such list."""
     return [one for one in list_of(content.get(key)) if isinstance(one, dict)]

@@ -1,18 +1,19 @@
-"""Exports of other services, read as NLU data: of LUIS, Wit, Dialogflow and Watson Assistant.
+"""Readers of exports of other services as NLU data: LUIS, Wit, Dialogflow and Watson Assistant.
 
 ================  =================================================================================================
 Service           What is read
 ================  =================================================================================================
-LUIS              ``utterances``, of which ``endPos`` is the last character of an entity; ``regex_features``; lists
+LUIS              ``utterances``, in which ``endPos`` is the last character of an entity; ``regex_features``; lists
                   of entities (``closedLists``), as synonyms and lookup tables; lists of phrases, as lookup tables;
-                  and the same of the service that came after it (Conversational Language Understanding)
-Wit               ``utterances``, or ``data`` in older ones, where the intent is an entity called ``intent``; the
+                  and the same of its successor, Conversational Language Understanding
+Wit               ``utterances``, or ``data`` in older exports, where the intent is an entity called ``intent``; the
                   values of an entity and their synonyms, in ``entities/NAME.json``
-Dialogflow        the folder; see `rasa_core.nlu.dialogflow`
-Watson Assistant  the examples of ``intents``, and of ``entities`` their values, synonyms and patterns
+Dialogflow        a folder; see `rasa_core.nlu.dialogflow`
+Watson Assistant  the examples of ``intents``; the values, synonyms and patterns of ``entities``
 ================  =================================================================================================
 
-What else they say, such as dialogues and answers, is left out; what is left out of their messages is told.
+Other content of an export, such as dialogues and answers, is ignored. Parts of messages that cannot be read, such as
+patterns of LUIS, are reported.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _HINT: Final = re.compile(
     r'"(?:luis_schema_version|projectFileVersion|utterances|traits|data|isTemplate|synonyms|examples|dialog_nodes'
     r'|counterexamples|webhookUsed|isOverridable|trainingPhrases|keywords)"\s*:'
 )
-"""Stands in every export, so that a text without it need not be decoded."""
+"""A key that every export has; a text without such a key is not decoded."""
 _WHERE: Final[dict[str | None, str]] = {
     LUIS: "utterances",
     CLU: "utterances of assets",
@@ -55,12 +56,12 @@ _EXPORTED: Final = re.compile(rf'"({"|".join(_NOT_READ)})"\s*:')
 
 
 def may_be_export(text: str) -> bool:
-    """Whether a text in JSON is worth decoding to see whether it is an export."""
+    """Return whether a text in JSON has a key of an export, so that it is worth decoding for `service_of`."""
     return _HINT.search(text) is not None
 
 
 def service_of(content: Any, name: str) -> str | None:
-    """Return the service that has exported some content of JSON as a file of this name; None for all else."""
+    """Return the service that exported a JSON file with this content and name; None if it is no export."""
     if is_dialogflow(content, name):
         return DIALOGFLOW
     if isinstance(content, list):
@@ -79,7 +80,7 @@ def service_of(content: Any, name: str) -> str | None:
 
 
 def what_else(content: Any, text: str) -> str | None:
-    """Return what JSON that is not read as an export seems to be, and what to do; None if nobody knows."""
+    """Return, for an error message, what unreadable JSON seems to be, and a remedy; None if nothing fits."""
     if is_part_of_agent(content):
         return f"a part of an export of Dialogflow; {_DIALOGFLOW_FILES}"
     found = _EXPORTED.search(text)
@@ -87,7 +88,10 @@ def what_else(content: Any, text: str) -> str | None:
 
 
 def read_export(content: Any, text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in an export, of which `text` is what was decoded; raise `NLUDataError` with file and line."""
+    """Return the NLU data of an export; raise `NLUDataError` with file and line if it is invalid.
+
+    `content` is the decoded JSON, and `text` the JSON itself, for the lines of errors.
+    """
     read: Mapping[str | None, Callable[[ExportReader, Any], None]] = {
         LUIS: _read_luis,
         CLU: _read_clu,
@@ -177,13 +181,13 @@ def _read_wit(reader: ExportReader, content: Any) -> None:
     reader.are_utf16 = count_utf16(ends)
     for one in said:
         marked = objects(one, "entities")
-        # In older ones, whatever is no part of the text is an entity without a place; of these, one is the intent.
+        # In older exports, the intent is an entity without a position in the text.
         intents = [_unquoted(each.get("value")) for each in marked if each.get("entity") == "intent"]
 
         def entities(text: str, marked: Sequence[Mapping[str, Any]] = marked) -> list[EntitySpan]:
             return [_wit_span(reader, text, each) for each in marked if "start" in each]
 
-        # Newer ones have no intent where a message is out of scope.
+        # In newer exports, a message without an intent is out of scope.
         otherwise = _OUT_OF_SCOPE if "traits" in one else None
         reader.example(one.get("text"), _named(one.get("intent")) or next(iter(intents), otherwise), entities)
 
@@ -204,7 +208,7 @@ def _wit_value(marked: Mapping[str, Any]) -> Any:
 
 
 def _keywords(content: Mapping[str, Any]) -> list[tuple[Any, Any, list[Any]]]:
-    """Return name, value and synonyms of each value in a file of an entity; an older one has them in ``data``."""
+    """Return entity, value and synonyms for each value in the file of an entity; older exports have ``data``."""
     if isinstance(content.get("data"), dict):
         inner = content["data"]
         return [
@@ -220,7 +224,7 @@ def _named(one: Any) -> Any:
 
 
 def _unquoted(value: Any) -> Any:
-    """Return a value without the quotation marks that older exports of Wit have around each."""
+    """Return a value without the quotation marks that older exports of Wit put around values."""
     return value[1:-1] if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
@@ -229,7 +233,7 @@ def _are_utterances(found: Any) -> bool:
 
 
 def _has_utterances(found: Any) -> bool:
-    """Whether a list has utterances; some of its items may be broken."""
+    """Return whether something is a list with at least one utterance; other items may be invalid."""
     return any(_are_utterances([one]) for one in list_of(found))
 
 
@@ -258,7 +262,7 @@ def _read_watson(reader: ExportReader, content: Mapping[str, Any]) -> None:
 
 
 def _skill(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what has the intents of a skill, which newer exports have one level deeper."""
+    """Return the object with the intents of a skill: the content, or in newer exports its ``workspace``."""
     inner = content.get("workspace")
     return inner if isinstance(inner, dict) and "intents" in inner else content
 
@@ -269,5 +273,5 @@ def _ends(marked: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _marked(said: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield each message with each of its entities."""
+    """Yield a pair of message and entity for each entity of each message."""
     return ((one, each) for one in said for each in objects(one, "entities"))

@@ -1,10 +1,12 @@
-"""Where in a text an entity begins and ends, of which it is known which tokens it has.
+"""Corrects the start and end of the entities that the model finds as runs of tokens.
 
-A half of a pair of brackets or quotation marks is taken in or left out. An address in the net is one thing, where
-examples have marked whole ones: ``https://a.example/b?c=1``. Two parts of one kind with nothing but a space or a
-hyphen between them are one thing, if a word of them is not known: ``Buenos Aires``, ``Saint-Denis``, ``12.5``. Nobody
-names two things so, unless examples do. A word with a hyphen that is new as a whole is an entity as a whole, too. A
-sign begins or ends an entity only where one does in examples.
+- An entity has both brackets of a pair, or neither; the same goes for quotation marks.
+- A URL or e-mail address, such as ``https://a.example/b?c=1``, is a whole entity if it is one in the examples.
+- Two adjacent entities of the same label, with only a space, a hyphen or another joining sign between them, become one
+  entity, such as ``Buenos Aires``, ``Saint-Denis`` and ``12.5``. They stay two if all words are known, or if examples
+  have two such entities side by side.
+- A hyphenated word without a known part is a whole entity.
+- An entity begins or ends with a sign only if an entity of its label does so in the examples.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ from rasa_core.nlu.tokens import Span, is_sign
 
 Floats = NDArray[np.float32]
 Found = tuple[int, int, int, float]
-"""First token, last token, label and probability of an entity; or, in place of tokens, start and end in a text."""
+"""First token, last token, label and probability of an entity; after the correction, start and end in the text."""
 
 SIDES: Final = 4
-"""What `sides_of` tells of each label."""
+"""The number of properties that `sides_of` returns for each label."""
 _PAIRS: Final = (("(", ")"), ("[", "]"), ("{", "}"))
 _PAIRED: Final = frozenset('()[]{}"')
 _ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|www\.|[\w.+%-]+@)[^\s<>\"]*\w/?", re.IGNORECASE)
@@ -35,20 +37,20 @@ _OF_ADDRESS: Final = re.compile(r"@|:/|www\.", re.IGNORECASE)
 _HYPHENS: Final = frozenset("-\u2010\u2011")
 _HYPHENATED: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:[-\u2010\u2011][^\W\d_]++)++")
 _SHORT: Final = 3
-"""Letters of what may be known of a new word with hyphens, as of ``Aix-en-Provence``."""
+"""The most letters of a part of a hyphenated word that may be known, such as ``en`` in ``Aix-en-Provence``."""
 _BETWEEN: Final = re.compile(r"\s+|[-\u2010\u2011'\u2019._&]")
 _ABBREVIATED: Final = re.compile(r".*(?<!\w)[^\W\d_]{1,3}\.\s")
-"""What goes on behind its full stop, as ``St. Louis`` does."""
+"""An abbreviation whose full stop ends no entity, as in ``St. Louis``."""
 _BETWEEN_DIGITS: Final = re.compile(r"[.,:/]")
 
 
 class Extents:
-    """Tells where entities begin and end, as examples have them.
+    """Corrects the start and end of entities by properties of the entities in the examples.
 
     Parameters
     ----------
     sides
-        What `sides_of` returns; None if nothing is known of examples.
+        The properties of each label, as `sides_of` returns them; None for a model without them.
     """
 
     def __init__(self, sides: Floats | None) -> None:
@@ -58,7 +60,17 @@ class Extents:
     def of(
         self, text: str, spans: Sequence[Span], found: Sequence[Found], is_known: Callable[[int], bool]
     ) -> Sequence[Found]:
-        """Return the extents of entities in a text that has tokens at some places; `is_known` tells of their words."""
+        """Return the entities of a text with their corrected start and end in the text.
+
+        Parameters
+        ----------
+        text, spans
+            The text, and start and end of each of its tokens.
+        found
+            The entities, as runs of tokens.
+        is_known
+            Whether the token of a number is in the vocabulary.
+        """
         if not found:
             return found
         made: list[Found] = []
@@ -76,14 +88,14 @@ class Extents:
                 if sides.is_address and addresses:
                     start, end = _with_whole_addresses(addresses, start, end)
             start, end = with_whole_brackets(text, start, end)
-            if start < end and (not made or start >= made[-1][1]):  # Two of one address are one.
+            if start < end and (not made or start >= made[-1][1]):  # Two entities may have become the same address.
                 made.append((start, end, label, chance))
         return made
 
     def _whole(
         self, text: str, spans: Sequence[Span], found: Sequence[Found], is_known: Callable[[int], bool]
     ) -> Sequence[Found]:
-        """Return entities of which parts of one thing have become one."""
+        """Return the entities after joining adjacent ones of the same label that are parts of one entity."""
         if self._sides is None or all(one[2] != other[2] for one, other in pairwise(found)):
             return found
         made: list[Found] = []
@@ -102,7 +114,7 @@ class Extents:
 
 
 class _Sides(NamedTuple):
-    """What examples say of the extents of an entity."""
+    """The properties of the start and end of entities of one label in the examples."""
 
     may_adjoin: bool
     is_address: bool
@@ -111,11 +123,11 @@ class _Sides(NamedTuple):
 
 
 def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[float]]], labels: int) -> Floats:
-    """Return what examples say of the extents of each label, ``(4, labels)``: 1 if so, else 0.
+    """Return four properties of the start and end of entities of each label in the examples, 1 or 0, ``(4, labels)``.
 
-    Each message is told as its keys, their tags, and whether each touches the one before. The rows tell whether two
-    such entities stand side by side with nothing between them, whether they are whole addresses in the net, and
-    whether any begins, and ends, with a sign.
+    The rows say whether two entities of the label stand side by side, with at most a joining sign between them; whether
+    its entities are whole URLs or e-mail addresses; whether one begins with a sign; and whether one ends with a sign.
+    Each message has its tokens, their tags, and whether no space stands between each token and the one before.
     """
     sides, parts = np.zeros((SIDES, labels), np.float32), set()
     for keys, tags, touching in messages:
@@ -137,7 +149,7 @@ def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[flo
 
 
 def _text_of(keys: Sequence[str], touching: Sequence[float]) -> tuple[str, list[Span]]:
-    """Return a text of some tokens, and where they stand in it."""
+    """Return a text of the tokens, and start and end of each token in it."""
     text, places = "", []
     for key, touches in zip(keys, touching, strict=True):
         text += "" if touches else " "
@@ -147,7 +159,7 @@ def _text_of(keys: Sequence[str], touching: Sequence[float]) -> tuple[str, list[
 
 
 def _are_one(text: str, end: int, start: int) -> bool:
-    """Whether what is between two parts of a text does not set them apart."""
+    """Return whether only a joining sign, such as a space or hyphen, stands between two parts of a text."""
     between = text[end:start]
     if _BETWEEN.fullmatch(between) or _ABBREVIATED.fullmatch(text, max(end - 4, 0), start):
         return True
@@ -155,10 +167,10 @@ def _are_one(text: str, end: int, start: int) -> bool:
 
 
 def _without_signs(text: str, start: int, end: int, sides: _Sides) -> Span:
-    """Return where a part of a text begins and ends without signs at its ends that no example has there."""
+    """Return start and end of a part of a text without signs at its ends that no example has there."""
     first = next((at for at in range(start, end) if text[at].isalnum()), end)
     last = next((at for at in range(end, first, -1) if text[at - 1].isalnum()), first)
-    while last < end and category(text[last])[0] == "M":  # Vowel signs, and accents, end words.
+    while last < end and category(text[last])[0] == "M":  # Vowel signs and accents belong to the letter before.
         last += 1
     return start if sides.begins_with_sign else first, end if sides.ends_with_sign else last
 
@@ -186,15 +198,15 @@ def _addresses_in(text: str) -> Sequence[Span]:
 
 
 def _spans_in(text: str, expression: re.Pattern[str]) -> list[Span]:
-    """Return what an expression matches, once for all entities: of a long word, each look takes its time."""
+    """Return start and end of each match; called once for all entities, since a search in a long word is slow."""
     return [match.span() for match in expression.finditer(text)]
 
 
 def with_whole_brackets(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where a part of a text begins and ends, so that no bracket or quotation mark in it lacks its other half.
+    """Return start and end of a part of a text that are corrected for an unpaired bracket or quotation mark.
 
-    An end takes in the half that stands beside it, ``hall (north`` and ``)``; a half without the other is left out at
-    either end, as of ``hall)``.
+    If the missing half stands beside the part, it is taken in, as the ``)`` behind ``hall (north``. Otherwise an
+    unpaired half at an end of the part is left out, as that of ``hall)``.
     """
     if end - start < 2 or _PAIRED.isdisjoint(signs := with_common_signs(text[start : end + 1])):
         return start, end

@@ -1,4 +1,4 @@
-"""A message as a model reads it: as a whole, and without what people say around what they want."""
+"""The tokens of a message, with and without courtesies, and the choice between the answers to both."""
 
 from __future__ import annotations
 
@@ -13,20 +13,33 @@ from rasa_core.nlu.tokens import Span, is_sign
 _BETWEEN: Final = frozenset(",;&+/|\n\u2022\u060c\u061b\u3001\uff0c\uff1b")
 """Signs between the items of a list, in several scripts."""
 _WITHIN: Final = frozenset("&+/|")
-"""Which of them may also stand beside a single letter: ``AT&T``."""
+"""Signs that separate no items beside a single letter, as in ``AT&T``."""
 MAX_APART: Final = 200
-"""How many ways to say thanks and the like are kept with what a model makes of them."""
+"""The size of the cache of intents of courtesies."""
 _ENOUGH: Final = 0.6
-"""How sure the rest of a message has to be, of how sure the whole is, where the whole is but taken for thanks."""
+"""The share of the whole's confidence that suffices for the rest, where the whole has the intent of its courtesies."""
 _ENOUGH_OF_LONG: Final = 0.3
+"""The same for a long rest, or one with an entity; a short one, as in ``great, thanks``, more often means thanks."""
 _SIGNS: Final = frozenset("PS")
-"""Categories of Unicode, punctuation and symbols, by their first letter."""
+"""First letters of the Unicode categories of punctuation and symbols."""
 _LONG: Final = 4
-"""Tokens of a long rest; one that has an entity is as good as long. ``great, thanks`` is thanks more often."""
+"""The least number of tokens of a long rest."""
 
 
 class Read(NamedTuple):
-    """What is read of a text: what of it can be seen, where that stood, its tokens, and whether there is more."""
+    """A text, or a part of it, in tokens.
+
+    Attributes
+    ----------
+    text, visible
+        The text as it was sent, and its visible characters.
+    places
+        The positions of the visible characters in `text`.
+    spans, keys
+        Start and end of each token in `visible`, and the tokens themselves.
+    is_truncated
+        Whether the text is longer than what is read of it.
+    """
 
     text: str
     visible: str
@@ -36,13 +49,13 @@ class Read(NamedTuple):
     is_truncated: bool
 
     def without_courtesies(self) -> Read | None:
-        """Return what is read of what people want; None if they say nothing around it."""
+        """Return the message without the courtesies at its beginning and end; None if it has none."""
         begin, end = around(self.keys)
         rest = self.keys[begin:end]
         return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
 
     def breaks(self) -> list[int]:
-        """Return before which tokens a sign of a list stands that is no token: ``milk, bread`` is not one thing."""
+        """Return the numbers of the tokens that begin a new item of a list: of ``bread`` in ``milk, bread``."""
         if _BETWEEN.isdisjoint(self.visible):
             return []
         signs = with_common_signs(self.visible)
@@ -50,7 +63,7 @@ class Read(NamedTuple):
         return [at for at, (one, other) in enumerate(gaps, 1) if _is_break(signs, one, other)]
 
     def cuts(self, entities: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether an entity goes on with a word, and not a sign, before the first token or behind the last."""
+        """Return whether an entity has a word, and not only signs, before the first or behind the last token."""
         begin, end = self.places[self.spans[0][0]], self.places[self.spans[-1][1] - 1] + 1
         before, behind = (
             bool(part) and category(part)[0] not in _SIGNS
@@ -62,10 +75,7 @@ class Read(NamedTuple):
         )
 
     def said_apart(self) -> Read | None:
-        """Return what is read of the thanks at the end, or else of what stands before a sign at the beginning.
-
-        None if there is neither.
-        """
+        """Return the thanks at the end, or else a greeting with a sign behind it; None if there is neither."""
         if count := len(thanks(self.keys)):
             return self._replace(spans=self.spans[-count:], keys=self.keys[-count:])
         begin, _ = around(self.keys)
@@ -75,7 +85,7 @@ class Read(NamedTuple):
 
 
 def _is_break(text: str, one: Span, other: Span) -> bool:
-    """Whether a sign of a list stands between two tokens, and not one of a number or of a unit: ``1,5 km/h``."""
+    """Return whether a sign of a list stands between two tokens; the signs in ``1,5 km/h`` are none."""
     between = text[one[1] : other[0]]
     if _BETWEEN.isdisjoint(between):
         return False
@@ -87,12 +97,23 @@ def _is_break(text: str, one: Span, other: Span) -> bool:
 def clearer(
     whole: dict[str, Any], rest: dict[str, Any], tokens: int, apart: str | None, *, is_cut: bool = False
 ) -> dict[str, Any]:
-    """Return the surer of two answers, to a message and to the rest of it without courtesies, which has some tokens.
+    """Return the answer with the higher confidence: the one to a whole message, or to its rest without courtesies.
 
-    Where what is said apart in it, such as thanks, alone means the same intent, `apart`, as the whole, the whole says
-    less of the rest, and hardly anything of a long one. Entities are those of the rest, since hardly an example has
-    courtesies beside them; but not where the whole may be thanks, ``perfect, thank you``, or `is_cut`: where one of
-    its entities seems to have them, ``Hello Kitty``.
+    If the whole message has the intent of its courtesies, the model probably overlooked the rest, above all a long one;
+    so a lower confidence of the rest suffices. Entities are taken from the answer to the rest, since hardly an example
+    in training has courtesies beside entities. They are taken from the answer to the whole if its intent is that of the
+    courtesies, as in ``perfect, thank you``, or with `is_cut`.
+
+    Parameters
+    ----------
+    whole, rest
+        The two answers.
+    tokens
+        The number of tokens of the rest.
+    apart
+        The intent of the courtesies alone, such as thanks; None if there are none.
+    is_cut
+        Whether an entity of the whole has a word of the courtesies, as ``Hello Kitty`` has.
     """
     sure, own = whole["intent"]["confidence"], rest["intent"]["confidence"]
     is_apart = apart is not None and whole["intent"]["name"] == apart
@@ -103,6 +124,6 @@ def clearer(
 
 
 def nothing(read: Read) -> dict[str, Any]:
-    """Return the answer to a text that says nothing."""
+    """Return the answer to a text without tokens."""
     answer = {"text": read.text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
     return {**answer, "truncated": True} if read.is_truncated else answer

@@ -1,10 +1,9 @@
 r"""Regular expressions and lookup tables of the training data, as features of the tokens that they match.
 
-Expressions that other people wrote are searched for in texts that yet others wrote, so that nothing freezes:
-they are in Python's syntax, and mean what Python's `re` makes of them. An engine in linear time, RE2, searches where it
-means the same: it has no look-around and no references back, and ``\w``, ``\d``, ``\s`` and ``\b`` know ASCII alone.
-What is left is searched by the package `regex`, which gives up after a time limit; what it found counts for nothing
-then.
+The expressions have Python's syntax, and match what Python's `re` would match. But some expressions take exponential
+time in `re` on some texts, and both may come from strangers. So RE2, which takes linear time, searches where it means
+the same: it has no look-around and no backreferences, and its ``\w``, ``\d``, ``\s`` and ``\b`` know ASCII alone. The
+package `regex` searches for the other expressions. It has a timeout, after which an expression has no matches.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
 logger = logging.getLogger(__name__)
 
 _SECONDS: Final = 0.05
-"""What all expressions that need a time limit may take of one text, together."""
+"""The time that all searches with a timeout may take for one text, together."""
 _OF_UNICODE: Final = re.compile(r"\\[bBdDsSwW]")
 _QUIET: Final = re2.Options()
-_QUIET.log_errors = False  # RE2 writes to standard error what it refuses; here, the other engine takes it.
+_QUIET.log_errors = False  # No message on standard error for an expression that `regex` takes instead of RE2.
 
 
 class Budget:
-    """How much time is left for one text."""
+    """The time that is left for the searches in one text."""
 
     def __init__(self) -> None:
         self._end = time.perf_counter() + _SECONDS
 
     @property
     def left(self) -> float:
-        """Seconds, more than 0."""
+        """The time that is left, in seconds; more than 0, as `regex` requires."""
         return max(self._end - time.perf_counter(), 1e-6)
 
 
@@ -54,12 +53,12 @@ class Expression:
     Parameters
     ----------
     pattern
-        In Python's syntax.
+        The expression in Python's syntax.
 
     Raises
     ------
     ValueError
-        If it is malformed; the message says where.
+        If the pattern is malformed; the message says where.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -75,15 +74,15 @@ class Expression:
 
     def spans(self, text: str, budget: Budget) -> list[tuple[int, int]]:
         """Return start and end of each match in a text, in characters."""
-        # At the end of a text with a line end, `$` means another place to RE2.
+        # Python's `$` also matches before a line end at the end of the text; that of RE2 does not.
         if self._linear is not None and (text.isascii() or not self._is_of_unicode) and not text.endswith("\n"):
-            with suppress(UnicodeEncodeError):  # Half of a surrogate pair, which RE2 does not know.
+            with suppress(UnicodeEncodeError):  # RE2 takes UTF-8, which has no half of a surrogate pair.
                 return [match.span() for match in self._linear.finditer(text)]
         left = budget.left
         try:
             return [match.span() for match in self._limited.finditer(text, timeout=left)]
         except TimeoutError:
-            # Whoever sends such texts must not fill the log with them; and others may have taken most of the time.
+            # One warning for an expression, or senders could fill the log. None if other expressions took the time.
             if not self._has_told and left > _SECONDS / 2:
                 self._has_told = True
                 shown = self._pattern[:200]
@@ -95,15 +94,15 @@ def check(pattern: str) -> None:
     """Raise `ValueError` if a pattern is malformed."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # Of a set that may be meant to be within another.
+            warnings.simplefilter("ignore", FutureWarning)  # Python warns of a [ in a set, as in [[a].
             re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
 
 
 def _linear(pattern: str) -> Any:
-    """Return the expression as RE2 compiles it; None if it has what RE2 has not, or reads otherwise."""
-    if "{," in pattern or "[:" in pattern:  # No repetition for RE2; a class of ASCII alone.
+    """Return the expression as compiled by RE2; None if RE2 does not support it, or means something else by it."""
+    if "{," in pattern or "[:" in pattern:  # RE2 takes {,3} literally, and [: as the beginning of a POSIX class.
         return None
     try:
         return re2.compile(pattern, _QUIET)
@@ -112,12 +111,12 @@ def _linear(pattern: str) -> Any:
 
 
 class Patterns:
-    """Finds what regular expressions and lookup tables match; expressions of one name share one feature.
+    """Tells which regular expressions and lookup tables match each token; expressions of one name share one feature.
 
     Parameters
     ----------
     regexes, lookups
-        As they stand in the training data.
+        The regular expressions and lookup tables of the training data.
 
     Raises
     ------
@@ -137,7 +136,7 @@ class Patterns:
                 if phrase := _words(seen, tokenize(seen)):
                     self._phrases.setdefault(phrase, set()).add(number[f"lookup:{lookup.name}"])
         self._lengths: dict[str, list[int]] = {}
-        # By first word, the longest first: what a text costs does not depend on how many entries there are.
+        # Lengths of entries by first word, the longest first: so the time of a search does not depend on their number.
         for first, size in sorted({(phrase[0], len(phrase)) for phrase in self._phrases}):
             self._lengths.setdefault(first, []).insert(0, size)
 
@@ -145,9 +144,9 @@ class Patterns:
         return len(self.names)
 
     def extras(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
-        """Return what a token does not tell by itself, ``(tokens, 1 + patterns)``.
+        """Return the features of tokens that depend on the text around them, ``(tokens, 1 + patterns)``.
 
-        The first says whether the token touches the one before; the others are `matches`.
+        The first column says whether no space stands between a token and the token before; the others are `matches`.
         """
         extras = np.zeros((len(spans), 1 + len(self)), np.float32)
         extras[:, 0] = [number > 0 and spans[number - 1][1] == span[0] for number, span in enumerate(spans)]
@@ -156,20 +155,20 @@ class Patterns:
         return extras
 
     def matches(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
-        """Return which pattern matches which token of a text, ``(tokens, patterns)``: 1 where one does."""
+        """Return which patterns match which tokens of a text, as 1 and 0, ``(tokens, patterns)``."""
         found = np.zeros((len(spans), len(self.names)), np.float32)
         starts, ends = [start for start, _ in spans], [end for _, end in spans]
         budget = Budget()
         for index, expression in self._compiled:
             for start, end in expression.spans(text, budget):
-                if start < end:  # A match of nothing, as of `a*`, is at no token.
+                if start < end:  # An empty match, as of `a*`, has no tokens.
                     found[bisect_left(ends, start + 1) : bisect_left(starts, end), index] = 1.0
         if self._phrases:
             self._look_up(_words(text, spans), found)
         return found
 
     def _look_up(self, words: Sequence[str], found: NDArray[np.float32]) -> None:
-        """Mark the longest entry that begins at each token."""
+        """Set the features of the tokens of the longest entry that begins at each token."""
         for at, word in enumerate(words):
             for size in self._lengths.get(word, ()):
                 tables = self._phrases.get(tuple(words[at : at + size]))
@@ -178,7 +177,7 @@ class Patterns:
                     break
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes."""
+        """Return the patterns as plain data for JSON, which `from_json` reads."""
         return {
             "regexes": [[one.name, one.pattern] for one in self.regexes],
             "lookups": [[lookup.name, list(lookup.entries)] for lookup in self.lookups],
@@ -186,7 +185,7 @@ class Patterns:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Patterns:
-        """Return the patterns that `as_json` told."""
+        """Return the patterns from the data that `as_json` returned."""
         return cls(
             [Regex(name, pattern) for name, pattern in stored["regexes"]],
             [Lookup(name, tuple(entries)) for name, entries in stored["lookups"]],

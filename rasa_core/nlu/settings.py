@@ -19,22 +19,22 @@ def _within(low: float, high: float, default: float) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class NLUSettings:
-    """How an interpreter is trained: few settings, none of which needs to be touched.
+    """The settings of a training of the interpreter, all with defaults.
 
     Attributes
     ----------
     epochs : int
-        How often every message is seen; small data are seen more often.
+        How often the training passes over all messages; small data have more epochs.
     seed : int
-        The same data, settings and seed give the same model.
+        The seed of random numbers. The same data, settings and seed give the same model.
     batch_size : int
-        Messages in one step; fewer for small data.
+        The number of messages in one step; small data have smaller batches.
     learning_rate : float
-        The highest one; it rises at first, and falls to zero at the end.
+        The highest learning rate; it rises to this value at first, and falls to zero at the end.
     validation_split : float
-        Share of the messages by which confidences are calibrated.
+        The share of large data that is held out for the calibration of confidences; 0 for no calibration.
     dropout : float
-        Share of the activations that each step leaves out.
+        The share of the activations that each step sets to zero.
     """
 
     epochs: int = _within(1, 10_000, 20)
@@ -45,12 +45,12 @@ class NLUSettings:
     dropout: float = _within(0.0, 0.9, 0.2)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Raise `SettingsError` if a value is not in its range."""
         for known in fields(self):
             value = getattr(self, known.name)
-            kinds = (int, type(known.default))  # A whole number is a float, too.
+            kinds = (int, type(known.default))  # A float may be given as an int.
             low, high = known.metadata["range"]
-            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # True is an int.
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # A bool is an int.
                 self._fail(known, value)
 
     @classmethod

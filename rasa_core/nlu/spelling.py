@@ -1,11 +1,11 @@
-"""What different spellings of a word have in common: case, accents, keyboards, and signs that look alike.
+"""Normal forms of words and texts, which are equal for different spellings.
 
 ============  ======================================================================================================
-`folded`      the word itself: without case, compatibility forms, vowel points and what is only drawn, with the
-              letters and digits of one keyboard
-`plain`       as it is typed where there are no accents
-`skeleton`    with each letter once, too, and one for letters that are often taken for each other
-`alike`       a whole text, for synonyms
+`folded`      a word without case, compatibility forms, vowel points and joining characters, with common forms of
+              signs, digits and of letters that differ between keyboards
+`plain`       the folded word without accents
+`skeleton`    the plain word with each repeated letter once, and one letter for those that are often confused
+`alike`       a whole text, as the key of a synonym
 ============  ======================================================================================================
 """
 
@@ -16,9 +16,9 @@ import unicodedata
 from typing import Final
 
 MAX_WORD: Final = 128
-"""How many characters of a word are looked at."""
+"""The number of characters to which a word is cut."""
 
-# Signs that mean the same, in any script; each becomes one character, so that no place in a text moves.
+# Signs with the same meaning, in all scripts. Each becomes one character, so that positions in a text stay valid.
 _ALIKE: Final = {
     "'": "`\u00b4\u2018\u2019\u201b\u2032",
     '"': "\u00ab\u00bb\u201c\u201d\u201e\u201f\u2033\u2039\u203a\u300c\u300d\u300e\u300f\u301d\u301e\u301f",
@@ -33,7 +33,7 @@ _ALIKE: Final = {
     "%": "\u066a",
     "~": "\u301c",
 }
-_WIDER: Final = 0xFEE0  # From a sign of ASCII to the one that is as wide as a Chinese character.
+_WIDER: Final = 0xFEE0  # The distance from a sign of ASCII to its fullwidth form.
 _SIGNS: Final = {
     **{ord(sign): common for common, signs in _ALIKE.items() for sign in signs},
     **{ord(sign) + _WIDER: sign for sign in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"},
@@ -43,18 +43,18 @@ INVISIBLE: Final = (
     "\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e007f"
 )
-"""What nobody sees, and is no part of what a text says, as in a set of a regular expression.
+"""Invisible characters without meaning, to be put into a character class of a regular expression.
 
-Soft hyphens, spaces of no width, marks of direction, fillers, how an emoji is to be drawn, tags.
+They are soft hyphens, spaces without width, marks of the writing direction, fillers, variation selectors, and tags.
 """
 _NOT_SEEN: Final = re.compile(f"[{INVISIBLE}]+")
 
-# Vowel points of Hebrew and Arabic, which may be left out; what joins, parts and stretches letters.
+# Vowel points of Hebrew and Arabic, which writers may leave out; characters that join, separate and stretch letters.
 _LEFT_OUT: Final = (
     *(*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7),
     *(*range(0x610, 0x61B), *range(0x64B, 0x653), 0x670, 0x640, 0x200C, 0x200D),
 )
-# The digit 0 of scripts that have digits of their own, from Arabic to Khmer; the others come after it.
+# The digit 0 of scripts with digits of their own, from Arabic to Khmer; the digits 1 to 9 follow it in Unicode.
 _ZEROS: Final = (
     *(0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0xF20, 0x1040),
     0x17E0,
@@ -62,25 +62,25 @@ _ZEROS: Final = (
 _FOLDED: Final[dict[int, str | None]] = {
     **dict.fromkeys(_LEFT_OUT),
     **{zero + digit: str(digit) for zero in _ZEROS for digit in range(10)},
-    **{0x6CC: "\u064a", 0x6A9: "\u0643"},  # The keyboards of Persian and Arabic have different ye and kaf.
+    **{0x6CC: "\u064a", 0x6A9: "\u0643"},  # Keyboards of Persian and Arabic have different letters ye and kaf.
     **_SIGNS,
 }
-_JOINED: Final = frozenset("\u3099\u309a")  # Without these marks, kana are others.
-# Letters whose stroke is no mark for Unicode, so that taking marks away leaves it; and ligatures.
+_JOINED: Final = frozenset("\u3099\u309a")  # The voicing marks of kana, which distinguish letters, unlike accents.
+# Letters with a stroke, which Unicode does not decompose into letter and accent; and ligatures.
 _WITHOUT_STROKES: Final = str.maketrans(
     {
         **dict(zip("\u0111\u00f0\u0127\u0131\u0142\u00f8\u0167", "ddhilot", strict=True)),
         **{"\u0153": "oe", "\u00e6": "ae", "\u00fe": "th", "\u014b": "n"},
     }
 )
-# Often typed for another: ye, the end of a word in Arabic, and he in Urdu.
+# Letters that are often typed in place of others: ye, teh marbuta at the end of Arabic words, and he in Urdu.
 _TAKEN_FOR: Final = str.maketrans("\u0649\u0629\u06c1", "\u064a\u0647\u0647")
 _IN_TWO: Final = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00e5": "aa", "\u00f8": "oe"})
-_REPEATED: Final = re.compile(r"([^\s\d_])\1+")  # Vowel signs are drawn out as letters are.
+_REPEATED: Final = re.compile(r"([^\s\d_])\1+")  # Of any character but spaces and digits: vowel signs, too, repeat.
 
 
 def with_common_signs(text: str) -> str:
-    """Return a text of the same length, in which signs that mean the same are the same."""
+    """Return a text of the same length, with one common form for signs of the same meaning, such as ' for quotes."""
     if text.isascii():
         return text.replace("`", "'") if "`" in text else text
     return text.translate(_SIGNS)
@@ -92,18 +92,18 @@ def folded(key: str) -> str:
 
 
 def alike(text: str) -> str:
-    """Return what a text has in common with all that are the same but for case, spaces and how letters are encoded.
+    """Return a text in a normal form, without differences of case, spaces and Unicode forms.
 
-    Of what was made so, it makes the same again.
+    The function is idempotent: the normal form of a normal form is the same.
     """
     if text.isascii():
         return " ".join(text.lower().split())
-    # A capital I is that of a dotless one, too.
+    # In Turkish, the capital of the dotless i is I, which case folding makes i.
     return " ".join(_folded(_NOT_SEEN.sub("", text)).replace("\u0131", "i").split())
 
 
 def plain(key: str) -> str:
-    """Return a token as `folded` does, without accents too, as it is typed where there are none."""
+    """Return a token as `folded` does, and also without accents, as it is typed on a keyboard that has none."""
     if key.isascii():
         return key.lower()[:MAX_WORD]
     bare = "".join(one for one in _opened(key) if one in _JOINED or not unicodedata.combining(one))
@@ -111,12 +111,12 @@ def plain(key: str) -> str:
 
 
 def skeleton(word: str) -> str:
-    """Return a folded word without accents, and with each letter once where it stands several times in a row."""
+    """Return a folded word without accents, with one letter in place of several equal ones in a row."""
     return _REPEATED.sub(r"\1", plain(word).translate(_TAKEN_FOR))
 
 
 def in_two_letters(word: str) -> str | None:
-    """Return a folded word as it is typed where there is no umlaut, ``fuer`` for ``für``; None if it has none."""
+    """Return a folded word with two letters for each umlaut, ``fuer`` for ``für``; None if it has no umlaut."""
     typed = word.translate(_IN_TWO)
     return None if typed == word else typed
 
@@ -126,5 +126,5 @@ def _folded(text: str) -> str:
 
 
 def _opened(key: str) -> str:
-    # A capital dotted I leaves its dot behind.
+    # Case folding makes the Turkish capital dotted I an i and a separate dot.
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold()).replace("i\u0307", "i")

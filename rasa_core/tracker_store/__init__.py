@@ -1,4 +1,4 @@
-"""Where conversations are kept: in memory, in SQLite, PostgreSQL, MySQL, Redis, or in a store of your own."""
+"""Tracker stores, which keep conversations: in memory, in SQLite, PostgreSQL, MySQL, Redis, or in a custom way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rasa_core.tracker_store.redis import RedisTrackerStore as RedisTrackerStore
     from rasa_core.tracker_store.sql import SqlTrackerStore as SqlTrackerStore
 
-# The stores that need further packages are imported when they are asked for, and so are not in this list.
+# `__getattr__` imports the stores that need further packages, and so they are not in this list.
 __all__ = [
     "Conversation",
     "EventLogStore",
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> object:
     Raises
     ------
     ImportError
-        If they are missing.
+        If the packages are missing.
     """
     if name in NEEDING_PACKAGES:
         return imported_store(name)

@@ -36,15 +36,15 @@ from rasa_core.tracker_store.locks import MutexTable, PerProcess
 from rasa_core.trackers import DialogueStateTracker
 
 ANSWERS_KEPT = 24 * 60 * 60.0
-"""How long an answer is kept at least, in seconds."""
+"""The least time for which an answer is kept, in seconds."""
 
 OVERRIDDEN = ("save", "retrieve", "init_tracker", "create_tracker", "get_or_create_tracker")
-"""What the stores of Rasa Core 0.9 called for every message, and what people have therefore overridden."""
+"""The methods that Rasa Core 0.9 called for every message, which custom stores may therefore override."""
 
 _TIMEOUT = 30.0
 
 
-@cache  # Every turn asks.
+@cache  # Every turn calls it.
 def _overridden(kind: type, names: tuple[str, ...]) -> bool:
     modules = (getattr(getattr(kind, name), "__module__", None) for name in names)
     return any(not str(module).startswith(f"{__package__}.") for module in modules)
@@ -55,7 +55,7 @@ class NotOverriddenError(StoreError, NotImplementedError):
 
 
 def json_line(value: object, kind: str, name: object, encode: Callable[[object], str] = encode_as_ordered) -> str:
-    """Return `value`, which is the `kind` called `name`, as a line of ASCII JSON, or raise `EventError`."""
+    """Return `value` as a line of ASCII JSON, or raise `EventError`, whose message names it by `kind` and `name`."""
     try:
         return encode(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -76,22 +76,22 @@ def url_options(parts: SplitResult, known: Sequence[str]) -> dict[str, str]:
 
 
 class StoredAnswer(NamedTuple):
-    """An answer that is stored in the same commit as the events that led to it.
+    """The answer to a request with an idempotency key, which is stored in the same commit as the request's events.
 
     Parameters
     ----------
     key
-        What the caller named the request; 1 to 255 characters, unique within the conversation.
+        The idempotency key of the request; 1 to 255 characters, unique within the conversation.
     request
         Digest of the request, printable ASCII; the same key with another digest is an error of the caller.
     version
-        Version of the conversation when this was stored.
+        Version of the conversation when the answer was stored.
     complete
-        False for an answer to a turn that is still under way: what was said so far.
+        False for the answer to an unfinished turn, which has what the bot said so far.
     created
-        When it was stored first, Unix time in seconds.
+        When the answer was stored first, Unix time in seconds.
     text
-        JSON text, ASCII.
+        The answer as JSON text, ASCII.
     """
 
     key: str
@@ -110,7 +110,7 @@ class AnswersInMemory:
         self._answers: dict[str, dict[str, StoredAnswer]] = {}
 
     def put(self, sender_id: str, answer: StoredAnswer) -> None:
-        """Keep `answer`, in the place of one with its key."""
+        """Keep `answer`; it replaces an earlier answer with its key."""
         with self._guard():
             self._answers.setdefault(sender_id, {})[answer.key] = answer
 
@@ -138,12 +138,12 @@ class AnswersInMemory:
 
 
 class Conversation(ABC):
-    """What ``with store.conversation(sender_id) as conversation`` gives: nobody else works on it meanwhile.
+    """A conversation that ``with store.conversation(sender_id) as conversation`` opens; the block holds its lock.
 
     Attributes
     ----------
     tracker : DialogueStateTracker
-        The state; change it by ``tracker.update(event)``. After `replace` it is another object.
+        The tracker; change it by ``tracker.update(event)``. `replace` sets a new object.
     """
 
     def __init__(self, tracker: DialogueStateTracker) -> None:
@@ -151,19 +151,19 @@ class Conversation(ABC):
         self._closed = False
 
     def commit(self, answer: StoredAnswer | None = None) -> None:
-        """Store what happened since the last commit; without it, leaving the block stores nothing.
+        """Store the events since the last commit; without a commit, leaving the block stores nothing.
 
         Parameters
         ----------
         answer
-            Is stored in the same step, in the place of an earlier one with its key.
+            An answer to store in the same step; it replaces an earlier answer with its key.
 
         Raises
         ------
         VersionConflictError
-            If somebody changed the conversation without holding its lock. Open it again, and repeat the turn.
+            If the conversation was changed without its lock. Open the conversation again, and repeat the turn.
         EventError
-            If an event holds something that JSON cannot express.
+            If an event has a value that JSON cannot express.
         StoreError
             If the block was left already, or the storage fails.
         """
@@ -171,22 +171,22 @@ class Conversation(ABC):
         self._store_changes(answer)
 
     def commit_answer(self, answer: StoredAnswer, result: object) -> None:
-        """Store what `commit` stores, with `result`, which is JSON-able, as the text of `answer`."""
+        """Commit with an answer whose text is `result`, plain data for JSON."""
         self.commit(answer._replace(text=json_line(result, "answer to", self.tracker.sender_id)))
 
     def replace(self, events: Iterable[Event]) -> None:
-        """Put `events` in the place of everything so far; stored by the next `commit`."""
+        """Replace all events of the conversation by `events`; the next `commit` stores this."""
         self._check_open()
         self._start_over(list(events))
 
     def keep_tracker(self) -> None:  # noqa: B027
-        """Let the store use the tracker for the next turn too, if it can; it must not be changed from here on.
+        """Let the store reuse the tracker for the next turn; the caller must not change the tracker any more.
 
-        For callers that let nobody else hold on to the tracker, and have committed what happened.
+        Call this only after a commit, and only if no other code keeps a reference to the tracker.
         """
 
     def close(self) -> None:
-        """Refuse further commits; called when the block is left."""
+        """Make further commits fail; called when the block is left."""
         self._closed = True
 
     def _check_open(self) -> None:
@@ -219,7 +219,7 @@ class TrackerStore:
         self.domain = domain
 
     def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:
-        """Take over what the loaded model needs; called by the `Agent`.
+        """Set the domain and the needs of the loaded model; called by the `Agent`.
 
         Parameters
         ----------
@@ -228,14 +228,14 @@ class TrackerStore:
         window
             How many states a tracker keeps ready for the policies; None for all.
         fingerprint
-            Changes whenever stored state would be computed otherwise.
+            A hash of the model and domain; stored state with another fingerprint is computed anew.
         """
         self.domain = domain
 
     # -- to be overridden
 
     def save(self, tracker: DialogueStateTracker) -> None:
-        """Store `tracker`, in the place of what was stored for its ``sender_id``."""
+        """Store `tracker`; it replaces the stored tracker of its ``sender_id``."""
         raise self._not_overridden("save(self, tracker)")
 
     def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
@@ -248,23 +248,23 @@ class TrackerStore:
         Parameters
         ----------
         after, limit
-            Up to `limit` ids that come after `after`; a custom store may do without them.
+            Return up to `limit` ids that come after `after`; a custom store may leave out these parameters.
         """
         raise self._not_overridden("keys(self)")
 
     def delete(self, sender_id: str) -> bool:
-        """Forget all of a conversation; return whether there was one. Hold its lock where there is one."""
+        """Delete a conversation; return whether it existed. The caller holds its lock, if the store has locks."""
         raise self._not_overridden("delete(self, sender_id)")
 
     def expire_answers(self, before: float) -> int:
-        """Forget answers that were given before a Unix time in seconds; return how many, where that is known."""
+        """Delete answers that were created before a Unix time in seconds; return how many, if the store knows."""
         return _answers_of(self).expire(before)
 
     def close(self) -> None:
-        """Give back files and connections; a store that has any overrides this."""
+        """Close files and connections; a store that has any overrides this method."""
 
     def _overrides(self, *names: str) -> bool:
-        """Tell whether the class, or one between it and those of this package, has its own form of a method."""
+        """Return whether a custom class overrides one of the named methods of this package's stores."""
         kind: type = type(self)
         return _overridden(kind, names)
 
@@ -278,7 +278,7 @@ class TrackerStore:
         return DialogueStateTracker.from_events(sender_id, [], self._bound_domain())
 
     def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
-        """Start a conversation, waiting for the user, and store it; an earlier one is replaced."""
+        """Start a conversation with ``action_listen``, and store it; it replaces an earlier conversation."""
         tracker = self._new_tracker(sender_id) if append_action_listen else self.init_tracker(sender_id)
         self.save(tracker)
         tracker.mark_committed()
@@ -290,13 +290,13 @@ class TrackerStore:
         return self.create_tracker(sender_id) if tracker is None else tracker
 
     def peek(self, sender_id: str) -> DialogueStateTracker:
-        """Return a tracker to read from; that of an unknown conversation is new and not stored."""
+        """Return a tracker for reading; that of an unknown conversation is new, and is not stored."""
         tracker = self.retrieve(sender_id)
         return self._new_tracker(sender_id) if tracker is None else tracker
 
     def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
-        """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
-        # By class, not by object: two stores of one class may well be two views of the same storage.
+        """Open a conversation for changes; an unknown one starts, with ``action_listen``, at the first commit."""
+        # The key has the class, not the object, since two stores of one class may use the same storage.
         lock = _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT)
         return self._open_whole(sender_id, lock, saves=False)
 
@@ -306,7 +306,7 @@ class TrackerStore:
             starts = self._overrides("create_tracker", "get_or_create_tracker")
             tracker = self.get_or_create_tracker(sender_id) if starts else self.peek(sender_id)
             if saves and 0 < len(tracker.pending_events) == len(tracker.events):
-                self.save(tracker)  # Which may begin the conversation with what it knows of the user, as in 0.9.
+                self.save(tracker)  # As in 0.9, a custom `save` may add events at the start of a conversation.
             conversation = _SavedConversation(self, tracker)
             try:
                 yield conversation
@@ -324,7 +324,7 @@ class TrackerStore:
         Raises
         ------
         StoreError
-            If `data` is not such text. Pickled trackers of Rasa Core 0.9 are never read: they could run code.
+            If `data` is not such text. Pickled trackers of Rasa Core 0.9 are never read, since they could run code.
         """
         try:
             rows = json.loads(data)
@@ -347,7 +347,7 @@ class TrackerStore:
         tracker = self.init_tracker(sender_id)
         for event in events:
             if committed:
-                # Rows of a log were checked when they were written; what older versions wrote must stay readable.
+                # Rows of a log were checked when they were written. Rows of older versions must stay readable.
                 tracker.take(event)
             else:
                 tracker.update(event)
@@ -369,7 +369,7 @@ class TrackerStore:
         self.close()
 
 
-# Of the process, not of a store: two stores of one class may well write to one place.
+# One table for the process, since two stores of one class may use the same storage.
 _mutexes = MutexTable()
 _answers: dict[type[TrackerStore], AnswersInMemory] = {}
 
@@ -392,9 +392,9 @@ class _SavedConversation(Conversation):
 
     def _start_over(self, events: list[Event]) -> None:
         self.tracker = self._store._with_events(self.tracker.sender_id, events, committed=False)
-        self.tracker.home = None  # It does not go on with what is stored, but takes its place.
+        self.tracker.home = None  # So `save` replaces the stored events, instead of appending to them.
 
 
 def _answers_of(store: TrackerStore) -> AnswersInMemory:
-    # By class, as with the mutexes; a new entry is made under whatever lock the caller holds, and only once.
+    # One entry for each class, as for the mutexes; `setdefault` makes it only once.
     return _answers.setdefault(type(store), AnswersInMemory())

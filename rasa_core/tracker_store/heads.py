@@ -1,4 +1,4 @@
-"""The head of a conversation: one row with all that the next turn needs; and what its numbers and its id have to be."""
+"""The head of a conversation, one row with all that the next turn needs; checks of its numbers and of ids; a cache."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class SenderIdError(StoreError, ValueError):
 
 
 class Head(NamedTuple):
-    """What the next turn of a conversation needs.
+    """The row of a conversation that the next turn reads in place of the log.
 
     Parameters
     ----------
     version
-        How many events the log holds.
+        The number of events in the log.
     origin
-        Position in the log of the first event that counts.
+        The position in the log of the first event that counts.
     fingerprint
-        Of the model that computed `state`.
+        The fingerprint of the model for which `state` was computed.
     updated
         When the conversation changed last, Unix time in seconds.
     state
-        JSON text, ASCII, of bounded size.
+        The snapshot of the tracker: JSON text, ASCII, of bounded size.
     """
 
     version: int
@@ -53,7 +53,7 @@ def check_sender_id(sender_id: object) -> str:
 
 
 def conversation_id(sender_id: object) -> str:
-    """Return the text that a conversation is known by; a whole number, as messengers have them, is its digits."""
+    """Return the id of a conversation as text; an int, as some messengers have, becomes its digits."""
     return check_sender_id(str(sender_id) if isinstance(sender_id, int) else sender_id)
 
 
@@ -67,7 +67,7 @@ def check_commit(expected_version: int, events: Sequence[str], head: Head) -> No
 
 
 def version_conflict(sender_id: str, expected: int, found: int) -> VersionConflictError:
-    """Return the error of a commit that came too late."""
+    """Return the error of a commit that expected another version than the stored one."""
     return VersionConflictError(
         f"conversation {sender_id!r} is at version {found}, not {expected}: it changed since it was read. "
         "Read it again, and repeat the change."
@@ -75,23 +75,23 @@ def version_conflict(sender_id: str, expected: int, found: int) -> VersionConfli
 
 
 class TrackerCache:
-    """The trackers of the last conversations that this process has changed, so that the next turn need not build them.
+    """A cache of the trackers of the latest conversations of this process, so that the next turn need not build them.
 
-    One is used again only while the stored head is, byte for byte, the one that was written from it, so another process
-    may change the conversation at any time. A tracker is taken out to be used, and so never has two users. Each
-    operation is one step on a dictionary: threads need no lock.
+    A tracker is reused only if the stored head equals the head that was written from it: so the cache stays right when
+    another process changes the conversation. A tracker is taken out of the cache for use, and so never has two users.
+    Each operation is one step on a dictionary, and needs no lock.
     """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[Head, DialogueStateTracker]] = OrderedDict()
 
     def take(self, sender_id: str, head: Head) -> DialogueStateTracker | None:
-        """Take out the tracker that `head` was written from; None if it is not here."""
+        """Take out and return the tracker from which `head` was written; None if the cache does not have it."""
         kept = self._kept.pop(sender_id, None)
         return kept[1] if kept is not None and kept[0] == head else None
 
     def keep(self, head: Head, tracker: DialogueStateTracker) -> None:
-        """Keep `tracker`, from which `head` was written, unless it is large."""
+        """Put `tracker`, from which `head` was written, into the cache, unless its state is large."""
         if len(head.state) <= _LARGEST_KEPT:
             tracker.detach()
             self._kept[tracker.sender_id] = head, tracker

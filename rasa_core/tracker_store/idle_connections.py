@@ -1,9 +1,9 @@
-"""Connections that a process does not need go back to the server, so that other processes can have them.
+"""Closes idle connections of a pool, so that other processes can open connections to the server.
 
-A pool keeps what it has opened. Where a user or a database may have few connections, a process that once needed all of
-them would keep every other process out for ever. So a thread looks at the pool now and then, and closes the
-connections that were idle at each of the latest looks, but for one: the next request need not open it again. A process
-that has met the limit itself keeps none.
+A pool of SQLAlchemy keeps the connections that it has opened. If the server allows a user or a database only a few
+connections, a process that once needed all of them would lock out every other process. So a thread looks at the pool
+every half second, and closes the connections that were idle at each of the last four looks. One of them stays open for
+the next request, but none if the server has refused a connection to this process.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _LOOKS: Final = 4
 
 
 class IdleConnections:
-    """Closes what is idle in the pool of an engine, from the first time on that there may be too much.
+    """Closes idle connections in the pool of an engine; its thread starts when a second connection is opened.
 
     Parameters
     ----------
     error
-        Root of the driver's errors.
+        The root of the driver's errors.
     """
 
     def __init__(self, error: type[Exception]) -> None:
@@ -41,13 +41,13 @@ class IdleConnections:
         self.engine: Callable[[], Engine | None] = lambda: None
 
     def opened(self, number: int) -> None:
-        """Take note of how many connections are open now."""
-        with self._starting:  # Several threads may open connections at once, and one of them is to watch.
+        """Start the thread if this number of open connections is more than is kept."""
+        with self._starting:  # Several threads may open connections at once, but only one thread is started.
             if number > self._kept and self._thread is None:
                 self._thread = started(self._watch, "idle connections")
 
     def refused(self) -> None:
-        """Take note that the server allows no more."""
+        """Keep no idle connection from now on, since the server has refused one."""
         self._kept = 0
         self.opened(1)
 
@@ -58,7 +58,7 @@ class IdleConnections:
             assert isinstance(pool, QueuePool)
             seen.append(pool.checkedin())
             for _ in range(min(seen) - self._kept if len(seen) == _LOOKS else 0):
-                with suppress(self._error, exc.TimeoutError):  # Somebody needs it after all.
+                with suppress(self._error, exc.TimeoutError):  # Another thread has taken the connection meanwhile.
                     engine.raw_connection().invalidate()
-            del engine, pool  # Which nobody else may have any more.
+            del engine, pool  # A reference here would keep the engine of a store that is gone.
             time.sleep(LOOK_EVERY)

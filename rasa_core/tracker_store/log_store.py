@@ -1,8 +1,8 @@
-"""Stores that keep a log of events and a head for each conversation: engines, and what is above them.
+"""The base of stores that keep a log of events and a head for each conversation.
 
-The log has one row an event and is only ever appended to. The *head* is what the next turn needs without
-reading the log: see `rasa_core.trackers.DialogueStateTracker.snapshot`. An engine stores both as text and
-knows nothing of trackers; it implements the abstract methods of `EventLogStore`. What they promise:
+The log has one row for each event and is only ever appended to. The *head* has all that the next turn needs, so that
+no turn reads the log: see `rasa_core.trackers.DialogueStateTracker.snapshot`. An engine stores both as text and
+knows nothing of trackers; it implements the abstract methods of `EventLogStore`. These methods promise:
 
 - `commit` is atomic: after a crash at any point the rows of a commit, its head and its answer are all there, or
   none is.
@@ -10,8 +10,8 @@ knows nothing of trackers; it implements the abstract methods of `EventLogStore`
 - `lock` gives a conversation one writer at a time. Nothing is lost if it fails; a turn is then repeated.
 - No cost depends on the length of a log, but for `read_events` and `delete`.
 
-Replacing a conversation appends the new events and moves the head's *origin* past the old ones, which thereby
-stop counting but stay in the log. `delete` alone removes rows.
+Replacing a conversation appends the new events and moves the head's *origin* past the old events, which stay in the
+log, but count no more. Only `delete` removes rows.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from rasa_core.trackers.state import SNAPSHOT
 
 logger = logging.getLogger(__name__)
 
-_HEAD_FORMAT = 6  # Raised when the content of snapshots changes, so that stored heads are computed anew.
+_HEAD_FORMAT = 6  # Raise it when the content of snapshots changes, so that stored heads are computed anew.
 _UNBOUND_WINDOW = 5
 
 
 CommitWatch = Callable[[Sequence[Event], float], None]
-"""Is told of the events that were committed, and of the seconds that this took."""
+"""A function that is called after each commit, with the events and the time of the commit in seconds."""
 
 
 class EventLogStore(TrackerStore, ABC):
@@ -53,9 +53,9 @@ class EventLogStore(TrackerStore, ABC):
     Attributes
     ----------
     watch
-        Is told of each commit; None if nobody wants to know.
+        A function that is called after each commit; None for none.
     url
-        Where another process finds the same conversations; None if it cannot.
+        The URL with which another process opens the same storage; None if other processes cannot.
     """
 
     watch: CommitWatch | None = None
@@ -97,15 +97,15 @@ class EventLogStore(TrackerStore, ABC):
         head: Head,
         answer: StoredAnswer | None = None,
     ) -> None:
-        """Append rows, put a new head, and an answer if there is one: all or nothing.
+        """Append rows, replace the head, and store the answer, if there is one, in one atomic step.
 
         Parameters
         ----------
         expected_version
             The version that the head had when it was read; 0 if there was none.
         events, head, answer
-            JSON text, one row an event; a head of version ``expected_version + len(events)``; an answer that takes the
-            place of an earlier one with its key.
+            JSON texts, one for each event; a head of version ``expected_version + len(events)``; an answer, which
+            replaces an earlier answer with its key.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class EventLogStore(TrackerStore, ABC):
 
     @abstractmethod
     def expire_answers(self, before: float) -> int:
-        """Remove answers that were created before a Unix time in seconds; return how many, as far as it is known."""
+        """Remove answers that were created before a Unix time in seconds; return how many, if the engine knows."""
 
     @abstractmethod
     def sender_ids(
@@ -127,7 +127,7 @@ class EventLogStore(TrackerStore, ABC):
     ) -> list[str]:
         """Return up to `limit` ids above `after`, in ascending order of their code points.
 
-        With `idle_since`, only of conversations that changed last before this Unix time in seconds.
+        With `idle_since`, return only ids of conversations that last changed before this Unix time in seconds.
         """
 
     @abstractmethod
@@ -141,25 +141,26 @@ class EventLogStore(TrackerStore, ABC):
         return self.sender_ids(after, limit)
 
     def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
-        """Return the stored tracker, None if there is none; its log is read only when it is asked for."""
+        """Return the stored tracker, None if there is none; the tracker reads its log only when events are needed."""
         head = self.read_head(sender_id := conversation_id(sender_id))
         return None if head is None else self._load(sender_id, head)
 
     def log(self, sender_id: str, longest: int | None = None) -> list[str] | None:
-        """Return the rows that count of a conversation; None if there is none, or there are more than `longest`."""
+        """Return the rows from a conversation's origin on; None for no conversation, or more than `longest` rows."""
         while (head := self.read_head(sender_id)) is not None:
             if longest is not None and head.version - head.origin > longest:
                 return None
             rows = self.read_events(sender_id, head.origin, head.version)
             if len(rows) == head.version - head.origin:
-                return rows  # Else it was deleted just now, and may have begun anew.
+                return rows  # Otherwise the conversation was deleted meanwhile: look again.
         return None
 
     def save(self, tracker: DialogueStateTracker) -> None:
-        """Store what `tracker` has and the store has not.
+        """Store the events of `tracker` that are not stored yet.
 
-        A tracker that came from this store appends its pending events. For any other, the stored events are
-        compared with its events: they are continued if they are a beginning of them, and replaced if not.
+        If the tracker came from this store, its new events are appended. The events of any other tracker are compared
+        with the stored events: if they begin with the stored events, the rest is appended; otherwise they replace the
+        stored events.
 
         Raises
         ------
@@ -188,7 +189,7 @@ class EventLogStore(TrackerStore, ABC):
         return tracker
 
     def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
-        """Start a conversation, waiting for the user, and store it; an earlier one is replaced."""
+        """Start a conversation with ``action_listen``, and store it; it replaces an earlier conversation."""
         head = self.read_head(sender_id := conversation_id(sender_id))
         events = [ActionExecuted(ACTION_LISTEN_NAME)] if append_action_listen else []
         tracker, hidden = self._replacement(sender_id, 0 if head is None else head.version, events)
@@ -196,7 +197,7 @@ class EventLogStore(TrackerStore, ABC):
         return tracker
 
     def get_or_create_tracker(self, sender_id: str) -> DialogueStateTracker:
-        """Return the stored tracker, or start the conversation, unless another thread just did."""
+        """Return the stored tracker, or start the conversation; of several threads, only one starts it."""
         if self._overrides("create_tracker"):
             return super().get_or_create_tracker(sender_id)
         tracker = self.peek(sender_id)
@@ -208,7 +209,7 @@ class EventLogStore(TrackerStore, ABC):
         return tracker
 
     def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
-        """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
+        """Open a conversation for changes; an unknown one starts, with ``action_listen``, at the first commit."""
         if self._overrides(*OVERRIDDEN):
             lock = self.lock(conversation_id(sender_id))
             return self._open_whole(sender_id, lock, self._overrides("save"))
@@ -217,24 +218,24 @@ class EventLogStore(TrackerStore, ABC):
     # -- between trackers and rows
 
     def _model(self) -> str:
-        """Return the fingerprint of heads that are computed now; without an `Agent`, that of the domain."""
+        """Return the fingerprint for new heads: that of the model, or, without an `Agent`, that of the domain."""
         domain = self._bound_domain()
         if self._fingerprint_of is not domain:
             self.bind(domain, self._window, domain.fingerprint())
         return self._fingerprint
 
     def _load(self, sender_id: str, head: Head) -> DialogueStateTracker:
-        """Return the tracker of a head; one of another model, or that is damaged, is computed anew from the log."""
+        """Return the tracker of a head; the state of another model, or damaged state, is computed anew from the log."""
         expected: Expected | None = None
         try:
             content = json.loads(head.state)
-            *parts, places = content if isinstance(content, list) else [{}]  # One that was copied in part has no state.
+            *parts, places = content if isinstance(content, list) else [{}]  # The head of a partial copy has no state.
             snapshot = dict(zip(SNAPSHOT, parts, strict=False))
             if head.fingerprint == self._model():
                 tracker = self._resume(sender_id, snapshot, version=head.version, origin=head.origin)
                 _places_of(tracker).update((name, LoggedValue(*place)) for name, place in places.items())
                 return tracker
-            expected = expected_in(snapshot)  # No log says what a caller was told.
+            expected = expected_in(snapshot)  # The log does not have the predictions that callers were told.
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             logger.warning("the state of conversation %r is damaged; its log tells it anew: %r.", sender_id, error)
         tracker = self._blank(sender_id, head.origin)
@@ -247,7 +248,7 @@ class EventLogStore(TrackerStore, ABC):
         return tracker
 
     def _open(self, sender_id: str) -> tuple[DialogueStateTracker, Head | None]:
-        """Return the tracker to change, which may have been kept from the last turn, and the stored head."""
+        """Return the tracker, which may come from the cache, and the stored head."""
         head = self.read_head(sender_id)
         if head is None:
             return self._new_tracker(sender_id), None
@@ -273,8 +274,8 @@ class EventLogStore(TrackerStore, ABC):
     def _replacement(
         self, sender_id: str, version: int, events: Sequence[Event]
     ) -> tuple[DialogueStateTracker, list[str]]:
-        """Return a tracker of `events` alone, to follow `version`, and rows to log, unseen, before them."""
-        # Every change moves the version on, that to an empty conversation too: hence a row that nobody sees.
+        """Return a tracker of `events` alone, whose log goes on at `version`, and hidden rows to log before them."""
+        # Every change must raise the version, even a replacement by no events: so a row before the origin is logged.
         hidden = [_row(Restarted())] if version and not events else []
         tracker = self._blank(sender_id, version + len(hidden))
         for event in events:
@@ -294,7 +295,7 @@ class EventLogStore(TrackerStore, ABC):
             return None
         first = version - len(rows)
         note_logged_values(places, tracker, events, rows, first)
-        # Without names, of which it has as many as values; for `_load`.
+        # Values without their names, which `_load` knows, since names would double the size.
         parts = [*tracker.snapshot().values(), {name: place[:-1] for name, place in places.items()}]
         state = json_line(parts, "state of conversation", tracker.sender_id, encode_known)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
@@ -302,7 +303,7 @@ class EventLogStore(TrackerStore, ABC):
             try:
                 answer = StoredAnswer(*answer[:-1], packed(result, events, places, rows, first))
             except (TypeError, ValueError, RecursionError):
-                json_line(result, "answer to", tracker.sender_id)  # Tells what is wrong.
+                json_line(result, "answer to", tracker.sender_id)  # Raises an error that names the invalid value.
                 raise
         started = time.perf_counter()
         self.commit(tracker.sender_id, first, rows, head, answer)
@@ -312,7 +313,7 @@ class EventLogStore(TrackerStore, ABC):
         return head
 
     def _complete(self, sender_id: str, answer: StoredAnswer) -> StoredAnswer:
-        """Return an answer with what was left out of it, since the log has it."""
+        """Return an answer with the parts that were left out of it, which are read from the log."""
         try:
             text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
         except (LookupError, TypeError, ValueError):  # The answer itself is damaged.
@@ -388,7 +389,7 @@ class _LoggedConversation(Conversation, AbstractContextManager[Conversation]):
 
 
 def _places_of(tracker: DialogueStateTracker) -> LoggedValues:
-    """Return where the log has values of a tracker of one of these stores."""
+    """Return the positions in the log of values of a tracker that an `EventLogStore` opened."""
     assert tracker.home is not None
     places: LoggedValues = tracker.home[1]
     return places

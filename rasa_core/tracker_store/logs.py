@@ -1,4 +1,4 @@
-"""What the conversations of a store hold, for those who look at many of them and change none."""
+"""Reads the events of many conversations of a store, without changing any."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 def each_of(
     store: TrackerStore, names: Sequence[str], longest: int | None = None, read: ReadRow = event_in
 ) -> Iterator[tuple[str, list[Event]]]:
-    """Yield conversations with their events; one that was deleted meanwhile, or is longer than that, is left out.
+    """Yield id and events of each conversation; deleted ones, and those with more than `longest` events, are left out.
 
-    What stores of this package have is read as it stands in the log, without a tracker, by `read`.
+    The logs of stores of this package are read without a tracker; `read` makes an event of each row.
     """
     for name in names:
         if isinstance(store, EventLogStore) and not store._overrides("retrieve"):
@@ -32,9 +32,9 @@ def each_of(
 
 
 def each_readable(store: TrackerStore, names: Sequence[str], most: int) -> Iterator[list[Event]]:
-    """Yield the events of conversations, without one of which a row holds no event, which is told to the log.
+    """Yield the events of each conversation, at most `most` events in all.
 
-    Those with which there would be more than `most` events in all are left out, too.
+    A conversation that would exceed `most` is left out. One with an unreadable row is left out, too, with a warning.
     """
     left = most
     for name in names:

@@ -1,4 +1,4 @@
-"""Conversations in the memory of this process: for tests, the console, and bots that may forget."""
+"""Tracker store in the memory of this process: for tests, the console, and bots whose conversations may be lost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rasa_core.tracker_store.log_store import EventLogStore
 class InMemoryTrackerStore(EventLogStore):
     """Keeps conversations until the process ends.
 
-    A process that forks may do so in the middle of a commit of another thread. What that thread had put already is
-    not seen by the child: the head is put last, and rows and answers beyond its version do not count.
+    A process may fork in the middle of a commit of another thread. Then the child does not see this commit: the head is
+    stored last, and rows and answers beyond the version of the head do not count.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ class InMemoryTrackerStore(EventLogStore):
             version = 0 if stored is None else stored.version
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)
-            # The head last: what stands beyond its version does not count (see the class).
+            # The head comes last, since rows and answers beyond its version do not count (see the class).
             if answer is not None:
                 self._answers.put(sender_id, answer)
-            # Not `extend`: rows of a commit that a fork cut off may stand there.
+            # Not `extend`, since a commit that a fork cut off may have left rows at these positions.
             self._logs.setdefault(sender_id, [])[expected_version:] = events
             self._heads[sender_id] = head
 
@@ -80,7 +80,7 @@ class InMemoryTrackerStore(EventLogStore):
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
-        # One step of the interpreter, so that no other thread changes the dictionary under the loop.
+        # `list` copies in one step of the interpreter, since other threads may change the dictionary during the loop.
         heads = list(self._heads.items())
         found = [sender_id for sender_id, head in heads if idle_since is None or head.updated < idle_since]
         if after is not None:

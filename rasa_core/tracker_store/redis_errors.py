@@ -1,4 +1,4 @@
-"""What can go wrong with Redis: whether it passes by itself, and what to do."""
+"""Translates errors of redis-py: whether a failure is temporary, and the remedy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MOST_CONNECTIONS = 64
 DROPPED = "Start Redis there, or correct the address."
 SLOW = "It takes too long to answer: it is overloaded, or its disk is."
 
-# Of each failure: what its class or text has, whether it passes by itself, and what to do. The first that fits counts.
-# redis-py takes Redis's name of an error out of its text if it has a class for it; some kinds have none.
+# For each failure: an expression for the names of its classes and its text, whether it is temporary, and the remedy.
+# The first match counts. For some errors of Redis, redis-py has a class, and drops Redis's name of the error.
 _FAILURES = (
     ("CERTIFICATE_VERIFY_FAILED", False, "Name a file with its certificate authority in the variable SSL_CERT_FILE."),
     ("No connection available", True, f"All its {MOST_CONNECTIONS} connections are busy: try again."),
@@ -46,16 +46,16 @@ _PLACE_IN_SCRIPT = re.compile(r",? script: [0-9a-f]{40}.*", re.DOTALL)
 
 
 def failure_of(error: Exception) -> tuple[bool, str]:
-    """Return whether a failure passes by itself, and what to do."""
+    """Return whether a failure is temporary, and the remedy."""
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     described = f"{kinds} {error}"
     return next((passing, remedy) for sign, passing, remedy in _FAILURES if re.search(rf"\b(?:{sign})\b", described))
 
 
 def translated(error: Exception, address: str, changing: bool) -> StoreError:
-    """Return the error to raise for one of redis-py."""
+    """Return the `StoreError` for an error of redis-py; `changing` says whether the operation was a write."""
     while isinstance(error, RedisClusterException) and isinstance(error.__cause__, redis.RedisError | OSError):
-        error = error.__cause__  # What kept redis-py from finding the cluster.
+        error = error.__cause__  # The reason why redis-py did not find the cluster.
     passing, remedy = failure_of(error)
     text = _PLACE_IN_SCRIPT.sub("", str(error)).rstrip(". ") or type(error).__name__
     if changing and remedy in (DROPPED, SLOW) and "connecting to" not in text:

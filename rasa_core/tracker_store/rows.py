@@ -1,7 +1,7 @@
-"""The rows of logs, as events; a row that holds none is told of with where it is.
+"""Reads the rows of a log as events, with an error that names the position of an unreadable row.
 
-Rows differ in hardly more than when something happened, and who had decided it. `TimelessEvents` is for those to whom
-that is all the same: what has been read before is not read again, and equal events are one object.
+Most rows of many conversations differ only in their time, policy and confidence. For readers that ignore these,
+`TimelessEvents` caches events: a row like an earlier one is not parsed again, and gives the same object.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ _KNOWN_AGAIN: Final = (
     *("action", "user", "slot", "reset_slots", "restart", "rewind", "undo", "pause", "resume", "followup"),
     *("active_loop", "loop_interrupted", "action_execution_rejected", "user_featurization", "session_started"),
 )
-"""Types of events that do nothing with their time."""
+"""Types of events whose effect does not depend on their time."""
 _MOST: Final = 50_000
 _LONGEST: Final = 2000  # characters of a row that is remembered
 NO_EVENT: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading an event from any JSON raises, of types of users' own as well."""
-_FIRST: Final = 20  # rows, of which nobody knows yet how long they are
+"""The exceptions that reading an event from arbitrary JSON may raise, also in custom types of events."""
+_FIRST: Final = 20  # rows of the first read, before the length of rows is known
 _MOST_AT_ONCE: Final = 5000
 
 
 class RowError(StoreError):
-    """A row of a log holds no event."""
+    """A row of a log cannot be read as an event."""
 
 
 def event_in(row: str) -> Event:
-    """Return the event that a row of a log holds; raise `ValueError`, such as `EventError`, if it holds none."""
+    """Return the event in a row of a log; raise one of `NO_EVENT`, such as `EventError`, if there is none."""
     return Event.from_log(json.loads(row))
 
 
 def events_in(rows: Sequence[str], sender_id: str, start: int = 0, read: ReadRow = event_in) -> list[Event]:
-    """Return the events of the rows of a conversation that begin at the position `start`.
+    """Return the events in some rows of a conversation, the first of which has the position `start` in the log.
 
     Raises
     ------
     RowError
-        If one of them holds none.
+        If a row cannot be read as an event; the message has its position.
     """
     found: list[Event] = []
     try:
@@ -69,17 +69,17 @@ def events_in(rows: Sequence[str], sender_id: str, start: int = 0, read: ReadRow
 def rows_up_to(
     most: int | None, read: Callable[[int, int], list[str]], sender_id: str, start: int, stop: int
 ) -> list[str]:
-    """Return the rows that ``read(start, stop)`` gives, a few at a time where there is a limit.
+    """Return the rows that ``read(start, stop)`` returns; with a limit, only a few are read at a time.
 
     Parameters
     ----------
     most
-        How many characters they may have together; None for any number.
+        The limit of the characters of all rows together; None for no limit.
 
     Raises
     ------
     LogTooLongError
-        If they have more.
+        If the rows have more characters.
     """
     if most is None:
         return read(start, stop)
@@ -100,20 +100,20 @@ def rows_up_to(
 
 
 class TimelessEvents:
-    """Events without a time of their own, and actions that do not tell which policy chose them, how surely.
+    """Reads rows as events whose time, policy and confidence are not to be used, and caches these events.
 
-    What was said to the user is not read: each utterance is an empty one.
+    Rows with utterances of the bot or of a human agent are not parsed: each gives an empty utterance.
     """
 
     def __init__(self) -> None:
-        # Types of users' own may look at anything.
+        # Custom types of events are not cached, since they may use their time.
         own = {name for name, kind in Event._subclasses.items() if kind.__module__ in OWN_MODULES}
         self._kinds = own.intersection(_KNOWN_AGAIN)
         self._said = own.intersection(_SAID)
         self._known: dict[object, Event] = {}
 
     def read(self, row: str) -> Event:
-        """Return the event of a row; raise `EventError`, or `ValueError`, for one that holds none."""
+        """Return the event in a row; raise one of `NO_EVENT`, such as `EventError`, if there is none."""
         begins = _BEGINNING.match(row)
         kind = "" if begins is None else begins[1]
         if begins is None or kind not in self._kinds:

@@ -1,14 +1,14 @@
-"""From a URL to a tracker store.
+"""Opens the tracker store that a URL names.
 
 =============================================  ===============================================
-``memory://``                                  in this process, until it ends
+``memory://``                                  the memory of this process
 ``sqlite:///conversations.db``                 a SQLite file, relative to the current folder
 ``sqlite:////var/lib/bot/talks.db``            a SQLite file, absolute
 ``sqlite:///x.db?synchronous=full``            survives a power cut, for a slower commit
 ``postgresql://user:password@host/database``   PostgreSQL; ``cockroachdb://`` for CockroachDB
 ``mysql://user:password@host/database``        MySQL or MariaDB
 ``redis://:password@host:6379/0``              Redis; ``rediss://`` over TLS
-``...?timeout=5``                              seconds to wait for a busy conversation; 30 if not given
+``...?timeout=5``                              seconds to wait for a busy conversation; the default is 30
 =============================================  ===============================================
 """
 
@@ -33,7 +33,7 @@ _FORMS = (
     "mysql://user:password@host/database, redis://host:6379/0"
 )
 NEEDING_PACKAGES = {"RedisTrackerStore": "redis", "SqlTrackerStore": "sql"}
-"""The stores that are imported when they are asked for: each is in the module, and needs the extra, of this name."""
+"""The stores that are imported only on use, with the name of their module, which is also that of their extra."""
 
 
 def imported_store(name: str) -> Any:
@@ -51,7 +51,7 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
     Parameters
     ----------
     check
-        Whether it is opened, so that a wrong address fails here; else that waits until the store is used.
+        Whether the store is opened at once, so that a wrong address fails here rather than at the first use.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
         raise StoreError(f"a tracker store is named by a URL: {error}. Known: {_FORMS}.") from error
     opener = _OPENERS.get(parts.scheme)
     if opener is None:
-        # The rest of the URL may hold a password, and stays out of the message.
+        # The message does not quote the rest of the URL, which may have a password.
         what = (
             f"unknown tracker store {parts.scheme + '://'!r}." if parts.scheme else "a tracker store is named by a URL."
         )
@@ -74,7 +74,7 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
     if parts.fragment:
         raise StoreError(f"{parts.scheme}://: write # in a file name or a password as %23.")
     try:
-        # A file may have any name; drivers would meet what is not UTF-8 later, and quote it, a password too.
+        # For text that is not UTF-8, drivers would fail later, and quote it in the error, even a password.
         _ = os.fsencode(url) if parts.scheme == "sqlite" else url.encode()
     except UnicodeEncodeError:
         raise StoreError(f"{parts.scheme}:// has characters in it that are not UTF-8; write it in UTF-8.") from None
@@ -83,7 +83,7 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
     if not check:
         return store
     try:
-        # The cheapest question that needs the file, the server, its tables and the permission to read them.
+        # The cheapest query that needs the file or server, its tables, and the permission to read them.
         store.sender_ids(limit=1)
     except StoreError:
         store.close()
