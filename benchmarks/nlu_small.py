@@ -2,9 +2,9 @@
 
 Each set is cross-validated, the same texts together; intents are compared with a linear SVM and a logistic regression
 of words and characters, trained on the same folds by scikit-learn. The messages of each fold are measured once more
-with each of the changes of `rasa_core.evaluation.untidy`, and the model of each fold against texts that mean nothing
-it knows (AUROC, mean of the folds). The first fold is trained with each seed, to see how far the temperatures are
-apart.
+with each of the changes of `rasa_core.evaluation.untidy`, of which `ERRORS` have no bar, and
+the model of each fold against texts that mean nothing it knows (AUROC, mean of the folds). The first fold is trained
+with each seed, to see how far the temperatures are apart.
 
 The calibration error (ECE) is that of all messages held out together, whatever their fold: in ten bins of confidence,
 of 20 messages it says nothing. Beside it stands what perfect confidences would show: the error of the same confidences
@@ -32,7 +32,7 @@ from benchmarks.tables import print_table
 from rasa_core.evaluation.cross_validation import folds_of_messages
 from rasa_core.evaluation.metrics import confidence_bins, expected_calibration_error
 from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages
-from rasa_core.evaluation.untidy import CHANGES, changed
+from rasa_core.evaluation.untidy import CHANGES, ERRORS, changed
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
@@ -99,7 +99,7 @@ def _understand(found: Measured, model: NLUModel, data: TrainingData, held_out: 
         meant.setdefault(alike(example.text), set()).add(example.intent)
     clear = [example for example in data.examples if len(meant[alike(example.text)]) == 1]
     found.unlearnt += sum(not one.is_intent_right for one in evaluate_messages(model, clear, silent=True).messages)
-    for name, change in CHANGES.items():
+    for name, change in {**CHANGES, **ERRORS}.items():
         again = evaluate_messages(model, changed(held_out, change), silent=True)
         found.changes.setdefault(name, []).append(again)
 
@@ -220,7 +220,7 @@ def costs_of(found: dict[str, Measured]) -> dict[str, Floats]:
             [np.subtract(figures(one.changes[name]), own) for one, own in zip(found.values(), plain, strict=True)],
             axis=0,
         )
-        for name in CHANGES
+        for name in (*CHANGES, *ERRORS)
     }
 
 
@@ -234,7 +234,7 @@ def bars(found: dict[str, Measured]) -> None:
     }
     outside = {name: one.outside[1] - one.outside[0] for name, one in found.items()}
     errors = {name: error_of(one.messages) for name, one in found.items()}
-    costs = {name: -cost for name, cost in costs_of(found).items()}
+    costs = {name: -cost for name, cost in costs_of(found).items() if name in CHANGES}
     rows = [
         bar("intents, points below the better baseline", {name: better[name] - ours[name] for name in found}, 1.0),
         bar("intents that a change costs", {name: cost[0] for name, cost in costs.items()}, 2.0),

@@ -253,7 +253,7 @@ Examples:
     help="NLU data of the misunderstood messages: Markdown, or JSON if it ends in .json; none for no file.",
 )
 @form_option
-@click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")
+@click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them.")
 @click.option(
     "--out-of-scope", metavar="FILE", help="With -m: texts of nothing known: lines, a JSON list, or NLU data."
 )

@@ -1,4 +1,4 @@
-"""Messages as people really type them: ten changes that leave what a message means as it is.
+"""Messages as people really type them: changes that leave what a message means as it is.
 
 Each takes an example and returns it changed, with its entities where they are then; an example that the change does
 not concern comes back as it was. What is drawn depends on the text alone.
@@ -22,6 +22,7 @@ from rasa_core.nlu.pipeline import best_understood
 from rasa_core.nlu.reading import holds_nlu_data, read_training_data
 from rasa_core.nlu.training_data import NLUExample
 from rasa_core.policies.fallback import OUT_OF_SCOPE
+from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.strict_json import decode
 from rasa_core.support.text_files import lines_of, read_text
 
@@ -42,6 +43,13 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670]")
 _EMOJI: Final = ("\U0001f600", "\u2764\ufe0f", "\U0001f44d\U0001f3fd", "\u263a", "\U0001f64f")
 _INVISIBLE: Final = "\u200b\u200e\u200f\ufeff\u00ad"
 _GREETINGS: Final = ("hello, ", "hi! ", "hey ", "good morning, ")
+
+
+_BETWEEN_WORDS: Final = re.compile(r"(?<=[^\W\d_]) (?=[^\W\d_])")
+# Of scripts with capital letters, and of others that put spaces between words.
+_LONG_WORD: Final = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u07bf\u1e00-\u1fff]{5,}")
+_LATIN_WORD: Final = re.compile(r"(?<!\w)[A-Za-z]{4,}(?!\w)")
+_VOWEL: Final = re.compile("[aeiou]", re.IGNORECASE)
 
 
 def edited(example: NLUExample, at: int, removed: int, put: str) -> NLUExample:
@@ -138,6 +146,42 @@ def with_typing_error(example: NLUExample) -> NLUExample:
     return edited(example, at, removed, put)
 
 
+def with_two_typing_errors(example: NLUExample) -> NLUExample:
+    """Return an example with two typing errors, wherever they come to stand."""
+    return with_typing_error(with_typing_error(example))
+
+
+def with_joined_words(example: NLUExample) -> NLUExample:
+    """Return an example with one of the spaces between its words left out, but none at an end of an entity."""
+    ends = {end for span in example.entities for end in (span.start - 1, span.end)}
+    places = [match.start() for match in _BETWEEN_WORDS.finditer(example.text) if match.start() not in ends]
+    return edited(example, _draw(example).choice(places), 1, "") if places else example
+
+
+def with_divided_word(example: NLUExample) -> NLUExample:
+    """Return an example with a space within one of its words of five letters or more."""
+    words = [match.span() for match in _LONG_WORD.finditer(example.text)]
+    if not words:
+        return example
+    draw = _draw(example)
+    start, end = draw.choice(words)
+    return edited(example, draw.randrange(start + 2, end - 1), 0, " ")
+
+
+def without_vowels(example: NLUExample) -> NLUExample:
+    """Return an example with two of its words without their Latin vowels but for the first letter, as in "cncl"."""
+    words = [
+        match
+        for match in _LATIN_WORD.finditer(example.text)
+        if _has_inner_vowel(match[0]) and not any(_touch(match.span(), span) for span in example.entities)
+    ]
+    drawn = _draw(example).sample(words, min(2, len(words)))
+    for match in sorted(drawn, key=lambda one: -one.start()):
+        bare = match[0][0] + _VOWEL.sub("", match[0][1:])
+        example = edited(example, match.start(), len(match[0]), bare)
+    return example
+
+
 CHANGES: Final[dict[str, Rewrite]] = {
     "final full stop": with_final_sign,
     "three exclamation marks": with_exclamation_marks,
@@ -151,6 +195,13 @@ CHANGES: Final[dict[str, Rewrite]] = {
     "quotation marks": in_quotes,
 }
 """Changes that leave what a message means as it is, by the names that reports give them."""
+ERRORS: Final[dict[str, Rewrite]] = {
+    "two typing errors": with_two_typing_errors,
+    "two words joined": with_joined_words,
+    "a word divided": with_divided_word,
+    "vowels left out": without_vowels,
+}
+"""Changes after which not even people always know what was meant."""
 
 
 def changed(examples: Sequence[NLUExample], change: Rewrite) -> list[NLUExample]:
@@ -164,7 +215,7 @@ def untidy_figures(parser: Parser, examples: Sequence[NLUExample]) -> dict[str, 
     ``sure`` is the share of the messages whose intent is right with a confidence of at least `SURE`.
     """
     found = {}
-    for name, change in {"as they are": lambda example: example, **CHANGES}.items():
+    for name, change in {"as they are": lambda example: example, **CHANGES, **ERRORS}.items():
         measured = evaluate_messages(parser, changed(examples, change), silent=True)
         sure = [one.is_intent_right and one.confidence >= SURE for one in measured.with_intent]
         figures = {**measured.figures, "sure": ratio(sum(sure), len(sure))}
@@ -224,6 +275,15 @@ def out_of_scope_table(figures: Iterable[Mapping[str, float]]) -> list[str]:
     """Return what `out_of_scope_figures` found as a table."""
     rows = [(f"{one['threshold']:.1f}", f"{one['taken']:.0f}", f"{one['share']:.1%}") for one in figures]
     return tables.table(("nlu_threshold", "Texts of nothing known taken for something", "Share"), rows)
+
+
+def _has_inner_vowel(word: str) -> bool:
+    """Whether a word has vowels behind its first letter, and is three letters or more without them."""
+    return 3 <= 1 + len(_VOWEL.sub("", word[1:])) < len(word)
+
+
+def _touch(place: tuple[int, int], span: EntitySpan) -> bool:
+    return place[0] < span.end and place[1] > span.start
 
 
 def _draw(example: NLUExample) -> random.Random:

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
-from rasa_core.nlu.extents import SIDES, Extents
+from rasa_core.nlu.extents import Extents
 from rasa_core.nlu.messages import MAX_APART, Read, clearer, nothing
-from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
+from rasa_core.nlu.network import NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
+from rasa_core.nlu.spacing import Spacing
 from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.tokens import (
     MAX_CHARACTERS,
     MAX_TOKENS,
-    SHAPES,
     EndSigns,
     TokenVocabulary,
     is_sign,
@@ -37,6 +37,7 @@ from rasa_core.nlu.tokens import (
     visible,
 )
 from rasa_core.nlu.values import KnownValues
+from rasa_core.nlu.weights import check_weights
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays
@@ -79,7 +80,8 @@ class NLUModel:
 
     A message longer than `MAX_CHARACTERS` or `MAX_TOKENS` is understood by its beginning, and its answer says
     ``"truncated": True``. One that begins with a greeting, or ends with thanks, is read with and without these, and the
-    surer reading counts. Confidences of all intents, and of none of them, sum to 1; the latter is what is missing.
+    surer reading counts. Words that are not known are read as known ones as `Spacing` and `TokenVocabulary` say.
+    Confidences of all intents, and of none of them, sum to 1; the latter is what is missing.
 
     Parameters
     ----------
@@ -98,6 +100,7 @@ class NLUModel:
         self._synonyms = {alike(value): value for value in synonyms.values()} | synonyms
         self._labels: list[list[str]] = description["labels"]
         self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["letters"])
+        self._spacing = Spacing(self._vocabulary, arrays["word_scales"])
         self._patterns = Patterns.from_json(description)
         self._values = KnownValues(description.get("values", {}), self._labels, self._vocabulary)
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
@@ -186,21 +189,27 @@ class NLUModel:
     def scores(self, texts: Sequence[str]) -> tuple[list[Floats], Floats]:
         """Return scores of tags of each text, ``(tokens, tags)``, and those of intents, ``(texts, intents + 1)``.
 
-        Of the latter, a softmax makes confidences; the last is for none of them.
+        Of the latter, a softmax makes confidences; the last is for none of them. The texts are read as they are typed,
+        token for token.
         """
         tags = [self._arrays["tags_bias"][:0]] * len(texts)
         intents = np.zeros((len(texts), len(self.intents) + 1), np.float32)
-        for batch, found, own in self._scores([self._read(text) for text in texts]):
+        for batch, found, own in self._scores([self._read(text, as_typed=True) for text in texts]):
             intents[batch] = own
             for at, scores in zip(batch, found, strict=True):
                 tags[at] = scores
         return tags, intents
 
-    def _read(self, text: str) -> Read:
+    def said(self, text: str) -> str:
+        """Return what a message says as it is read, by which examples are known by heart."""
+        return phrase_of(self._read(text).keys)
+
+    def _read(self, text: str, *, as_typed: bool = False) -> Read:
         seen, places = visible(text[:MAX_CHARACTERS])
         spans = tokenize(seen)
         kept = spans[:MAX_TOKENS]
-        read, keys = self._signs.without_others(kept, keys_of(seen, kept))
+        found = kept, keys_of(seen, kept)
+        read, keys = self._signs.without_others(*(found if as_typed else self._spacing.of(seen, *found)))
         told, is_cut = self._vocabulary.telling(keys), len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS
         return Read(text, seen, places, [read[at] for at in told], [keys[at] for at in told], is_cut)
 
@@ -228,7 +237,8 @@ class NLUModel:
     def _learn(self, key: str) -> Floats:
         """Return what the network knows of a token, and keep it."""
         words = self._vocabulary
-        row = self._network.embed(words.word(key), words.pieces_in(key), words.letters_in(key), shape_of(key))
+        known, guess = (words.word(key), words.pieces_in(key), words.letters_in(key)), words.guess(key)
+        row = self._network.embed(*known, shape_of(key), guess=words.words.get(guess or "", 0))
         if len(self._known) >= _CACHED_KEYS:
             self._known.clear()  # A full cache is rare, and is filled again within a thousand messages.
         self._known[key] = row
@@ -317,7 +327,7 @@ class NLUModel:
         folder = Path(directory)
         description = _read_description(folder / FILE_NAME)
         arrays = read_arrays(folder / WEIGHTS_NAME)
-        _check_weights(folder / WEIGHTS_NAME, arrays, description)
+        check_weights(folder / WEIGHTS_NAME, arrays, description)
         return cls(description, arrays)
 
 
@@ -345,55 +355,3 @@ def _read_description(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(type(label) is int and label in labels for label in values.values()):
         raise ModelError(f"'values' in {str(path)!r} is damaged. Train the model again.")
     return dict(description)
-
-
-def _check_weights(path: Path, arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> None:
-    """Raise if the weights are not those of the description."""
-    for name, shape in _shapes(arrays, description).items():
-        array = arrays.get(name)
-        # A model may have been sent by somebody: with a wrong shape, it would fail in the middle of a message.
-        if array is None or array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
-            raise ModelError(f"{name!r} in {str(path)!r} is missing or damaged. Train the model again.")
-
-
-def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return the shape that each weight must have; how many units there are is what the arrays say."""
-
-    def width(name: str) -> int:
-        return arrays[name].shape[-1] if name in arrays and arrays[name].ndim else 0
-
-    units, read = width("project_bias"), width("words") + width("pieces") + width("shapes")
-    tags, intents = 1 + 2 * len(description["labels"]), len(description["intents"]) + 1
-    patterns = {("r", name) for name, _ in description["regexes"]} | {("l", name) for name, _ in description["lookups"]}
-    shapes = {
-        "words": (len(description["words"]) + 1, width("words")),
-        "pieces": (len(description["pieces"]) + 1, width("pieces")),
-        "shapes": (len(SHAPES), width("shapes")),
-        "project_kernel": (read, units),
-        "project_bias": (units,),
-        "extra_kernel": (1 + len(patterns), units),
-        "attention_kernel": (units, 1),
-        "hidden_kernel": (4 * units, units),
-        "hidden_bias": (units,),
-        "intents_kernel": (units, intents),
-        "intents_bias": (intents,),
-        "wide_bias": (intents,),
-        "tags_kernel": (units, tags),
-        "tags_bias": (tags,),
-        "transitions": (tags, tags),
-    }
-    for name, count in (("word", 1), ("piece", 0), ("letter", 0)):
-        rows = len(description[f"{name}s"]) + count
-        shapes |= {f"{name}_intents": (rows, intents), f"{name}_scales": (rows,)}
-    if "word_tags" in arrays:
-        kinds = {kind: (shapes[f"{kind}_scales"][0], 3 * tags) for kind in ("word", "piece", "letter")}
-        shapes |= {f"{kind}_tags": shape for kind, shape in kinds.items()}
-        shapes |= {"shape_tags": (len(SHAPES), 3 * tags), "extra_tags": (1 + len(patterns), tags)}
-    labels = len(description["labels"])
-    optional = {"sides": (SIDES, labels), "doubt": (2,), "entity_lifts": (intents, labels)}
-    shapes |= {name: shape for name, shape in optional.items() if name in arrays}
-    for number, kind in enumerate(BLOCKS):
-        shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
-        if kind == ATTENTION:
-            shapes |= {f"block_{number}_made_kernel": (units, 3 * units), f"block_{number}_made_bias": (3 * units,)}
-    return shapes

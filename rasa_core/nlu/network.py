@@ -66,12 +66,14 @@ class NLUNetwork:
         self._trust, self._none = -doubt, np.zeros_like(arrays["wide_bias"])
         self._none[-1] = none
 
-    def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int) -> Floats:
+    def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int, *, guess: int = 0) -> Floats:
         """Return everything that the network computes of a token by itself, ``(units + 2 intents + 3,)``.
 
         These are, one after the other: ``x_t`` without patterns; ``u`` of its word; the sum of ``v`` of its n-grams and
         letters; ``s^2`` of its word; the sum of ``s^2`` of its n-grams and letters; 1 if its word is unknown, else 0;
         and, in a model with a linear tagger, its scores of tags, ``(3 tags,)``.
+
+        If the word may be a misspelling of another one, `guess`, the result is the mean of both words, still unknown.
         """
         arrays = self.arrays
         known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
@@ -85,6 +87,9 @@ class NLUNetwork:
         counted = arrays["word_scales"][word], pieces_scale, np.float32(word == 0)
         tags = [self._tags_of(word, both, shape)] if self._has_tagger else []
         row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, counted, *tags), dtype=np.float32)
+        if guess:
+            row = np.float32(0.5) * (row + self.embed(guess, pieces, letters, shape))
+            row[self._wide_end - 1] = word == 0
         return row
 
     def _tags_of(self, word: int, parts: Sequence[tuple[str, list[int]]], shape: int) -> Floats:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
+from rasa_core.nlu.misspellings import Misspellings
 from rasa_core.nlu.spelling import INVISIBLE, folded, in_two_letters, plain, skeleton, with_common_signs
 
 MAX_CHARACTERS: Final = 1000
@@ -249,8 +250,8 @@ class TokenVocabulary:
     """The words, n-grams, and letters and their pairs, that a model knows.
 
     Index 0 stands for an unknown word; n-grams and letters count from 0. A word that is not known is taken for the one
-    that is the same but for its accents, for how often its letters stand, or for two letters in place of an umlaut, if
-    there is just one.
+    that is the same but for its accents, for how often its letters stand, for two letters in place of an umlaut, or for
+    its vowels, if there is just one.
 
     Parameters
     ----------
@@ -268,6 +269,7 @@ class TokenVocabulary:
             self._note(self._skeletons, skeleton(word), word)
             if (typed := in_two_letters(word)) is not None:
                 self._note(self._in_two, typed, word)
+        self._misspellings = Misspellings(self.words)
 
     @staticmethod
     def _note(known: dict[str, str | None], form: str, word: str) -> None:
@@ -304,12 +306,20 @@ class TokenVocabulary:
         """Return the index of a token's word; 0 if it is unknown."""
         return self.words.get(word_of(key)) or self.words.get(self._alike(key) or "", 0)
 
+    def guess(self, key: str) -> str | None:
+        """Return the word that a token may be with a typing error, if it is unknown; None if there is none."""
+        return None if self.word(key) or "\0" in key else self._misspellings.near(word_of(key))
+
+    def has_part(self, word: str) -> bool:
+        """Whether a known word begins or ends so."""
+        return self._misspellings.has_part(word)
+
     def unknown(self, keys: Sequence[str]) -> int:
         """Return how many words of a message are unknown, of what is read of it (`telling`)."""
         return sum(self.word(keys[at]) == 0 for at in self.telling(keys))
 
     def pieces_in(self, key: str) -> list[int]:
-        """Return the indices of a token's known n-grams; if letters are drawn out, those of the word that it is."""
+        """Return the indices of a token's known n-grams, or of its word's if letters are drawn out or missing."""
         known = self.pieces
         return [known[piece] for piece in pieces_of(self._shortened(key)) if piece in known]
 
@@ -321,18 +331,21 @@ class TokenVocabulary:
     def _shortened(self, key: str) -> str:
         if _LENGTHENED.search(key):
             return self._alike(key) or key
-        return key if word_of(key) in self.words else self._with_umlaut(key) or key
+        return key if word_of(key) in self.words else self._with_umlaut(key) or self._with_vowels(key) or key
 
     def _alike(self, key: str) -> str | None:
         if len(key) < 2 or key.count("\0") == 2:
             return None
-        return self._skeletons.get(skeleton(key)) or self._with_umlaut(key)
+        return self._skeletons.get(skeleton(key)) or self._with_umlaut(key) or self._with_vowels(key)
 
     def _with_umlaut(self, key: str) -> str | None:
         """Return the word that is written with one letter for two, as ``für`` is, or the other way round."""
         word = folded(key)
         typed = in_two_letters(word)
         return self._in_two.get(word) if typed is None or typed not in self.words else typed
+
+    def _with_vowels(self, key: str) -> str | None:
+        return self._misspellings.with_vowels(word_of(key))
 
     def as_json(self) -> dict[str, Any]:
         """Return words, n-grams and letters in the order of their indices."""

@@ -27,7 +27,7 @@ from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import stored_steps
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.spelling import plain
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, word_of
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.nlu.training_network import (
     LossRates,
@@ -271,14 +271,9 @@ class NLUTraining:
             for number, message in enumerate(self._messages)
             if message.intent >= 0 and len(meant[words[number]] - {-1}) == 1
         ]
-        answers = model.parse_many([self._examples[number].text for number in clear])
-        known = ((self._messages[number], answer) for number, answer in zip(clear, answers, strict=True))
-        telling = self._vocabulary.telling
-        return {
-            phrase_of([message.keys[at] for at in telling(message.keys)]): message.intent
-            for message, answer in known
-            if not _is_clear(answer, self._intents[message.intent])
-        }
+        texts = [self._examples[number].text for number in clear]
+        known = zip(texts, (self._messages[number].intent for number in clear), model.parse_many(texts), strict=True)
+        return {model.said(text): own for text, own, answer in known if not _is_clear(answer, self._intents[own])}
 
     def _model(
         self,

@@ -112,7 +112,7 @@ class KnownValues:
         firsts = {entity: [1 + 2 * number for number in numbers] for entity, numbers in alike.items()}
         self._firsts = {tuple(words.split(" ")): firsts[labels[label][0]] for words, label in values.items()}
         self._lengths = _lengths(self._firsts)
-        self._known = vocabulary.words
+        self._vocabulary, self._known = vocabulary, vocabulary.words
         self._read: dict[str, str] = {}
         self._parts = {word for words in self._firsts for word in words}
         skeletons = Counter(map(skeleton, self._parts))
@@ -121,13 +121,15 @@ class KnownValues:
     def _word(self, key: str) -> str:
         """Return the word of a token; of one that is not known, that of a value that is the same but for its spelling.
 
+        Or else, the word that it may be with a typing error.
+
         What that may be, `TokenVocabulary` says of words of examples.
         """
         word = self._read.get(key)
         if word is None:
             word = word_of(key)
             if word not in self._parts and word not in self._known and len(word) > 1:
-                word = self._drawn_out.get(skeleton(word), word)
+                word = self._drawn_out.get(skeleton(word)) or self._vocabulary.guess(key) or word
             if len(self._read) >= _MOST_READ:
                 self._read.clear()
             self._read[key] = word

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rasa_core.evaluation.untidy import CHANGES, without_accents
+from rasa_core.evaluation.untidy import (
+    CHANGES,
+    ERRORS,
+    with_divided_word,
+    with_joined_words,
+    with_two_typing_errors,
+    without_accents,
+    without_vowels,
+)
 from rasa_core.nlu.training_data import EntitySpan, NLUExample
 
 
@@ -26,7 +34,7 @@ def test_accents_are_left_out_where_people_leave_them_out(text: str, typed: str)
     assert without_accents(NLUExample(text, "a")).text == typed
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+@pytest.mark.parametrize("change", [*CHANGES.values(), with_joined_words, without_vowels])
 def test_entities_stay_where_they_are_meant(change) -> None:
     example = NLUExample("is there fado in Lisboa tonight", "a", (EntitySpan(17, 23, "city", "Lisboa"),))
     made = change(example)
@@ -34,3 +42,23 @@ def test_entities_stay_where_they_are_meant(change) -> None:
     covered = made.text[span.start : span.end]
     assert "".join(sorted(set(covered.lower()) & set("lisboa"))) == "abilos"
     assert len(covered) <= len("Lisboa") + 2
+
+
+@pytest.mark.parametrize(
+    "text", ["where is my parcel", "\u043f\u0440\u0438\u0432\u0435\u0442 \u043c\u0438\u0440", "\u6771\u4eac", "", "a b"]
+)
+@pytest.mark.parametrize("change", ERRORS.values(), ids=list(ERRORS))
+def test_errors_are_few_and_the_same_each_time(change, text: str) -> None:
+    made = change(NLUExample(text, "a"))
+    assert made == change(NLUExample(text, "a"))
+    assert abs(len(made.text) - len(text)) <= 4
+
+
+def test_errors_are_those_that_their_names_say() -> None:
+    example = NLUExample("is there fado in Lisboa tonight", "a", (EntitySpan(17, 23, "city", "Lisboa"),))
+    joined, divided, bare = (change(example).text for change in (with_joined_words, with_divided_word, without_vowels))
+    assert (joined.count(" "), joined.replace(" ", "")) == (4, example.text.replace(" ", ""))
+    assert (divided.count(" "), divided.replace(" ", "")) == (6, example.text.replace(" ", ""))
+    assert bare in ("is thr fado in Lisboa tnght", "is thr fado in Lisboa tonight", "is there fado in Lisboa tnght")
+    assert with_two_typing_errors(example).text != example.text
+    assert "in Lisboa" in joined

@@ -77,6 +77,11 @@ def test_a_known_value_may_be_spelt_with_accents_and_drawn_out() -> None:
     assert lifted("in streeet") == lifted("in street")
 
 
+def test_a_known_value_may_have_a_typing_error() -> None:
+    assert lifted("in Lsibon") == lifted("in Lisbon")
+    assert lifted("in nwe york") == [[0] * 5] * 3  # Of so few letters, it may be anything.
+
+
 def test_a_word_that_is_not_known_ends_a_known_value() -> None:
     assert lifted("Lisbon zorgle") == [[0, 5, 0, 0, 0], [0, 0, -8, 0, 0]]
     assert lifted("Lisbon street") == [[0, 5, 0, 0, 0], [0, 0, 0, 0, 0]]

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from at_once import at_once
 from hypothesis import given
@@ -312,6 +313,34 @@ def test_untidy_messages_are_understood(model, change) -> None:
     examples = [change(example) for example in messages().examples]
     results = evaluate_messages(model, examples, silent=True).messages
     assert sum(one.is_right for one in results) >= 0.85 * len(results)
+
+
+@pytest.mark.parametrize(
+    ("typed", "written", "value"),
+    [
+        ("a tablein Lisbon", "a table in Lisbon", "Lisbon"),
+        ("a ta ble in Lisbon", "a table in Lisbon", "Lisbon"),
+        ("a t4ble in Lisbon", "a table in Lisbon", "Lisbon"),
+        ("find me smwhr to eat in Porto", "find me somewhere to eat in Porto", "Porto"),
+    ],
+)
+def test_words_are_read_as_they_are_meant(model, typed: str, written: str, value: str) -> None:
+    answer, meant = model.parse(typed), model.parse(written)
+    assert answer["intent"] == {"name": "book", "confidence": pytest.approx(meant["intent"]["confidence"], abs=0.1)}
+    assert [(typed[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [(value, value)]
+
+
+def test_a_word_with_a_typing_error_counts_half_and_is_not_known(model) -> None:
+    vocabulary, network = model._vocabulary, model._network
+    row, none, word = model._learn("tabel"), *(network.embed(at, [], [], 0) for at in (0, vocabulary.words["table"]))
+    assert row[network._wide_end - 1] == 1.0
+    own = slice(len(model._arrays["project_bias"]), len(model._arrays["project_bias"]) + len(model.intents))
+    np.testing.assert_allclose(row[own], 0.5 * (none[own] + word[own]), rtol=1e-6)
+
+
+def test_texts_are_scored_as_they_are_typed(model) -> None:
+    """What calibrates a model compares them with tags of their tokens."""
+    assert [len(tags) for tags in model.scores(["a tablein Lisbon", "a ta ble"])[0]] == [3, 3]
 
 
 def test_a_sign_that_no_example_has_there_changes_nothing(model) -> None:

@@ -104,6 +104,32 @@ def test_a_word_that_is_not_known_is_the_only_one_that_looks_so(typed: str, mean
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        *(("bookng", "booking"), ("bokoing", "booking"), ("boooking", None), ("bpoking", "booking")),
+        *(("bookingg", None), ("nooking", "booking"), ("obok", "book"), ("bok", None), ("hook", None)),
+        *(("boking", None), ("boojinf", None), ("cooking", None), ("b0oking", None), ("booking", None)),
+    ],
+)
+def test_a_word_with_a_typing_error_may_be_the_only_one_that_is_near(typed: str, meant: str | None) -> None:
+    words = ["booking", "book", *(["cooling"] if typed == "cooking" else [])]
+    vocabulary = TokenVocabulary(words, [], [])
+    assert vocabulary.guess(typed) == meant
+    assert meant is None or vocabulary.word(typed) == 0
+    assert vocabulary.unknown([typed]) == (vocabulary.word(typed) == 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("bkng", "booking"), ("cncl", "cancel"), ("bnk", None), ("ordr", "order"), ("ts", None)]
+)
+def test_a_word_without_its_vowels_is_the_only_one_with_these_consonants(typed: str, meant: str | None) -> None:
+    words = ["booking", "cancel", "bank", "bunk", "order", "toes"]
+    vocabulary = TokenVocabulary(words, sorted({piece for word in words for piece in pieces_of(word)}), [])
+    assert vocabulary.word(typed) == (0 if meant is None else 1 + words.index(meant))
+    assert meant is None or vocabulary.pieces_in(typed) == vocabulary.pieces_in(meant)
+
+
+@pytest.mark.parametrize(
     ("typed", "written"),
     [("नमस्तेेेे", "नमस्ते"), ("हाँँँ", "हाँ"), ("\u1109\u1165\u110b\u116e\u11af", "서울"), ("哈哈哈哈", "哈")],
 )

@@ -1,0 +1,167 @@
+"""Words that are typed joined, divided, or with digits for letters, read as the known words that they are.
+
+A word that is not known is divided into known ones, as few as may be, ``ineed`` into ``i need``. Each has four letters
+or more, or stands in one of fifty examples: of rare short words, half of all words could be made. Two words one after
+the other of which one is not known are joined if that makes a known word: ``pass word``, ``e-mail``, ``don't`` where
+examples have ``dont``. Digits within a word are letters if that makes a known word: ``h3llo``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.nlu.tokens import Span, TokenVocabulary, is_sign, word_of
+
+_SHORTEST: Final = 5
+"""Letters of a word that is divided, and of one with digits in it less one."""
+_LONG_PART: Final = 4
+_COMMON: Final = 0.02
+"""Share of the examples that hold a word which may be a short part of another."""
+_SHORTEST_END: Final = 3
+"""Letters of the last part: of ``universidades``, the last two are an ending, though ``es`` is a word."""
+_LEAST_MEAN: Final = 2.5  # Letters of a part, on average.
+_ENDS: Final = ("ll", "re", "ve", "t")
+"""What stands behind an apostrophe, which may be left out; but not what ends other words as often, as ``s`` does."""
+_SIGNS_FOR_LETTERS: Final = "@$"
+_DIGITS: Final = tuple(str.maketrans(f"01345789{_SIGNS_FOR_LETTERS}", f"o{one}eastbgas") for one in "il")
+_MOST_READ: Final = 10_000  # Tokens of which is kept what may be made of them.
+
+Tokens = tuple[list[Span], list[str]]
+
+
+class Spacing:
+    """Reads tokens as known words.
+
+    Parameters
+    ----------
+    vocabulary
+        The words that are known.
+    scales
+        The square of what each word weighs by how many examples hold it, ``(words + 1,)``; see `rasa_core.nlu.linear`.
+    """
+
+    def __init__(self, vocabulary: TokenVocabulary, scales: NDArray[np.float32]) -> None:
+        self._vocabulary, self._words = vocabulary, vocabulary.words
+        common = np.sqrt(scales) < 1.0 - math.log(_COMMON)
+        self._common = {word for word, number in self._words.items() if common[number]}
+        self._longest = max(map(len, self._words), default=0)
+        self._whole: set[str] = set()  # Keys of which nothing else is made.
+        self._parts: dict[str, Sequence[str]] = {}  # Those of others; none of one that may be a part of a word.
+
+    def of(self, text: str, spans: list[Span], keys: list[str]) -> Tokens:
+        """Return the places and keys of the words that the tokens of a text are meant to be."""
+        if self._whole.issuperset(keys):  # Nearly always.
+            return spans, keys
+        if len(self._whole) + len(self._parts) >= _MOST_READ:
+            self._whole.clear()
+            self._parts.clear()
+        odd = [at for at, key in enumerate(keys) if key not in self._whole and not self._is_whole(key)]
+        # From the end on, so that the places of what stands before stay.
+        done = len(keys)
+        for at in reversed(odd):
+            if at >= done:
+                continue
+            found = self._with_letters(text, spans, keys, at, done) or self._joined(text, spans, keys, at, done)
+            if found is not None:
+                first, end, word = found
+                spans = [*spans[:first], (spans[first][0], spans[end - 1][1]), *spans[end:]]
+                keys = [*keys[:first], word, *keys[end:]]
+                done = first
+            elif parts := self._parts[keys[at]]:
+                begin, places = spans[at][0], [0]
+                for part in parts:
+                    places.append(places[-1] + len(part.removeprefix("'")))
+                own = [(begin + one, begin + other) for one, other in pairwise(places)]
+                spans, keys = [*spans[:at], *own, *spans[at + 1 :]], [*keys[:at], *parts, *keys[at + 1 :]]
+                done = at
+        return spans, keys
+
+    def _is_whole(self, key: str) -> bool:
+        """Whether nothing is made of a token; else, note what it may be divided into."""
+        if key in self._parts:
+            return False
+        word = word_of(key)
+        if "\0" not in key and not is_sign(key) and not key.isdigit() and not self._vocabulary.word(key):
+            parts = self._divided(key, word) if len(word) == len(key) and word.isalpha() else ()
+            if parts or self._vocabulary.has_part(word):
+                self._parts[key] = parts
+                return False
+        self._whole.add(key)
+        return True
+
+    def _divided(self, key: str, word: str) -> Sequence[str]:
+        """Return the parts of a word that is several known ones; none if it is not."""
+        if len(word) >= _SHORTEST and (ends := self._best_ends(word)):
+            return [key[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+        for end in _ENDS:
+            first = word.removesuffix(end)
+            if 2 < len(first) < len(word) and first in self._common and f"'{end}" in self._words:
+                return [key[: len(first)], f"'{key[len(first) :]}"]
+        return ()
+
+    def _best_ends(self, word: str) -> list[int]:
+        """Return where the known words end that a word consists of: the fewest, and of as few, the longest."""
+        best: list[tuple[int, int, int] | None] = [(0, 0, 0)]
+        for end in range(1, len(word) + 1):
+            found = []
+            for start in range(max(0, end - self._longest), end):
+                part, before = word[start:end], best[start]
+                is_part = part in self._words if end - start >= _LONG_PART else part in self._common
+                is_part = is_part and (end < len(word) or end - start >= _SHORTEST_END)
+                if before is not None and is_part:
+                    found.append((before[0] + 1, before[1] - (end - start) ** 2, start))
+            best.append(min(found, default=None))
+        last = best[-1]
+        if last is None or len(word) < _LEAST_MEAN * last[0]:
+            return []
+        ends = [len(word)]
+        while (before := best[ends[0]]) is not None and before[2]:
+            ends.insert(0, before[2])
+        return ends
+
+    def _with_letters(
+        self, text: str, spans: Sequence[Span], keys: Sequence[str], at: int, limit: int
+    ) -> tuple[int, int, str] | None:
+        """Return which tokens are one known word with digits in it, and the word."""
+        first, end = at, at + 1
+        while first and spans[first - 1][1] == spans[first][0] and _may_be_letters(keys[first - 1]):
+            first -= 1
+        while end < limit and spans[end - 1][1] == spans[end][0] and _may_be_letters(keys[end]):
+            end += 1
+        if end - first == 1:
+            return None
+        run = text[spans[first][0] : spans[end - 1][1]]
+        if len(run) < _SHORTEST - 1 or not run[0].isalpha() or run.isalpha():
+            return None
+        said = (run.translate(letters) for letters in _DIGITS)
+        word = next((one for one in said if word_of(one) in self._words), None)
+        return None if word is None else (first, end, word.upper() if run.isupper() else word)
+
+    def _joined(
+        self, text: str, spans: Sequence[Span], keys: Sequence[str], at: int, limit: int
+    ) -> tuple[int, int, str] | None:
+        """Return which tokens around one are a known word, and the word."""
+        for first, step in ((at, 1), (at - 1, 1), (at, 2), (at - 2, 2)):
+            end = first + step
+            if first < 0 or end >= limit or "\0" in keys[first] + keys[end]:
+                continue
+            between = text[spans[first][1] : spans[end][0]]
+            if between == "" and keys[end][0] == "'" and len(keys[end]) > 1:
+                word = keys[first] + keys[end][1:]
+            elif between == (" " if step == 1 else "-") and keys[first].isalpha() and keys[end].isalpha():
+                word = keys[first] + keys[end]
+            else:
+                continue
+            if word_of(word) in self._words:
+                return first, end + 1, word
+        return None
+
+
+def _may_be_letters(key: str) -> bool:
+    return "\0" not in key and (key.isalnum() or key in _SIGNS_FOR_LETTERS)
