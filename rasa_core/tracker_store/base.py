@@ -228,7 +228,7 @@ class TrackerStore:
         window
             How many states a tracker keeps ready for the policies; None for all.
         fingerprint
-            A hash of the model and domain; stored state with another fingerprint is computed anew.
+            A hash of the domain; stored state with another fingerprint is computed anew.
         """
         self.domain = domain
 

@@ -1,4 +1,4 @@
-"""What a conversation is found by, and what in it may need a person: made of the rows of its log."""
+"""The digest of a conversation for searches: texts and names to find it by, and problems that may need a person."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rasa_core.tracker_store.rows import NO_EVENT
 FALLBACKS: Final = frozenset({"action_default_fallback", "action_two_stage_fallback", "action_default_ask_rephrase"})
 _NLU_FALLBACK: Final = "nlu_fallback"
 PROBLEMS: Final = ("failed", "paused", "fallback", "deviates")
-"""What may be wrong in a conversation, the worst first; less than all of them is that the bot was unsure."""
+"""The kinds of problems in a conversation, the worst first; a low confidence counts less than any of them."""
 
-# To be unsure counts at most 1, less than any of these.
+# A low confidence adds at most 1 to the need of a conversation, less than any of these weights.
 _WEIGHTS: Final = {"failed": 8.0, "paused": 5.0, "fallback": 3.0, "deviates": 2.0}
 _LONGEST_TEXT: Final = 20_000
 _LONGEST_PREVIEW: Final = 160
@@ -23,24 +23,24 @@ _LONGEST_PREVIEW: Final = 160
 
 @dataclass(slots=True)
 class Digest:
-    """The content of one conversation, as far as people look for it.
+    """The content of one conversation, as far as people search for it.
 
     Attributes
     ----------
     started, updated : float
         Unix times of the first and the last event, in seconds.
     messages : int
-        How many the user has sent.
+        The number of messages of the user.
     first, last : str
-        The beginning of the first and of the last of them.
+        The beginning of the first and of the last message of the user.
     confidence, unsure_at : float, int or None
-        The lowest confidence of a decision or of an intent, and the position of that event; 1.0 and None if none has.
+        The lowest confidence of a decision or of an intent, and the position of its event; 1.0 and None without any.
     problems : dict of str to int
-        For each of `PROBLEMS` that there is, the position of the first event that has it.
+        For each of `PROBLEMS` in the conversation, the position of its first event.
     length : int
-        Characters of what was said, as far as that is looked through.
+        The number of characters of the texts in `said`.
     said, intents, actions, slots
-        What to look for.
+        The texts of user and bot, and the names, to be found by a search.
     """
 
     started: float = 0.0
@@ -59,7 +59,7 @@ class Digest:
 
     @property
     def need(self) -> float:
-        """How much the conversation needs a person: what is wrong in it, and how unsure the bot was."""
+        """How much the conversation needs a person: the sum of the weights of its problems, and of 1 - confidence."""
         return sum(_WEIGHTS[name] for name in self.problems) + (1.0 - self.confidence)
 
 
@@ -69,13 +69,13 @@ def digest_of(rows: Iterable[str], since: int = 0) -> Digest:
     Parameters
     ----------
     rows
-        Its events, JSON text.
+        The rows of its log, JSON text.
     since
-        Problems before this position are known to a person, and do not count.
+        A person knows the problems before this position, so that they do not count.
     """
     found = Digest()
     for position, row in enumerate(rows):
-        with suppress(*NO_EVENT):  # As only a program that writes logs by itself, or a damaged disk, could have it.
+        with suppress(*NO_EVENT):  # A row may be invalid if other software wrote it, or the disk is damaged.
             _take(found, json.loads(row), position, since)
     return found
 
@@ -93,7 +93,7 @@ def _take(found: Digest, event: Mapping[str, Any], position: int, since: int) ->
     for name in _problems_in(event):
         if position >= since:
             found.problems.setdefault(name, position)
-    # Who gave the conversation back to the bot has dealt with why it was paused.
+    # The person who resumed or restarted the conversation has dealt with the reason of the pause.
     if kind in ("resume", "restart"):
         found.problems.pop("paused", None)
     sure = _confidence_of(event)
@@ -120,7 +120,7 @@ def _take_action(found: Digest, event: Mapping[str, Any]) -> None:
 
 
 def _name_of(event: Mapping[str, Any]) -> Any:
-    """Return the name of an action, which one that is a text of a story does not have."""
+    """Return the name of an action; its text for an action that a story gives as a text (end-to-end)."""
     return event.get("name") or event.get("action_text")
 
 
@@ -158,7 +158,7 @@ def _confidence_of(event: Mapping[str, Any]) -> float | None:
     kind = event.get("event")
     if kind == "user":
         sure = _intent(event).get("confidence")
-    # An action that no policy chose, such as a follow-up, was not unsure of anything.
+    # An action that no policy predicted, such as a follow-up, has no confidence.
     elif kind == "action" and event.get("policy"):
         sure = event.get("confidence")
     else:

@@ -1,4 +1,4 @@
-"""One request and its answer: a change is made once, however often the request for it comes."""
+"""Idempotent requests: a repeated request with the same key gets the stored answer, and changes nothing again."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _MAX_KEY = 255
 
 @dataclass(frozen=True, slots=True)
 class RequestConditions:
-    """What a caller asks of a change, besides the change itself.
+    """The conditions under which a request may change a conversation: an idempotency key, and expected versions.
 
     Parameters
     ----------
     key
-        Names the request. The first request with a key changes the conversation; any other, within a day, gets
-        the answer of the first one. None: every request counts.
+        The idempotency key. The first request with a key changes the conversation; every later request with this key
+        within a day gets the answer of the first. None for a request without a key.
     request
-        Digest of the request, printable ASCII, to notice a key that is used for two different ones.
+        Digest of the request, printable ASCII, to detect one key on two different requests.
     versions
-        The change is made only if the conversation is at one of these versions; None: at any.
+        The versions of the conversation at which the change may be made; None for any version.
     """
 
     key: str | None = None
@@ -33,7 +33,7 @@ class RequestConditions:
     versions: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a key that no store could keep."""
+        """Raise an error for a key that stores cannot keep."""
         key = self.key
         if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
             raise IdempotencyKeyError(
@@ -41,7 +41,7 @@ class RequestConditions:
             )
 
     def check_version(self, sender_id: str, version: int) -> None:
-        """Raise `PreconditionError` unless `version` is one that the caller asked for."""
+        """Raise `PreconditionError` unless `version` is one of the expected versions."""
         if self.versions is not None and version not in self.versions:
             asked = " or ".join(map(str, sorted(self.versions))) or "none"
             raise PreconditionError(
@@ -50,7 +50,7 @@ class RequestConditions:
             )
 
     def check_request(self, sender_id: str, answer: StoredAnswer) -> None:
-        """Raise `KeyReusedError` if `answer` was given to another request."""
+        """Raise `KeyReusedError` if `answer` belongs to a different request with the same key."""
         if answer.request != self.request:
             raise KeyReusedError(
                 f"the key {self.key!r} came with another request in conversation {sender_id!r}. Repeat a request "
@@ -59,14 +59,14 @@ class RequestConditions:
 
 
 class RequestResult(NamedTuple):
-    """What a request led to.
+    """The result of a request.
 
     Attributes
     ----------
     result : object
-        JSON-able.
+        The answer, plain data for JSON.
     version : int
-        Of the conversation, after the request.
+        The version of the conversation after the request.
     """
 
     result: Any
@@ -74,16 +74,17 @@ class RequestResult(NamedTuple):
 
 
 class IdempotentRequest:
-    """A change of a conversation while its lock is held, under the conditions of who asked for it.
+    """A request that changes an open conversation under conditions.
 
-    The lock is what lets a repeated request wait for the first one: when it gets the lock, the answer is stored.
+    A repeated request waits for the lock of the conversation until the first request is done; then its answer is
+    stored.
 
     Raises
     ------
     KeyReusedError
-        If the key came with another request before.
+        If a different request had the same key.
     PreconditionError
-        If the conversation is at another version than was asked for, and the request did not make it so itself.
+        If the conversation is not at an expected version, unless an earlier try of this request has changed it.
     """
 
     def __init__(self, conversation: Conversation, conditions: RequestConditions | None) -> None:
@@ -95,7 +96,7 @@ class IdempotentRequest:
         sender_id = conversation.tracker.sender_id
         self._key, self._request = conditions.key, conditions.request
         if conditions.key is not None:
-            # Before the version is compared: the first of two equal requests has moved it on itself.
+            # The answer is looked up before the version is checked, since the first of two equal requests changes it.
             self.earlier = conversation.find_answer(conditions.key)
         if self.earlier is not None:
             conditions.check_request(sender_id, self.earlier)
@@ -103,7 +104,7 @@ class IdempotentRequest:
             conditions.check_version(sender_id, conversation.tracker.version)
 
     def repeated(self) -> RequestResult | None:
-        """Return the answer that was given before, None if there is none that is complete."""
+        """Return the stored answer of an earlier try; None if there is no complete answer."""
         earlier = self.earlier
         if earlier is None or not earlier.complete:
             return None
@@ -115,18 +116,18 @@ class IdempotentRequest:
         Parameters
         ----------
         result
-            The answer, JSON-able; as far as it goes, if it is not complete.
+            The answer, plain data for JSON; a part of it, if it is not complete.
         complete
-            Whether the request is done with.
+            Whether the request is done.
         """
         tracker = self.conversation.tracker
         if self._key is None:
             self.conversation.commit()
         else:
-            # The time of the first attempt: a request that is taken up again is not remembered for longer.
+            # The time of the first try, so that a repeated try does not keep the answer for longer.
             created = time.time() if self.earlier is None else self.earlier.created
             answer = StoredAnswer(self._key, self._request, tracker.version, complete, created, "")
             self.conversation.commit_answer(answer, result)
-            # Its text is not needed: whoever commits goes on with this request, and does not repeat it.
+            # `earlier` has no text here, which is needed only to repeat an answer.
             self.earlier = answer
         return RequestResult(result, self.conversation.tracker.version)

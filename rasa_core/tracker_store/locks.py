@@ -1,16 +1,16 @@
-"""Order between the writers of one conversation: threads of a process, and processes of a machine.
+"""Locks of conversations: between the threads of a process, and between the processes of a machine.
 
-`MutexTable` orders threads. `LockFile` orders processes too, by locking one byte of a file for each
-conversation (POSIX record locks). Three properties of such locks shape the code:
+`MutexTable` has locks between threads. `LockFile` has locks between processes, too: it locks one byte of a file for
+each conversation (POSIX record locks). The code follows from three properties of record locks:
 
-- they belong to a process, so threads are ordered by a mutex first;
-- closing any descriptor of the file drops all of them, so a process opens it once, for all its stores;
-- the kernel frees them when their process dies, so there is no lease that could expire too early or too late.
+- they belong to a process, so a thread takes a mutex first;
+- closing any descriptor of the file frees all of them, so a process opens the file once, for all its stores;
+- the kernel frees them when their process dies, so no lease can expire too early or too late.
 
-Locks give order only. What is safe without them is made safe by the version that every commit names.
+Locks only order writers. Without a lock, conversations stay safe by the version that every commit expects.
 
-A process that forks, as servers with preloaded workers do, gives its child mutexes that threads held which the child
-does not have. So every mutex is asked for through `PerProcess`, which compares the process id.
+After a fork, as in servers with preloaded workers, the child has mutexes that are held by threads of the parent, which
+the child does not have. So every mutex is taken through `PerProcess`, which compares the process id.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from rasa_core.support.threads import started
 
 try:
     import fcntl
-except ImportError:  # Windows: order among threads only.
+except ImportError:  # Windows has no record locks: there are only locks between threads.
     fcntl = None  # type: ignore[assignment]
 
 _BYTES = 2**30
-_random: Final = random.SystemRandom()  # Not the one that users seed, and another one in each process.
+_random: Final = random.SystemRandom()  # Independent of the seed of users, and different in each process.
 
 
 def check_timeout(timeout: float) -> float:
@@ -44,7 +44,7 @@ def check_timeout(timeout: float) -> float:
 
 
 def timeout_from(options: Mapping[str, str]) -> float:
-    """Return the timeout among the options of a URL, in seconds; 30 if there is none."""
+    """Return the timeout in the options of a URL, in seconds; the default is 30."""
     text = options.get("timeout", "30")
     try:
         return float(text)
@@ -55,7 +55,7 @@ def timeout_from(options: Mapping[str, str]) -> float:
 def tries(deadline: float, first: float, longest: float) -> Iterator[None]:
     """Yield once, and again after waits that grow from `first` to `longest` seconds, until the deadline has passed.
 
-    Processes that wait for the same thing try at different moments, so that none is always a little too late.
+    The waits have a random part, so that of several waiting processes none is always too late.
     """
     wait = first
     while True:
@@ -68,7 +68,7 @@ def tries(deadline: float, first: float, longest: float) -> Iterator[None]:
 
 
 class _Process:
-    """The id of this process, which is asked for once: to ask takes longer than all else on the way of a lock."""
+    """A cache of the id of this process, since a system call takes longer than the rest of taking a lock."""
 
     def __init__(self) -> None:
         self.note()
@@ -84,10 +84,10 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """Something that each process makes for itself; calling this gives that of the calling process.
+    """An object that each process makes for itself; a call returns the object of the calling process.
 
-    A mutex that a thread held at a fork stays held in the child for ever, and a connection must not be used by two
-    processes. The child makes its own instead, and never touches, closes or frees that of its parent.
+    A mutex that a thread holds at a fork stays held in the child for ever, and two processes must not use the same
+    connection. So a child makes an object of its own, and never uses, closes or frees that of its parent.
     """
 
     __slots__ = ("_made", "_make")
@@ -97,22 +97,22 @@ class PerProcess(Generic[T]):
         self._made: dict[int, T] = {}
 
     def __call__(self) -> T:
-        """Return what belongs to this process."""
+        """Return the object of this process; make it at the first call."""
         made = self._made.get(_process.id)
-        # `setdefault` is one step of the interpreter: threads that come here at one moment get the same.
+        # `setdefault` is one step of the interpreter: threads that call at the same time get the same object.
         return self._made.setdefault(_process.id, self._make()) if made is None else made
 
     def made(self) -> T | None:
-        """Return what belongs to this process, None if it has not been made."""
+        """Return the object of this process, None if it has not been made."""
         return self._made.get(_process.id)
 
 
 Held: TypeAlias = tuple[threading.Lock, int]
-"""A mutex, which is locked, and the thread that holds it."""
+"""A locked mutex, and the id of the thread that holds it."""
 
 
 class MutexTable:
-    """One mutex a key, kept only while a thread holds it."""
+    """One mutex for each key, which exists only while a thread holds it."""
 
     def __init__(self) -> None:
         self._held: PerProcess[dict[Hashable, Held]] = PerProcess(dict)
@@ -127,27 +127,28 @@ class MutexTable:
         Parameters
         ----------
         key
-            What is locked.
+            The key of the mutex.
         name
-            The conversation, for messages.
+            The id of the conversation, for error messages.
         timeout
-            Longest wait, in seconds.
+            The longest wait, in seconds.
 
         Raises
         ------
         StoreUnavailableError
-            If other threads kept it for that long.
+            If other threads hold the mutex for that long.
         StoreError
-            If this very thread holds it already, and so would wait for itself.
+            If the calling thread holds the mutex already, and so would wait for itself.
         """
         return _Hold(self, key, name, timeout)
 
 
 class _Hold:
-    """The block in which a mutex is held; a class, since generators take twice the time.
+    """The context manager that holds a mutex; a class, since a generator takes twice the time.
 
-    Who puts a mutex of its own under the key holds it. Others wait for that one, which is taken away before it is let
-    go, and then try the same again. Each is one step on a dictionary, so that no lock guards it.
+    A thread holds the key if it has put a mutex of its own into the dictionary. Other threads wait for that mutex,
+    which is removed before it is released, and then try to put theirs. Each access is one step on the dictionary, so
+    that it needs no lock of its own.
     """
 
     __slots__ = ("_held", "_key", "_mine", "_name", "_table", "_timeout")
@@ -170,13 +171,13 @@ class _Hold:
                 found = held.setdefault(self._key, mine)
 
     def __exit__(self, *exc_info: object) -> None:
-        # In a child that leaves a block of its parent, nobody else looks at this dictionary.
+        # In a child that leaves a block of its parent, no other thread uses this dictionary.
         self._held.pop(self._key, None)
         self._mine.release()
 
 
 def _await(other: Held, name: str, timeout: float, deadline: float) -> None:
-    """Wait until another thread has let go of a mutex."""
+    """Wait until another thread has released a mutex."""
     mutex, owner = other
     if owner == threading.get_ident():
         raise StoreError(
@@ -197,16 +198,17 @@ def busy_error(name: str, timeout: float) -> StoreUnavailableError:
 
 
 class LockFile:
-    """The locks that stand in one file; made by `open_lock_file`, so that a process has one for each file.
+    """The record locks of one file; `open_lock_file` makes one object for each file in a process.
 
-    A child goes on with the open file: its locks belong to processes, and none of the parent's is the child's.
+    After a fork, the child uses the same open file: record locks belong to a process, so the child has none of its
+    parent's.
 
     Parameters
     ----------
     path
-        Real path of the file; it is created, empty, at the first lock, and stays.
+        Real path of the lock file; it is created, empty, at the first lock, and stays.
     like
-        A file whose permissions it gets: who may write the one has to lock the other.
+        The file of the store, whose permissions the lock file gets: its writers need to lock.
     """
 
     def __init__(self, path: str, *, like: str) -> None:
@@ -217,7 +219,7 @@ class LockFile:
         self._descriptor: int | None = None
 
     def close(self) -> None:
-        """Close the file, which drops every lock of this process in it; `_guard` is held."""
+        """Close the file, which frees all locks of this process in it; the caller holds `_guard`."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -236,7 +238,7 @@ class LockFile:
                     self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 except OSError as error:
                     raise self._unusable(error) from error
-                with contextlib.suppress(OSError):  # There is no such file yet, or it belongs to another user.
+                with contextlib.suppress(OSError):  # No file of the store yet; or the lock file is another user's.
                     os.fchmod(self._descriptor, os.stat(self._like).st_mode & 0o666)
             return self._descriptor
 
@@ -244,7 +246,7 @@ class LockFile:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
         except (BlockingIOError, PermissionError):
-            return False  # The two errors that POSIX has for "another process holds it".
+            return False  # POSIX has two errors that mean that another process holds the lock.
         except OSError as error:
             raise self._unusable(error) from error
         return True
@@ -263,7 +265,7 @@ class LockFile:
 
 
 class _HoldInFile(_Hold):
-    """The block in which a lock of a file is held."""
+    """The context manager that holds a lock of a file."""
 
     __slots__ = ("_descriptor", "_file", "_offset")
 
@@ -287,20 +289,20 @@ class _HoldInFile(_Hold):
 
     def __exit__(self, *exc_info: object) -> None:
         try:
-            # If another file is open now, the store was closed, which freed the lock.
+            # If the descriptor is another one now, the store was closed, which freed the lock.
             if fcntl is not None and self._descriptor == self._file._descriptor:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, self._offset)
         finally:
             super().__exit__()
 
 
-# A process must open each file once. The guard is held while one is opened or closed.
+# A process must open each lock file once. The guard is held while a file is opened or closed.
 _guard = PerProcess(threading.Lock)
 _files: dict[str, LockFile] = {}
 
 
 def open_lock_file(path: str, *, like: str) -> LockFile:
-    """Return this process's locks in the file at `path`; give them back with `close_lock_file`."""
+    """Return this process's `LockFile` for `path`; each call needs a call of `close_lock_file`."""
     path = os.path.realpath(path)
     with _guard():
         file = _files.get(path)
@@ -311,7 +313,7 @@ def open_lock_file(path: str, *, like: str) -> LockFile:
 
 
 def close_lock_file(file: LockFile) -> None:
-    """Give locks back; the file is closed with the last store that uses it."""
+    """Close a `LockFile`, once its last store has called this."""
     with _guard():
         file.users -= 1
         if not file.users:
@@ -325,7 +327,7 @@ class Leases:
     Parameters
     ----------
     renew
-        Is called with the key and the token of each lease, `every` so many seconds.
+        A function that is called with key and token of each lease, every `every` seconds.
     """
 
     def __init__(self, renew: Callable[[bytes, bytes], object], every: float) -> None:
@@ -336,20 +338,20 @@ class Leases:
         self._ended = False
 
     def keep(self, token: bytes, key: bytes) -> None:
-        """Renew a lease from now on."""
+        """Renew a lease from now on until `let_go`."""
         with self._changed:
             self._held[token] = key
             if self._renewing is None and not self._ended:
-                # Where none can be started, the lease ends by itself, and whoever holds one next tries again.
+                # If no thread can be started, the lease expires; the next lease tries to start one again.
                 self._renewing = started(self._renew_all, "rasa_core leases")
 
     def let_go(self, token: bytes) -> bool:
-        """Return whether this process still had it: after a fork, or when the store was closed, it has not."""
+        """End the renewal of a lease; return whether there was one: not after a fork, or when the store was closed."""
         with self._changed:
             return self._held.pop(token, None) is not None
 
     def end(self) -> list[tuple[bytes, bytes]]:
-        """End the thread; return the tokens and keys of what was held."""
+        """End the thread; return token and key of each lease that was held."""
         with self._changed:
             held, self._held, self._ended = self._held, {}, True
             self._changed.notify_all()
@@ -360,7 +362,7 @@ class Leases:
             with self._changed:
                 self._changed.wait_for(lambda: self._ended, self._every)
                 held = list(self._held.items())
-                if not held:  # No store that is idle has a thread.
+                if not held:  # The thread ends when no lease is left, so that an idle store has no thread.
                     self._renewing = None
                     return
             for token, key in held:

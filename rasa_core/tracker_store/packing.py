@@ -1,13 +1,13 @@
-"""Answers as they are stored: without what the log of their conversation holds.
+"""Packs stored answers: values that the log of their conversation has are replaced by references to its rows.
 
-An answer repeats the last message and the value of each slot, which are in the log already, once. So what is long and
-stands in a row of the log is left out, and the row named instead. That needs to know where in the log a value stands
-that was set long ago: its `LoggedValue` is noted when it is logged, and kept in the head, one for each slot.
+An answer repeats the last message and the values of slots, which are in the log already. So a long value is left out of
+the stored answer, and its row in the log is stored instead. The row of a slot's value may be old. Therefore its
+position is noted when it is logged, as a `LoggedValue`, and kept in the head, one for each slot.
 
-A packed answer is ``@``, as no JSON text begins, and a JSON list: a checksum of all that was left out, a list for each
-of it, the names in the answer, or the number of names that most answers have, and what is left. The list of what was
-left out has where it belongs, as `_Gap` says, and the rows. Rows never change, so the text comes back byte for byte,
-whatever became of the conversation, the model and the code since.
+A packed answer is ``@``, with which no JSON text begins, and a JSON list of four items: a checksum of all values that
+were left out; the gaps, a list of a place in the answer and rows for each such value (see `_Gap`); the keys of the
+answer, or the index of frequent keys in `_ANSWERS`; and the remaining values. Rows of a log never change, so the text
+of the answer can be restored byte for byte, whatever happens to the conversation, the model and the code.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from rasa_core.events import BotUttered, Event
 from rasa_core.support.strict_json import encode_known as encoded
 from rasa_core.trackers import DialogueStateTracker
 
-_SHORTEST = 100  # characters; to name a place takes about 20
+_SHORTEST = 100  # characters of a value that is left out; a reference takes about 20
 _SIGN = "@"
 _decoder = json.JSONDecoder()
 _MESSAGE, _EVENTS = 0, 1
 _KEYS: Final = {"user": '"parse_data":', "slot": '"value":'}
-"""Behind what a row has the value; no text in front of it holds that as it is, since quotes are escaped."""
+"""The key in a row whose value is taken. It is found as text: inside of JSON strings, its quotes would be escaped."""
 
-# Part of the format: with others, what is stored cannot be read.
+# These keys are part of the format: if they change, stored answers cannot be read.
 _STATE: Final = ("sender_id", "slots", "latest_message", "latest_event_time", "paused", "events")
 _ANSWERS: Final = (
     ("next_action", "confidence", "policy", "understood", "version", "tracker"),
@@ -37,12 +37,13 @@ _ANSWERS: Final = (
 
 ReadRows: TypeAlias = Callable[[int, int], Sequence[str]]
 _Gap: TypeAlias = list[Any]
-"""Of the last message, its number and row; of a slot, its name and row; of all events, their number, the first row, and
-the one behind the last; of what the bot said, its index, its key, its row, and its position and length there."""
+"""The place of a value that was left out, and its rows. For the last message, `_MESSAGE` and its row; for a slot, name
+and row; for all events, `_EVENTS`, the first row and the row behind the last; for a message of the bot, its index, key
+and row, and start and length of the value in the row."""
 
 
 class LoggedValue(NamedTuple):
-    """Where the log has a value: in which row, a checksum of its JSON text and, in the process that logged it, that."""
+    """The row of a value in the log, a checksum of its JSON text and, in the process that logged it, the text."""
 
     seq: int
     checksum: int
@@ -50,13 +51,16 @@ class LoggedValue(NamedTuple):
 
 
 LoggedValues: TypeAlias = dict[str, LoggedValue]
-"""By name: of the last message the empty one, of a slot its own behind ``=``."""
+"""The logged values by key: the empty text for the last message, and ``=`` and the name for a slot."""
 
 
 def note_logged_values(
     places: LoggedValues, tracker: DialogueStateTracker, events: Sequence[Event], rows: Sequence[str], first: int
 ) -> None:
-    """Note where the log has the values that `events`, in the last of the `rows` since `first`, gave to `tracker`."""
+    """Note the rows of the values that `events` gave to `tracker`.
+
+    `rows` has the new rows of the log from position `first` on; the last of them are those of `events`.
+    """
     for number, event in enumerate(events, len(rows) - len(events)):
         kind = event.type_name
         if kind not in _KEYS or len(rows[number]) < _SHORTEST:
@@ -65,14 +69,14 @@ def note_logged_values(
         if slot and slot not in tracker.slots:
             continue
         row, value = rows[number], getattr(event, "parse_data" if kind == "user" else "value", None)
-        # To write it once more takes less time than to look for its end.
+        # To encode the value again is faster than to search for its end in the row.
         text, start = encoded(value), row.find(_KEYS[kind]) + len(_KEYS[kind])
         if len(text) >= _SHORTEST and row.startswith(text, start):
             places[slot and f"={slot}"] = LoggedValue(first + number, _checksum(text), text)
 
 
 def packed(result: Any, events: Sequence[Event], places: LoggedValues, rows: Sequence[str], first: int) -> str:
-    """Return the text of an answer, without what is in the log; `events` are stored with it, last of the `rows`."""
+    """Return the packed text of an answer; `events`, `rows` and `first` are as for `note_logged_values`."""
     state = result.get("tracker", result) if type(result) is dict else None
     if type(state) is dict and tuple(state) == _STATE:
         checksum, gaps, left = _without_log(state, places, rows, first)
@@ -91,14 +95,17 @@ def packed(result: Any, events: Sequence[Event], places: LoggedValues, rows: Seq
 def _without_log(
     state: dict[str, Any], places: LoggedValues, rows: Sequence[str], first: int
 ) -> tuple[int, list[_Gap], list[Any]]:
-    """Return what of a state is not in the log: slots, time and pause, then message and events if they are not."""
+    """Return checksum and gaps of the logged values of a state, and its other values.
+
+    These are slots, time and pause, and also message and events if one of them is not in the log.
+    """
     _, slots, message, moment, paused, events = state.values()
     checksum, gaps, left = 0, [], [slots, moment, paused]
     for name, place in places.items():
         value = slots.get(name[1:]) if name else message
         text = encoded(value)
         if text == place.text if place.text is not None else _checksum(text) == place.checksum:
-            # Exclusive or, so that one number checks any count of parts, in any order.
+            # With exclusive or, one number is the checksum of any number of values, in any order.
             checksum ^= place.checksum
             gaps.append([name[1:] if name else _MESSAGE, place.seq])
             if name:
@@ -117,7 +124,7 @@ def _without_log(
 def _without_said(
     said: list[Any], events: Sequence[Event], rows: Sequence[str], first: int
 ) -> tuple[int, list[_Gap], list[Any]]:
-    """Return what was said, without what is in the rows of what the bot said."""
+    """Return checksum and gaps of the values in messages of the bot that are in its rows, and the other values."""
     bot = [number for number, event in enumerate(events, len(rows) - len(events)) if isinstance(event, BotUttered)]
     checksum, gaps, left = 0, [], list(said)
     for index, item in enumerate(said):
@@ -132,7 +139,7 @@ def _without_said(
 
 
 def unpacked(stored: str, read_rows: ReadRows, sender_id: str) -> str | None:
-    """Return the text of an answer as it was given, None if the log is not what it was then."""
+    """Return the text of a stored answer, unpacked; None if the log no longer has the values that were left out."""
     if not stored.startswith(_SIGN):
         return stored
     checksum, gaps, names, left = json.loads(stored.removeprefix(_SIGN))
@@ -166,7 +173,7 @@ def _with_log(left: list[Any], parts: list[tuple[_Gap, Any]], sender_id: str) ->
 
 
 def _text_of(gap: _Gap, is_said: bool, read_rows: ReadRows) -> str:
-    """Return what was left out, as it stands in the log."""
+    """Return the JSON text of a value that was left out, from the log."""
     if is_said:
         _, _, seq, offset, length = gap
         return "".join(read_rows(seq, seq + 1))[offset : offset + length]
