@@ -128,10 +128,14 @@ def _composed(cluster: str) -> str:
 
 
 class Interpreter:
-    """Copies the intents of the network, its entities, or both into the answer."""
+    """Copies the intents of the network, its entities, or both into the answer.
 
-    def __init__(self, understood: Mapping[str, bool]) -> None:
-        self._intents, self._entities = understood["intents"], understood["entities"]
+    If the step names the component that the network replaces, such as DIETClassifier, that name is the extractor of
+    each entity, and the confidence is also under ``confidence_entity``, as programs for Rasa expect.
+    """
+
+    def __init__(self, step: Mapping[str, Any]) -> None:
+        self._intents, self._entities, self._name = step["intents"], step["entities"], step.get("extractor")
 
     def change(self, answer: Answer, seen: str) -> None:
         """Set the intents, add the entities, or both."""
@@ -141,7 +145,13 @@ class Interpreter:
             if "response_selector" in network:
                 answer["response_selector"] = network["response_selector"]
         if self._entities:  # The value is the text, since the pipeline may have no component that applies synonyms.
-            _add_entities(answer, ({**one, "value": seen[one["start"] : one["end"]]} for one in network["entities"]))
+            _add_entities(answer, (self._told(one, seen) for one in network["entities"]))
+
+    def _told(self, entity: Answer, seen: str) -> Answer:
+        told = {**entity, "value": seen[entity["start"] : entity["end"]]}
+        if self._name is not None:
+            told |= {"extractor": self._name, "confidence_entity": entity.get("confidence", 1.0)}
+        return told
 
 
 def keywords_among(named: Sequence[tuple[str, str]], *, case_sensitive: bool) -> list[list[str]]:

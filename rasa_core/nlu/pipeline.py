@@ -204,7 +204,9 @@ def _read(described: Mapping[str, Any], place: Place) -> tuple[Step | None, Note
         return None, Note(place, path, "left out", _LEFT_OUT[name])
     intents = name in _LEARNS_INTENTS and options.pop("intent_classification", True) is not False
     entities = name in _LEARNS_ENTITIES and options.pop("entity_recognition", True) is not False
-    step = {"kind": "Interpreter", "intents": intents, "entities": entities} if intents or entities else None
+    if not (intents or entities):
+        return None, Note(place, path, "replaced", _NETWORK, tuple(options))
+    step = {"kind": "Interpreter", "intents": intents, "entities": entities, "extractor": path.rpartition(".")[2]}
     return step, Note(place, path, "replaced", _NETWORK, tuple(options))
 
 

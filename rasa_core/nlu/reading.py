@@ -55,7 +55,9 @@ _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
 _ENDS: Final = ("start", "end")
 _EXAMPLE_KEYS: Final = ("text", "intent", "entities", "intent_response_key", "response_key", "response", "metadata")
-_ENTITY_KEYS: Final = ("start", "end", "entity", "value", "role", "group", "extractor", "confidence", "processors")
+_ENTITY_KEYS: Final = (
+    *("start", "end", "entity", "value", "role", "group", "extractor", "confidence", "confidence_entity", "processors"),
+)
 _decoder: Final = json.JSONDecoder()
 
 

@@ -17,7 +17,7 @@ from rasa_core.support.yaml_parts import Part
 RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
 """The key of the full name of a retrieval intent, such as ``faq/opening``, beside its intent ``faq``."""
 
-_MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence")
+_MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence", "confidence_entity")
 
 TellError = Callable[[Part, str], None]
 Described = dict[str, Any]

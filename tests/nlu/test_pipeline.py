@@ -175,7 +175,16 @@ def test_what_the_network_has_found_is_not_found_twice(tmp_path: Path) -> None:
     given["entities"] = [{"entity": "city", "value": "Lisbon", "start": 3, "end": 9, "extractor": "rasa_core.nlu"}]
     parse = answer(tmp_path, "- name: DIETClassifier\n- name: RegexEntityExtractor", "", given)
 
-    assert [one["extractor"] for one in parse["entities"]] == ["rasa_core.nlu"]
+    assert [one["extractor"] for one in parse["entities"]] == ["DIETClassifier"]
+
+
+@pytest.mark.parametrize("named", ["CRFEntityExtractor", "rasa.nlu.extractors.crf_entity_extractor.CRFEntityExtractor"])
+def test_an_entity_names_the_component_that_would_have_found_it_and_its_confidence(tmp_path: Path, named: str) -> None:
+    given = network("in Rome", book=1.0)
+    where = {"entity": "city", "value": "Rome", "start": 3, "end": 7, "extractor": "rasa_core.nlu"}
+    given["entities"] = [{**where, "confidence": 0.9}]
+    (found,) = answer(tmp_path, f"- name: {named}", "", given)["entities"]
+    assert found == {**where, "confidence": 0.9, "extractor": "CRFEntityExtractor", "confidence_entity": 0.9}
 
 
 def test_what_a_table_has_found_takes_over_the_role_that_the_network_tells(tmp_path: Path) -> None:
