@@ -1,4 +1,4 @@
-"""What decides: policies, one a file, and the ensemble that chooses among them; loaded when they are asked for."""
+"""Policies, which predict the next action, and the ensemble that chooses among them; imported when first used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
     "SimplePolicyEnsemble",
 ]
 
-# Loaded one by one, so that a server which serves no network does not load what networks need.
+# Each policy is imported only when it is used, so that a server without a network does not import its modules.
 _MODULES = {
     "AugmentedMemoizationPolicy": "augmented_memoization",
     "EmbeddingPolicy": "embedding_policy",
@@ -54,7 +54,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name from the module that has it; `OnlinePolicyEnsemble` teaches, and so stands above all policies."""
+    """Import a name from its module; `OnlinePolicyEnsemble` needs the teaching, which is on a higher storey."""
     if name == "OnlinePolicyEnsemble":
         return _legacy.load(name)
     if name == "SklearnPolicy":

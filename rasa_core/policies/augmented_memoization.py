@@ -1,4 +1,4 @@
-"""Memoization that also recognises what it knows in the middle of another conversation."""
+"""Memoization that also recognises parts of stories in the middle of a conversation, after other turns."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class AugmentedMemoizationPolicy(MemoizationPolicy):
-    """Where the last states are new, forgets the oldest, until the rest is a stretch of a story.
+    """If the last states are unknown, drops the oldest states until the rest is a known part of a story.
 
-    A stretch is known if, wherever it stands in the stories, the same action follows. If none is, what happened before
-    the oldest states is forgotten too: the rest is looked up as if the conversation had begun with it, with only those
-    slots that were set in it, to whatever value, and with no message before the first that came in it; as the beginning
-    of a story, or as a stretch. Parameters are those of `MemoizationPolicy`.
+    A *stretch* is a sequence of states somewhere in a story. It is known if it is followed by the same action
+    everywhere in the stories. If no stretch is known, the states are also looked up as if the conversation had begun
+    with them: without the slots that were set before them, and without a message before their first message. They may
+    then be the beginning of a story, or a stretch. Parameters are those of `MemoizationPolicy`.
     """
 
     _slots: _Slots | None = None
@@ -33,12 +33,12 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     _second_states: frozenset[StateKey] | None = None
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Remember the conversations, and every stretch of them."""
+        """Memorise the conversations, and every stretch of them."""
         super().train(training_trackers, domain, **kwargs)
         self._stretches, self._second_states = self._made_stretches(), None
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Remember more conversations, and every stretch of them."""
+        """Memorise more conversations, and every stretch of them."""
         super().continue_training(training_trackers, domain, **kwargs)
         self._stretches, self._second_states = self._made_stretches(), None
 
@@ -50,11 +50,11 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         return policy
 
     def _made_stretches(self) -> dict[Key, str | None]:
-        """Return the ends of all turns, each to the action that follows; None where several do."""
+        """Return the action after each suffix of the memorised histories; None if different actions follow."""
         made: dict[Key, str | None] = {}
         if self.knows_whole:
             return made
-        # Contradictory turns first: what ends one of them is followed by several actions, whatever else ends the same.
+        # Contradictory turns come first, since each of their suffixes is followed by several actions.
         contradictory = ((key, None) for key in self._ambiguous)
         for key, action_name in chain(contradictory, self.lookup.items()):
             for start in range(1, len(key)):
@@ -64,17 +64,18 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         return made
 
     def _recalled(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
-        """Return the action for the longest known end of these states, None if there is none."""
-        # Rasa 3 forgets in another way: it knows only what begins like a story, never a stretch from the middle of one.
+        """Return the action for the longest known suffix of the states, or None."""
+        # In Rasa 3, the states that are left must be the beginning of a story, never a stretch from its middle.
         if tracker.history.loops is not None:
             known = super()._recalled(states, tracker, domain)
             return known or next(filter(None, map(self.lookup.get, self._beginnings(states, tracker, domain))), None)
         return next(filter(None, map(self._find, self._endings(states, tracker, domain))), None)
 
     def _beginnings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
-        """Yield what is left if more and more is forgotten, turns that are hidden included, as Rasa 3 does.
+        """Yield the states that are left after dropping more and more of the oldest and of hidden turns, as in Rasa 3.
 
-        Each is the beginning of a story; what was set before it is as it was at first, and no loop goes on.
+        The states are changed as if the conversation had begun with them: slots that were set before them have their
+        initial values, and no loop is active.
         """
         slots = self._slots_of(domain)
         history = cast(RasaHistory, tracker.history)
@@ -82,23 +83,23 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         looked_at = first_looked_at(history, None if self.knows_whole else self._max_history)
         if len(fresh) == len(states):
             yield from self._without_the_oldest(states, fresh, history, slots, looked_at)
-        # Where a message was taken back, the bot may be asked while it listens, with the one before in its state.
+        # After an undo, a prediction may be made while the bot listens; its state then has the message before.
         has_heard = tracker.latest_action_name == ACTION_LISTEN_NAME and not tracker.is_listening()
         heard = [*(LISTENED in names for names in fresh[:-1]), has_heard]
         for start in range(len(states) if len(fresh) == len(states) else 0):
             if fresh[start].get(POSITION, looked_at) < looked_at:
                 continue
-            if heard[start]:  # What a hidden turn did before the message is forgotten.
+            if heard[start]:  # The actions of a hidden turn before the message are dropped.
                 rest = [_after_listening(states[start]), *states[start + 1 :]]
             else:
                 rest = _without_message(states[start:], heard[start:])
             if not start:
                 yield from self._from_the_oldest(states, rest if heard[0] else None, fresh, slots)
-            # What was set in hidden turns before may be forgotten, too.
+            # Slots that were set in hidden turns before are tried with their values and without.
             own = [name for name in fresh[start] if not name.startswith(EARLIER)]
             latest = [name for name in own if fresh[start][name]]
             for names in [own] if latest == own else [own, latest]:
-                # Most states follow the beginning of no story, which their first one tells.
+                # Checked first, since most states cannot be the second state of a story, and this is quick.
                 [first] = key_of(_with_news_since(rest[:1], [names], slots))
                 if first in self._seconds:
                     told = _with_news_since(rest, [names, *fresh[start + 1 :]], slots)
@@ -108,12 +109,12 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     def _from_the_oldest(
         self, states: Sequence[State], begun: Sequence[State] | None, fresh: Sequence[State], slots: _Slots
     ) -> Iterator[Key]:
-        """Yield all states, without what was set before them; and what has `begun` with the message of the oldest."""
+        """Yield all states without the slots set before them; also `begun`, which begins with the oldest's message."""
         if begun is not None:
             yield key_of(_with_news_since(states, fresh, slots))
             yield key_of(_with_news_since(begun, fresh, slots))
             return
-        # In the middle of a turn, all of which is kept, if not what hidden turns before it did.
+        # The oldest state is in the middle of a turn: the turn is kept, with and without slots of hidden turns before.
         for least in (0.0, 1.0):
             names = [name.removeprefix(EARLIER) for name, mark in fresh[0].items() if mark >= least]
             yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
@@ -121,12 +122,13 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     def _without_the_oldest(
         self, states: Sequence[State], fresh: Sequence[State], history: RasaHistory, slots: _Slots, first: int
     ) -> Iterator[Key]:
-        """Yield the states without the slots that were set before an action before them, of which a few are looked at.
+        """Yield the states without the slots that were set before one of several earlier actions.
 
-        As Rasa 3 looks at them: from the `first` that it looks at to the last before the message that is shown.
+        The actions are those at which Rasa 3 may cut the conversation: from the action number `first` to the last
+        action before the message that the oldest state shows.
         """
         later = {name for names in fresh[1:] for name in names}
-        # What stays as long as the message does: set since the action before it, and in no hidden turn.
+        # Slots that were set since the action before the message, and in no hidden turn, are kept with the message.
         own = [name.removeprefix(EARLIER) for name, mark in fresh[0].items() if mark]
         older = {name: at for name, at in history.set_at.items() if name not in later and name not in own}
         last = fresh[0].get(POSITION, history.acted)
@@ -136,7 +138,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
 
     @property
     def _seconds(self) -> frozenset[StateKey]:
-        """The states that follow the first one of what is known."""
+        """The second states of all memorised histories."""
         if self._second_states is None:
             self._second_states = frozenset(key[1] for key in self.lookup if len(key) > 1)
         return self._second_states
@@ -169,28 +171,28 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
             yield whole[start:]
         news = tracker.history.slots_set_before(len(states))
         if len(news) < len(states) or self._max_history == 1:
-            return  # Where policies look at one state alone, none is older than the others.
+            return  # With a single state, there is no older state to drop.
         slots = self._slots_of(domain)
         for start, state in enumerate(states):
             if not any(name.startswith("prev_") for name in state):
-                continue  # Nothing happened before it.
+                continue  # The conversation began with this state.
             begun = key_of(_as_begun(states[start:], news[start:], slots))
             rest = (*begun, *whole[start + len(begun) :])
             if len(rest) < self._max_history:
                 yield (slots.initial_key, *rest)
-            for first in range(len(begun)):  # The others have been looked up.
+            for first in range(len(begun)):  # Later suffixes are unchanged, and were looked up above.
                 yield rest[first:]
 
     def _slots_of(self, domain: Domain) -> _Slots:
         slots = self._slots
-        # A model that was loaded anew has another domain, whose slots may have other initial values.
+        # The policy may be used with another domain, whose slots may have other initial values.
         if slots is None or slots.domain is not domain:
             slots = self._slots = _Slots.of(domain)
         return slots
 
 
 class _Slots(NamedTuple):
-    """The names of the features of each slot, and the state of a conversation in which nothing has happened yet."""
+    """The feature names of each slot, and the state of a conversation that is just starting."""
 
     domain: Domain
     features: dict[str, list[str]]
@@ -207,7 +209,7 @@ class _Slots(NamedTuple):
         return cls(domain, features, initial, frozenset(initial.items()))
 
     def to_forget(self, state: State, kept: Collection[str]) -> set[str]:
-        """Return the features of the slots that are not as they were at first, but for those to be kept."""
+        """Return the features of slots that do not have their initial values, except the slots in `kept`."""
         return {
             name
             for slot, names in self.features.items()
@@ -217,9 +219,9 @@ class _Slots(NamedTuple):
 
 
 def first_looked_at(history: RasaHistory, count: int | None) -> int:
-    """Return how many actions there had been where a memory of so many states begins to look back, as in Rasa 3.
+    """Return the number of the action at which a memoization of `count` states begins to look back, as in Rasa 3.
 
-    That is where the bot listened before so many actions, whether they are hidden or not; 0 for all states, None.
+    It is the last ``action_listen`` before the last `count` actions, hidden actions included; 0 if `count` is None.
     """
     if count is None:
         return 0
@@ -227,9 +229,9 @@ def first_looked_at(history: RasaHistory, count: int | None) -> int:
 
 
 def _as_begun(states: Sequence[State], news: Sequence[Collection[str]], slots: _Slots) -> Iterator[State]:
-    """Yield the states as they were if nothing had happened before the action before the first.
+    """Yield the states changed as if the conversation had begun with the action before the first state.
 
-    The last ones, in which nothing is otherwise, are left out.
+    Unchanged states at the end are left out.
     """
     kept: set[str] = set()
     for state, fresh in zip(states, news, strict=True):
@@ -238,7 +240,7 @@ def _as_begun(states: Sequence[State], news: Sequence[Collection[str]], slots: _
         if HEARD not in kept:
             forgotten.update(user_part(state))
         elif not forgotten:
-            return  # Nor is anything to forget in the states after it.
+            return  # The states after it have nothing to change either.
         left = {name: value for name, value in state.items() if name not in forgotten}
         yield left | {name: value for name, value in slots.initial.items() if name in forgotten}
 
@@ -248,7 +250,7 @@ def _after_listening(state: State) -> State:
 
 
 def _without_message(states: Sequence[State], heard: Sequence[bool]) -> list[State]:
-    """Return the states as they were if the conversation had begun with an action, after the message that they show."""
+    """Return the states without the message before the first new message, as if the conversation began after it."""
     until = next((index for index, is_new in enumerate(heard) if is_new), len(states))
     said = [user_part(state) for state in states[:until]]
     silent = [
@@ -258,7 +260,7 @@ def _without_message(states: Sequence[State], heard: Sequence[bool]) -> list[Sta
 
 
 def _with_news_since(states: Sequence[State], fresh: Sequence[Collection[str]], slots: _Slots) -> list[State]:
-    """Return the states with the slots and loops of a beginning, but for what is new since the action before them."""
+    """Return the states with initial slots and no loop, except for slots and loops in `fresh`, which are set later."""
     kept: set[str] = set()
     found = []
     for state, names in zip(states, fresh, strict=True):
@@ -270,7 +272,7 @@ def _with_news_since(states: Sequence[State], fresh: Sequence[Collection[str]], 
 
 
 def _is_kept(name: str, news: Collection[str]) -> bool:
-    if name.startswith("slot_"):  # A feature of a slot ends in its number, and names may hold underscores themselves.
+    if name.startswith("slot_"):  # A slot feature ends in its index; the slot's name may contain underscores.
         return name[: name.rindex("_") + 1] in news
     return not name.startswith(LOOP_PREFIX) or LOOP_PREFIX in news
 

@@ -1,8 +1,9 @@
 """Reads the moments of many finished conversations, for `rasa_core.policies.batch_prediction`.
 
-Of each moment, what memory, rules and fallbacks look at is numbered, so that they are asked once for all moments in
-which that is the same; and features are put together for many moments at once. Loops and hidden turns of Rasa 3 change
-what policies see of the past, so that there each conversation is followed by its own tracker.
+A *moment* is the point before an action, at which a policy predicts. Moments that look the same to memoization, rules
+and fallbacks get the same number (their *kind*), so that these policies predict once for each kind; the features for
+the network are computed for many moments at once. For Rasa 3, loops and hidden turns change what policies see of the
+past, so each conversation is replayed by a tracker.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ Ints = NDArray[np.int64]
 
 _NONE: Final = -1
 _PARTS_OF_STATE: Final = 3
-"""The first numbers of a state; if there is another, it tells what was set before."""
+"""A state has so many numbers; one more, if present, stands for the slots that were set before."""
 _SIMPLE: Final = frozenset({"user", "action", "slot", "reset_slots", "bot", "agent", "followup", "pause", "resume"})
-"""Types of events after which a conversation has all that was in it before."""
+"""Types of events that take back no earlier event."""
 MOST_KINDS: Final = 50_000
-"""So many kinds of moments of Rasa 3 are known at a time."""
+"""The most kinds of moments of Rasa 3 that are kept at a time."""
 _OBJECTS: Final = 1000
 
 
 class Sees(Protocol):
-    """What of a moment an ensemble looks at: a `rasa_core.policies.batch_prediction.BatchPredictor`."""
+    """The part of `rasa_core.policies.batch_prediction.BatchPredictor` that says what an ensemble sees of a moment."""
 
     window: int
     max_history: int
@@ -55,7 +56,7 @@ class Sees(Protocol):
 
 
 class _Part(NamedTuple):
-    """What happened from one restart to the next, with all that features of finished conversations ask a tracker."""
+    """The events from one restart to the next, with the parts of a tracker that the featurizer needs."""
 
     events: list[Event]
     history: History
@@ -65,7 +66,7 @@ class _Part(NamedTuple):
 
 
 class _News(NamedTuple):
-    """All that memory asks the history of a moment."""
+    """The part of a `History` that memoization uses."""
 
     told: list[Collection[str]]
     loops: None = None
@@ -76,7 +77,7 @@ class _News(NamedTuple):
 
 
 class _Moment(NamedTuple):
-    """All that memory and fallbacks ask a tracker."""
+    """The part of a tracker that memoization and fallbacks use."""
 
     states: list[State]
     latest_message: UserUttered
@@ -88,7 +89,7 @@ class _Moment(NamedTuple):
 
 
 class MomentReader:
-    """Reads finished conversations as bots see them whose domains have the same vocabulary and slots."""
+    """Reads finished conversations for several bots whose domains have the same vocabulary and slots."""
 
     def __init__(self, domain: Domain, bots: Sequence[Sees]) -> None:
         self._history = History(1, domain.vocabulary)
@@ -122,7 +123,7 @@ class MomentReader:
 
     def _moments(self, rows: list[dict[int, int] | None], starts: Ints, messages: Sequence[UserUttered]) -> Moments:
         featurizer = self._featurizer
-        if featurizer.parts is not self._parts:  # Numbers of before mean something else now.
+        if featurizer.parts is not self._parts:  # The featurizer has numbered its parts anew.
             self._parts, self._numbered = featurizer.parts, self._numbered + 1
             self._states = Memo[tuple[int, ...], State](featurizer.state_of)
         states = featurizer.states()
@@ -136,19 +137,18 @@ class MomentReader:
         return Moments(rows, featurizer.take(), kinds, names, examples.__getitem__)
 
     def _seen(self, states: Ints, starts: Ints) -> Ints:
-        """Return the last states before each row, ``(rows, window, parts of a state)``; none before the first."""
+        """Return the last states before each row, ``(rows, window, parts of a state)``; missing states are padding."""
         places = np.arange(len(states))[:, None] - np.arange(self._window)[::-1]
         seen: Ints = states[np.maximum(places, 0)]
         seen[places < starts[:, None]] = _NONE
         return seen
 
     def _heard(self, message: UserUttered) -> int:
-        """Return a number for all that fallbacks see in a message."""
+        """Return a number that is the same for messages that look the same to fallbacks."""
         intent = message.intent
         sure = intent.get("confidence")
         place = len(self._thresholds) if sure is None else bisect_right(self._thresholds, sure)
-        # Between two thresholds, all confidences are alike to a fallback; the name is the only other thing that it
-        # looks at.
+        # A fallback only compares the confidence with thresholds, and the name of the intent with `OUT_OF_SCOPE`.
         return 2 * place + (intent.get("name") == OUT_OF_SCOPE)
 
     def _example(self, seen: Ints, message: UserUttered, news: Sequence[Collection[str]]) -> _Moment:
@@ -160,18 +160,18 @@ class MomentReader:
 
 
 def _numbered(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """Return a number for each row of some columns, equal for equal rows, and the first row of each number."""
+    """Return a number for each row of the columns, the same for equal rows, and the first row with each number."""
     found = np.zeros(len(columns[0]), np.int64)
     firsts = found
     for column in columns:
         _, low = np.unique(column, return_inverse=True)
-        # Two numbers as one, and numbered anew after each column, so that they stay small.
+        # Two numbers are combined into one, and renumbered after each column, so that they stay small.
         _, firsts, found = np.unique(found * (len(low) + 1) + low, return_index=True, return_inverse=True)
     return found, firsts
 
 
 def _parts(events: Sequence[Event]) -> list[tuple[int, list[Event]]] | None:
-    """Return what happened from one restart to the next, and where it begins; None if something was taken back."""
+    """Return the index and the events of each part between restarts; None if events were taken back."""
     if not all(event.type_name in _SIMPLE or isinstance(event, Restarted) for event in events):
         return None
     if any(isinstance(event, ActionExecuted) and event.unpredictable for event in events):
@@ -184,7 +184,7 @@ def _parts(events: Sequence[Event]) -> list[tuple[int, list[Event]]] | None:
 
 
 def _before_actions(events: Sequence[Event]) -> Iterator[tuple[int, UserUttered]]:
-    """Yield the positions of actions, and the message before each."""
+    """Yield the index of each action, and the message before it."""
     message = UserUttered.empty()
     for place, event in enumerate(events):
         if isinstance(event, ActionExecuted):
@@ -197,16 +197,16 @@ def _before_actions(events: Sequence[Event]) -> Iterator[tuple[int, UserUttered]
 
 
 class RasaMoment(NamedTuple):
-    """All that an ensemble of Rasa 3 asks a tracker.
+    """The part of a tracker that an ensemble of Rasa 3 uses.
 
     Attributes
     ----------
     by_rules, by_memory : int
-        Equal where rules, and where memory, see the same.
+        Numbers that are equal for moments that look the same to rules, or to memoization.
     history : Rejected
-        What says which action refused to run just now.
+        Has the action that has just refused to run.
     tracker : DialogueStateTracker or None
-        The conversation; None once what rules and memory say of it is known.
+        The conversation; None once the predictions of rules and memoization for it are known.
     """
 
     by_rules: int
@@ -216,13 +216,13 @@ class RasaMoment(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """The part of a history that the ensemble itself looks at."""
+    """The part of a `RasaHistory` that the ensemble itself uses."""
 
     rejected: str | None
 
 
 class RasaMomentReader:
-    """Notes moments as bots see them whose domains have the same vocabulary and slots.
+    """Collects moments for several bots whose domains have the same vocabulary and slots.
 
     Attributes
     ----------
@@ -255,7 +255,7 @@ class RasaMomentReader:
             bot.forget()
 
     def note(self, tracker: DialogueStateTracker) -> int:
-        """Take note of the present moment of a conversation, and return the number of its row."""
+        """Add the present moment of a conversation, and return the number of its row."""
         history, states = cast(RasaHistory, tracker.history), tracker.last_states(self._seen)
         key = self._seen_by_rules(tracker, history), self._seen_by_memory(tracker, history, states), history.rejected
         kind = self._kinds.get(key)
@@ -285,7 +285,7 @@ class RasaMomentReader:
         fresh = history.slots_set_before(len(numbers))
         now, firsts = history.acted, [first_looked_at(history, count) for count in self._forgetting]
         oldest = min(firsts)
-        # How long ago, and not when: the same may be seen at many moments. What is older than `oldest` is as old.
+        # Ages and not times, so that the key is the same at other moments; all ages beyond `oldest` are equal.
         ages = tuple([min(now - one.get(POSITION, now), now - oldest + 1) for one in fresh])
         names = tuple([tuple([pair for pair in one.items() if pair[0] != POSITION]) for one in fresh])
         late = tuple([(name, now - at) for name, at in history.set_at.items() if at >= oldest])
@@ -296,7 +296,7 @@ class RasaMomentReader:
         if known is None:
             if len(self._number_of) > _OBJECTS:
                 self._number_of.clear()
-            # With the state itself, so that no other one gets its id.
+            # The state is kept, so that no other object gets the same id.
             known = self._number_of[id(state)] = state, self._states[tuple(state.items())]
         return known[1]
 
@@ -305,19 +305,19 @@ class RasaMomentReader:
         self._names.append(b"%d %d" % (self._generation, kind))
         by_rules, by_memory, rejected = key
         moment = RasaMoment(by_rules, by_memory, Rejected(rejected), tracker)
-        asked = [bot.asks_network(self._names[kind], moment) for bot in self._bots]  # Each of them, now.
+        asked = [bot.asks_network(self._names[kind], moment) for bot in self._bots]  # A list: every bot is asked.
         self._is_asked.append(any(asked))
         self._examples.append(moment._replace(tracker=None))
         return kind
 
     def take(self) -> Moments:
-        """Return the moments that were noted since the last time."""
+        """Return the moments that were added since the last call."""
         kinds = np.array(self._kind_of_row, np.int64)
         self._kind_of_row = []
         return Moments([], self._features.take(), kinds, self._names, self._examples.__getitem__)
 
     def forget_many(self) -> None:
-        """Forget the kinds of moments if there are too many; what was taken must be decided by then."""
+        """Forget all kinds if there are too many; the moments taken so far must have been predicted by then."""
         if len(self._kinds) > MOST_KINDS:
             self._forget()
 

@@ -1,9 +1,10 @@
-"""Predicts the moments of many conversations as an ensemble does one by one, but sooner.
+"""Predicts the next action at many moments of conversations, with the same results as an ensemble, but faster.
 
-What memory and fallbacks decide depends on the last states and the latest message alone, so that it is found once for
-each. Only where they leave the decision to a network is that asked, for many moments in a few products of matrices.
-These are rounded in another way than the product for a single moment: where the difference could count, since actions
-are almost equally probable, or one almost as probable as a threshold, the moment is left to be asked for alone.
+Memoization, rules and fallbacks only depend on a few last states and the latest message, so they predict once for each
+kind of moment. If they leave the decision to a network, it predicts many moments in a few products of matrices. Such a
+product is rounded differently from the product for a single moment. Where the difference could change the result, as
+two actions are almost equally probable, or one is very near to a threshold, the moment is predicted by the ensemble
+itself.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 
 ALONE: Final = -1
-"""In the place of an action: the bot has to be asked for this moment alone."""
+"""Stands for an action: the ensemble itself has to predict this moment."""
 NEAR: Final = 1e-4
-"""Probabilities that differ by less may be in another order when they are rounded in another way."""
+"""Probabilities that differ by less may change their order when they are rounded differently."""
 _BY_NETWORK: Final = -2
-"""And each number below: the network decides, or is asked, since all others say one of several things."""
+"""This and each lower number stand for a moment that the network decides; each stands for other policies' opinions."""
 _NONE: Final = -1
 _ENSEMBLES: Final = (PolicyEnsemble, SimplePolicyEnsemble)
 _OTHERS: Final = (MemoizationPolicy, AugmentedMemoizationPolicy, FallbackPolicy)
@@ -43,31 +44,31 @@ _OTHERS_OF_RASA: Final = (MemoizationPolicy, AugmentedMemoizationPolicy, RulePol
 
 
 class _NetworkAskedError(Exception):
-    """The network is asked, and what it says is not known yet."""
+    """The ensemble asks the network, whose prediction is not known yet."""
 
 
 class Columns(Protocol):
-    """What has put features into columns: a `MomentReader` or `RasaMomentReader`."""
+    """The part of `MomentReader` and `RasaMomentReader` that gives the column of each feature."""
 
     @property
     def columns(self) -> Mapping[tuple[str, str], int]: ...  # noqa: D102
 
 
 class BatchPredictor:
-    """What an ensemble decides at many moments. Not to be shared between threads.
+    """Predicts many moments as one ensemble does. Not to be shared between threads.
 
     Attributes
     ----------
     window, max_history : int
-        How many states memory looks at, and how many events a network has features of in full.
+        How many states memoization compares, and for how many events the network has all features.
     feature_names : sequence of (str, str)
-        Those of the network.
+        The features of the network.
     nlu_thresholds : list of float
-        Those of the fallbacks.
+        The NLU thresholds of the fallbacks.
     rule_window : int
         How many states rules look at.
     forgetting : set of int or None
-        How many states each memory looks at that forgets more and more of them; None for all.
+        How many states each `AugmentedMemoizationPolicy` looks at; None for all.
     """
 
     def __init__(self, ensemble: PolicyEnsemble, domain: Domain) -> None:
@@ -96,8 +97,8 @@ class BatchPredictor:
 
     @classmethod
     def of(cls, ensemble: Any, domain: Domain) -> Self | None:
-        """Return what predicts for an ensemble; None if policies of one's own, or of Rasa 3, may look at more."""
-        # By exact types: a subclass may decide by anything, and then what was decided before says nothing.
+        """Return the predictor for an ensemble; None if its policies may depend on more than is numbered here."""
+        # Exact types are required, since the predictions of a subclass may depend on anything in the conversation.
         if type(ensemble) not in _ENSEMBLES or ensemble.by_confidence != (domain.rasa is not None):
             return None
         known = _OTHERS if domain.rasa is None else _OTHERS_OF_RASA
@@ -113,7 +114,7 @@ class BatchPredictor:
         return cls(ensemble, domain) if is_usual else None
 
     def _with_rows(self, policy: Any) -> Any:
-        """Return a policy; a network as one that looks at its row, and one of Rasa 3 as one that remembers."""
+        """Return a copy of a policy: a network returns the row `_row`, other policies predict each kind once."""
 
         def scores(tracker: object, domain: Domain) -> list[float]:
             if self._row is None:
@@ -121,7 +122,7 @@ class BatchPredictor:
             return self._row
 
         looking = copy.copy(policy)
-        # On the copy alone: the policy itself goes on as it is, also for other threads.
+        # Only the copy is changed; other threads may use the policy itself.
         if _is_network(policy):
             vars(looking)["predict_action_probabilities"] = scores
         elif self._domain.rasa is not None:
@@ -132,7 +133,7 @@ class BatchPredictor:
         return looking
 
     def _remembered(self, policy: Policy, seen: str) -> Callable[[Any, Domain], Opinion]:
-        """Return what asks a policy once for all moments in which it sees the same."""
+        """Return a function that gets a policy's opinion once for all moments that look the same to it."""
         known: dict[int, Opinion] = {}
         self._known.append(known)
 
@@ -145,12 +146,12 @@ class BatchPredictor:
         return opinion
 
     def forget(self) -> None:
-        """Forget what was decided: moments of Rasa 3 are numbered anew."""
+        """Forget all predictions, since the moments of Rasa 3 get new numbers."""
         for known in (self._by_kind, self._left, self._with_network, *self._known):
             cast(dict[Any, Any], known).clear()
 
     def actions(self, moments: Moments, rows: Ints, reader: Columns) -> Ints:
-        """Return the index of the action that is decided on in each of some rows, or `ALONE`."""
+        """Return the index of the predicted action for each of `rows`, or `ALONE`."""
         there, kinds = np.unique(moments.kinds[rows], return_inverse=True)
         found = np.array([self._of_kind(moments, kind) for kind in there.tolist()], np.int64)[kinds]
         asked = np.flatnonzero(found <= _BY_NETWORK)
@@ -163,7 +164,7 @@ class BatchPredictor:
         return found
 
     def _leave_out_rejected(self, told: NDArray[np.float32], moments: Moments, rows: Ints) -> None:
-        """Let no action be predicted that has just refused to run, which only those of Rasa 3 do."""
+        """Set the scores of actions to 0 that have just refused to run; only actions of Rasa 3 do so."""
         if self._domain.rasa is None:
             return
         for place, kind in enumerate(moments.kinds[rows].tolist()):
@@ -178,8 +179,8 @@ class BatchPredictor:
         return self._by_kind[name]
 
     def asks_network(self, name: bytes, example: Any) -> bool:
-        """Tell whether rules and memory leave moments of a kind to the network; the kind is known by `name` then."""
-        if self._known:  # Also those that need not be asked now: the conversation goes on, and is here no more.
+        """Tell whether rules and memoization leave moments of this kind to the network; keep the result by `name`."""
+        if self._known:  # All opinions are taken now, since the tracker is changed afterwards.
             for policy in self._others:
                 policy.opinion(example, self._domain)
         self._by_kind[name] = self._decided(example, None)
@@ -188,9 +189,9 @@ class BatchPredictor:
     def _of_network(
         self, moments: Moments, left: int, kind: int, best: int, place: int, row: NDArray[np.float32]
     ) -> int:
-        """Return what is decided where the network is surest of one action, and that so sure.
+        """Return the action if the network's best action is `best`, with a score between the bounds at `place`.
 
-        `left` is the number of what all others say.
+        `left` is the number of the other policies' opinions.
         """
         if place == ALONE:
             return ALONE
@@ -200,9 +201,9 @@ class BatchPredictor:
         return best if found <= _BY_NETWORK else found
 
     def _decided(self, moment: Any, row: list[float] | None) -> int:
-        """Return the index of an action, or a number below for what others say where the network decides.
+        """Return the index of the predicted action, or a number from `_BY_NETWORK` down if the network decides.
 
-        The network must be asked if there is no row of it.
+        `row` has the network's scores; with None, a moment for which the network is asked gets such a number.
         """
         self._row = row
         try:
@@ -215,11 +216,11 @@ class BatchPredictor:
         return _BY_NETWORK if is_by_network else self._domain.index_for_action(found.action)
 
     def _told_by_network(self, matrix: FeatureMatrix, rows: Ints, reader: Columns) -> NDArray[np.float32]:
-        """Return what the network says in some rows, ``(rows, actions)``."""
+        """Return the network's probabilities for `rows`, ``(rows, actions)``."""
         begins, lengths = matrix.starts[rows], np.diff(matrix.starts)[rows]
         ends = np.cumsum(lengths)
         places = np.arange(ends[-1]) + np.repeat(begins - ends + lengths, lengths)
-        # The columns of this network for those of the reader, which reads for several.
+        # Maps the columns of the reader, which serves several networks, to the columns of this network.
         own = np.full(len(reader.columns), _NONE, np.int32)
         own[[reader.columns[name] for name in self.feature_names]] = np.arange(len(self.feature_names))
         columns, values = own[matrix.columns[places]], matrix.values[places]
@@ -229,7 +230,7 @@ class BatchPredictor:
         return np.concatenate([one.copy() for one in told])
 
     def _places(self, probabilities: NDArray[np.float32]) -> Ints:
-        """Return between which bounds the best score of each row is; `ALONE` if another rounding could count."""
+        """Return the index of the bounds around each row's best score; `ALONE` if rounding could change the result."""
         second, first = np.partition(probabilities, -2)[:, -2:].T
         place = np.searchsorted(self._bounds, first).clip(1, len(self._bounds) - 1)
         distance = np.minimum(np.abs(first - self._bounds[place - 1]), np.abs(first - self._bounds[place]))
@@ -237,7 +238,7 @@ class BatchPredictor:
 
 
 def _asked_once(policy: Policy) -> Callable[[Any, Domain], Sequence[float]]:
-    """Return what asks a policy, but not again for the same moment."""
+    """Return a function that gets a policy's scores, and keeps those of the latest moment."""
     known: tuple[object, Sequence[float]] = None, ()
 
     def scores(moment: Any, domain: Domain) -> Sequence[float]:
@@ -250,14 +251,14 @@ def _asked_once(policy: Policy) -> Callable[[Any, Domain], Sequence[float]]:
 
 
 def _is_network(policy: Policy) -> bool:
-    """Tell whether a policy is a network that predicts many conversations at once, without loading its class."""
+    """Tell whether a policy is a network that can predict in batches, without importing its class."""
     if type(policy) is not Policy.registry.get("KerasPolicy"):
         return False
     return isinstance(vars(policy).get("model"), PolicyNetwork) and vars(policy).get("_history") is not None
 
 
 def _bounds(ensemble: PolicyEnsemble) -> NDArray[np.float64]:
-    """Return what the score of a network is compared with, ascending."""
+    """Return the scores and thresholds with which the network's score is compared, ascending."""
     policies = ensemble.policies
     network = next(filter(_is_network, policies), None)
     found = {policy.threshold for policy in policies} if ensemble.by_confidence else set()
@@ -265,7 +266,7 @@ def _bounds(ensemble: PolicyEnsemble) -> NDArray[np.float64]:
     is_first = False
     for policy in policies:
         is_first |= policy is network
-        # Where memory or a rule is certain and is asked first, no network is asked.
+        # If memoization or a rule comes first and is certain, the network is not asked, and 1.0 is no bound.
         is_asked = is_first or (ensemble.by_confidence and network is not None and policy.priority < network.priority)
         if isinstance(policy, FallbackPolicy):
             found.add(policy.core_threshold)

@@ -1,4 +1,4 @@
-"""The policies that config.yml names, with their options, in a project of Markdown stories.
+"""Reads the policies and their options from config.yml, for a project with Markdown stories.
 
     policies:
       - name: MemoizationPolicy
@@ -7,9 +7,9 @@
         epochs: 50
       - name: FallbackPolicy
         fallback_action_name: utter_default
-      - name: mine.MyPolicy            # of one's own: its module is imported with --import, or below imports:
+      - name: mine.MyPolicy            # a custom policy: its module is imported with --import, or below imports:
 
-What a FallbackPolicy is not told, its action and its thresholds, is chosen when the bot is trained.
+The action and the thresholds of a FallbackPolicy that are not given are chosen when the bot is trained.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from rasa_core.policies.policy import Policy
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part, entries_of
 
-# Keys of Rasa that mean nothing here are known too, since people bring their files along.
+# Keys of Rasa without effect here are accepted, too, since people use their old files.
 KEYS: Final = ("policies", "pipeline", "imports", "language", "recipe", "version", "assistant_id", "importers")
 FALLBACK_ACTIONS: Final = ("action_default_fallback", "utter_default", "utter_fallback")
-"""The first of these that a domain lists is the action of a fallback; if it lists none, the bot listens."""
+"""The first of these actions that a domain lists is the fallback action; if it lists none, the bot listens."""
 _SLIP: Final = 0.8
-"""So much alike, from 0 to 1, a key is to one of `KEYS` that was meant."""
+"""The similarity to one of `KEYS`, from 0 to 1, from which on an unknown key is taken for a misspelling."""
 THRESHOLDS: Final = ("nlu_threshold", "core_threshold")
 
 
@@ -47,7 +47,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-# What an option has to be, in words for the message, and how that is found out.
+# The required kind of an option: in words for the error message, and as a check.
 _COUNT = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
 _WHOLE = ("a whole number", _is_whole)
 _SHARE = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -68,9 +68,9 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Kind]]] = {
     "KerasPolicy": {**_MEMORY, **_TRAINING},
     "FallbackPolicy": {**dict.fromkeys(THRESHOLDS, _SHARE), "fallback_action_name": _NAME, "priority": _WHOLE},
 }
-# Networks of Rasa that this package does not have; what was learnt by them is learnt by ours.
+# Rasa's networks, which this package does not have; a `KerasPolicy` is trained in their place.
 _STANDS_FOR: Final = {"TEDPolicy": "KerasPolicy", "EmbeddingPolicy": "KerasPolicy", "SklearnPolicy": "KerasPolicy"}
-# Known by name only for a better message than that there is no such policy.
+# Only known for a better error message.
 _NEEDS_RULES: Final = ("RulePolicy", "FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "UnexpecTEDIntentPolicy")
 _CLASSES: Final[Mapping[str, type[Policy]]] = {
     "MemoizationPolicy": MemoizationPolicy,
@@ -82,22 +82,22 @@ _CLASSES: Final[Mapping[str, type[Policy]]] = {
 
 @dataclass(slots=True)
 class ConfiguredPolicies:
-    """What config.yml says of policies.
+    """The policies in config.yml, and how to train them.
 
     Attributes
     ----------
     make_network, learns : callable, bool
-        Makes the network; whether there is one.
+        Makes the network; whether there is a network.
     policies : list of Policy
-        In their order, each one new.
+        New policies, in the order of the file.
     training : dict
-        What is said of training, for `rasa_core.agent.Agent.train`.
+        Parameters of the training, for `rasa_core.agent.Agent.train`.
     unsaid : list of (FallbackPolicy, set of str)
-        The fallbacks, with what is to be chosen for them.
+        The fallbacks, with the names of the options that are still to be chosen.
     notes, passed_over : list of str
-        What stands for what; which keys say nothing here.
+        Notes on replaced policies; keys that have no effect here.
     actions : dict of str to Place
-        The actions that fallbacks name, and where.
+        The actions that fallbacks name, with their places in the file.
     """
 
     make_network: MakesNetwork
@@ -110,16 +110,16 @@ class ConfiguredPolicies:
     actions: dict[str, Place] = field(default_factory=dict)
 
     def choose_action(self, action_names: Iterable[str]) -> None:
-        """Let each fallback that names no action run the first of `FALLBACK_ACTIONS`, or listen.
+        """Give each fallback without an action the first of `FALLBACK_ACTIONS` in the domain, or ``action_listen``.
 
         Raises
         ------
         ModelError
-            If one names an action that there is not; the message begins with file and line.
+            If a fallback names an unknown action; the message begins with file and line.
         """
         known = set(action_names)
         for name, place in self.actions.items():
-            if name not in known and name != OF_RASA:  # For which the policy finds another.
+            if name not in known and name != OF_RASA:  # Without `OF_RASA`, the policy uses another action.
                 hint = did_you_mean(name, known)
                 raise ModelError(f"{place}: the domain has no action {name!r} for the fallback.{hint}")
         chosen = next((name for name in FALLBACK_ACTIONS if name in known), ACTION_LISTEN_NAME)
@@ -129,26 +129,26 @@ class ConfiguredPolicies:
 
 
 def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> ConfiguredPolicies:
-    """Return what the keys of config.yml say of policies; without any, memoization, the network and a fallback.
+    """Return the policies in config.yml; by default, memoization, the network and a fallback.
 
     Parameters
     ----------
     network
-        Makes the network, from its ``max_history`` and its priority, each of which may be None.
+        A function that makes the network from its ``max_history`` and its priority, each of which may be None.
 
     Raises
     ------
     ModelError
-        If a policy or an option is not known, or its value is not of its kind; the message begins with file and line.
+        If a policy or an option is unknown, or a value has the wrong type; the message begins with file and line.
     """
     found = ConfiguredPolicies(network)
-    # All that is wrong is told at once, not one mistake for each attempt.
+    # All mistakes are reported together.
     wrong = []
     for key, part in keys.items():
         if key not in KEYS:
             problem = f"{part.key_place}: config.yml has no key {key!r}"
-            # Rasa Core 0.9 read no such file: it was Rasa NLU's, or anybody's. What is nearly one of our keys is a
-            # slip; what is like none of them is passed over.
+            # In 0.9, config.yml belonged to Rasa NLU or to anybody. So only a key that is similar to a known key is an
+            # error; any other unknown key is ignored.
             if difflib.get_close_matches(key, KEYS, cutoff=_SLIP):
                 wrong.append(f"{problem}.{did_you_mean(key, KEYS)}")
             else:
@@ -169,7 +169,7 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
 def _add(found: ConfiguredPolicies, part: Part) -> None:
     keys = part.keys() if part.is_mapping else {"name": part}
     written = keys["name"].written
-    # Rasa allows a dotted path; classes are found by their names, as in a model.
+    # As in a model, a class is found by its name; the rest of a dotted path, which Rasa allows, is ignored.
     name = written.rpartition(".")[2]
     if name in _STANDS_FOR:
         found.notes.append(f"{part.place}: {_STANDS_FOR[name]} stands for {name}.")
@@ -185,7 +185,7 @@ def _add(found: ConfiguredPolicies, part: Part) -> None:
         _make(found, name, {key: value.data for key, value in options.items()})
         if "fallback_action_name" in options:
             found.actions[options["fallback_action_name"].data] = options["fallback_action_name"].place
-    # A class of the user's own is there if its module was imported; nothing is imported because a file names it.
+    # A custom class is registered when its module is imported; a name in the file causes no import.
     elif name in Policy.registry:
         found.policies.append(_own(part, Policy.registry[name], options))
     else:
@@ -222,7 +222,7 @@ def _make(found: ConfiguredPolicies, name: str, options: dict[str, Any]) -> None
 
 
 def _own(part: Part, kind: type[Policy], options: Mapping[str, Part]) -> Policy:
-    """Return a policy of the user's own; its options are the parameters of its class."""
+    """Return a custom policy; its options are the parameters of its class."""
     parameters = inspect.signature(kind).parameters.values()
     names = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)

@@ -1,21 +1,22 @@
-"""How far a memory may be trusted: what it would have said of each story, had it not known that story.
+"""The confidence of memoization, estimated by leaving out each story and predicting it from the other stories.
 
-Stories that people write do not contradict one another, and a memory of them may be certain. Stories that are a sample
-of what people do, do: the same history goes on in one way here, and in another there. So each story is left out in
-turn, by counting, and what the others say of its turns is compared with what it says itself.
+Stories that people write do not contradict one another, so memoization of them is certain. Stories that are recorded
+conversations do contradict one another: the same history is followed by different actions. So each story is left out in
+turn (by counting, without training again), and its actions are compared with the predictions of the other stories.
 
-Notation: a *turn* is a history, its last states, with the action that follows. *k* is how many stories have a history
-and agree on the action. *H* and *M* are how many turns of left out stories the others get right and wrong, *H_k* and
-*M_k* those for which *k* others speak. The share over all is *s = (H + 1) / (H + M + 1)*, and
+Notation: a *turn* is a history (the last states) with the action that follows. *k* is the number of stories that have a
+history and agree on the action. *H* and *M* are the numbers of turns of left-out stories that the other stories predict
+right and wrong; *H_k* and *M_k* are the numbers of those turns that *k* other stories predict. The overall share is
+*s = (H + 1) / (H + M + 1)*, and
 
-- *p_k = (H_k + s) / (H_k + M_k + 1)* is how often a history of *k* stories goes on as these say;
-- for an *end* of a history, its last one, two or three states: *e = (c + m s) / (n + m)* is how often that end goes on
-  the same way in the *n* other stories with it, *c* of them, with *m = 1 / (1 - s)*: the fewer contradictions there
-  are among whole histories, the less an end tells of them.
+- *p_k = (H_k + s) / (H_k + M_k + 1)* is the share of histories of *k* stories that are followed by the same action;
+- for an *end* of a history, its last one, two or three states, *e = (c + m s) / (n + m)* is the share of the *n* other
+  stories with this end in which the same action follows (*c* of them), with *m = 1 / (1 - s)*: the fewer whole
+  histories are contradictory, the less weight the ends have.
 
-The least of *p_k* and all *e* is believed, times *s*; and once more times *s* where only one story has the history: of
-the steps in which the network says something else, and is less certain, one story alone gets no more right than it.
-Without a contradiction, *s* is 1, and every history is certain.
+The confidence is *s* times the least of *p_k* and all *e*. It is multiplied by *s* once more if only one story has the
+history: in the steps where the network predicts another action with a lower confidence, a single story is right no more
+often than the network. Without a contradiction, *s* is 1, and every history is certain.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 LONGEST_END: Final = 3
 MOST_STORIES: Final = 16
-"""Of more stories that agree, only so many are counted, and those that were told of together with the last of them."""
+"""If more stories agree, only so many are counted, and the stories that were added in the same call as the last one."""
 
 Key = tuple[Hashable, ...]
 K = TypeVar("K", bound=Key)
@@ -38,13 +39,13 @@ Numbers = NDArray[np.int64]
 
 
 class _Agreement(NamedTuple):
-    """Pairs of a history and an action, each as one number, ascending; and how many stories have each."""
+    """Pairs of a history and an action, each as one number, ascending; and the number of stories with each pair."""
 
     pairs: Numbers
     counts: Numbers
 
     def of(self, pairs: Numbers) -> Numbers:
-        """Return how many stories have these pairs, 0 for one that none has."""
+        """Return the number of stories with each of the given pairs; 0 for an unknown pair."""
         places = np.searchsorted(self.pairs, pairs)
         known = np.append(self.pairs, -1)[places] == pairs
         found: Numbers = np.where(known & (pairs >= 0), np.append(self.counts, 0)[places], 0)
@@ -52,20 +53,20 @@ class _Agreement(NamedTuple):
 
 
 class Doubts(Generic[K]):
-    """Counts in which stories which action follows a history, and says how certain each history is.
+    """Collects in which stories which action follows a history, and estimates the confidence of each history.
 
-    What is told is noted in numbers, and counted at the end, all at once.
+    `add` only stores numbers; everything is counted when the confidences are needed.
     """
 
     def __init__(self) -> None:
         self._histories: dict[K, int] = {}
         self._actions: dict[str, int] = {}
         self._stories: dict[Hashable, int] = {}
-        self._told = array("q")  # Of each turn in each story the numbers of history, action, turn and story.
+        self._told = array("q")  # Four numbers for each turn in each story: history, action, turn and story.
         self._turns = 0
 
     def add(self, key: K, action: str, stories: Iterable[Hashable]) -> None:
-        """Count that an action follows a history in some stories."""
+        """Add that an action follows a history in some stories."""
         history = self._histories.setdefault(key, len(self._histories))
         number = self._actions.setdefault(action, len(self._actions))
         for story in stories:
@@ -73,12 +74,12 @@ class Doubts(Generic[K]):
         self._turns += 1
 
     def share(self) -> float:
-        """Return how often the other stories are right about a story, where they say anything; 1 if always."""
+        """Return *s*, the share of turns of left-out stories that the other stories predict right; 1 if all."""
         right, wrong = (int(numbers.sum()) for numbers in self._left_out)
         return (right + 1) / (right + wrong + 1)
 
     def confidences(self, lookup: Mapping[K, str]) -> dict[K, float]:
-        """Return the confidence of each history of a memory that is not certain."""
+        """Return the confidence of each history in `lookup` that is not certain."""
         share, (right, wrong) = self.share(), self._left_out
         if share == 1.0:
             return {}
@@ -92,13 +93,13 @@ class Doubts(Generic[K]):
         return {key: round(sure, 4) for key, sure in zip(keys, believed.tolist(), strict=True)}
 
     def _shares_of_ends(self, length: int, keys: Sequence[K], actions: Numbers, counts: Numbers) -> NDArray[np.float64]:
-        """Return how often the ends of so many states go on the same way in other stories; 1 for what is not longer."""
+        """Return *e* for the ends of `length` states; 1 for histories that are not longer."""
         ends: dict[Key, int] = {}
         of_histories = [_end(key, length) for key in self._histories]
         for end in filter(None, of_histories):
             ends.setdefault(end, len(ends))
         agreement = self._agreeing(_numbers_of(of_histories, ends))
-        # One more, for the number -1 of ends that no story has.
+        # One more element, at index -1, for ends that no story has.
         told = np.bincount(agreement.pairs // len(self._actions), agreement.counts, len(ends) + 1)
         of_keys = [_end(key, length) for key in keys]
         numbers = _numbers_of(of_keys, ends)
@@ -110,11 +111,11 @@ class Doubts(Generic[K]):
         return found
 
     def _pairs(self, numbers: Numbers, actions: Numbers) -> Numbers:
-        """Return pairs as numbers, -1 for those of what no story has."""
+        """Return pairs of history and action as numbers; -1 if no story has the history or the action."""
         return np.where((numbers < 0) | (actions < 0), -1, numbers * len(self._actions) + actions)
 
     def _agreeing(self, numbers: Numbers) -> _Agreement:
-        """Return how many stories agree on what follows histories that are one where their numbers are the same."""
+        """Return the agreement of stories on the action after each history, where equal `numbers` are one history."""
         histories, actions, turns, stories = np.array(self._told, np.int64).reshape(-1, 4).T
         pairs = self._pairs(numbers[histories], actions)
         known = pairs >= 0
@@ -135,8 +136,8 @@ class Doubts(Generic[K]):
         _, first, actions = np.unique(pairs // max(1, len(self._actions)), return_index=True, return_counts=True)
         most, alone = int(counts.max(initial=0)) + 1, counts[first[actions == 1]]
         right = np.bincount(alone, alone, most + 1).astype(np.int64)[1:]
-        right[0] = 0  # Of a history that one story has, no other says anything.
-        # Where the only story of one action is left out, all others have the other.
+        right[0] = 0  # If only one story has a history, no other story predicts it.
+        # If the only story with one action is left out, all other stories predict the other action.
         one, other = (counts[first[actions == 2] + place] for place in (0, 1))
         wrong = np.bincount(np.append(other[one == 1], one[other == 1]), minlength=most)
         return right, wrong

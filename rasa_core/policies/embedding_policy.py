@@ -10,5 +10,5 @@ _TAKEN = ("epochs", "max_history", "random_seed", "priority")
 
 
 def EmbeddingPolicy(featurizer: object = None, **options: Any) -> KerasPolicy:  # noqa: N802
-    """Return what stands for an ``EmbeddingPolicy``; of its options, those that a `KerasPolicy` has count."""
+    """Return a `KerasPolicy` in the place of an ``EmbeddingPolicy``; options that it does not have are ignored."""
     return KerasPolicy(**{name: value for name, value in options.items() if name in _TAKEN})

@@ -1,4 +1,7 @@
-"""Several policies as one: of those that are sure enough, the most important decides, then the most certain."""
+"""The ensemble of policies: of the policies above their thresholds, the one with the highest priority decides.
+
+Of policies with the same priority, the most certain one decides.
+"""
 
 from __future__ import annotations
 
@@ -26,33 +29,33 @@ logger = logging.getLogger(__name__)
 
 METADATA_NAME = "metadata.json"
 MODEL_FORMAT = 1
-# For policies of users' own that do not say how much they look at: as many states as in 0.9.
+# For custom policies without a `max_history`: as many states as in 0.9.
 DEFAULT_WINDOW = 5
 CHOSEN = ("priority", "threshold")
 PROBABLE = 1.0001
-"""A score above this is no probability, not even an inexact one."""
+"""A score above this is not a probability, even with rounding errors."""
 
 
 class PolicyEnsemble(KnownByName):
-    """Policies in the order in which they win where they are equally important, and equally certain.
+    """Several policies that predict as one; of policies with equal priority and score, the first decides.
 
     A subclass may decide in another way: in ``probabilities_using_best_policy(tracker, domain)``, which returns a score
-    for each action, or in ``predict_next_action``, which returns the index of one. It is known by its name as soon as
-    it is defined, so that a model that was trained with it can be loaded once its module has been imported.
+    for each action, or in ``predict_next_action``, which returns the index of an action. A subclass is registered by
+    its name, so that a model that was trained with it can be loaded once its module is imported.
 
     Parameters
     ----------
     policies
-        At least one.
+        The policies.
     action_fingerprints
-        Name of an action to ``{"slots": [...]}``: the slots that it set in the stories.
+        For each action ``{"slots": [...]}``, the slots that it set in the stories.
     by_confidence
-        Whether the most certain policy decides, and the priority only between equally certain ones, as in Rasa 3.
+        Whether the most certain policy decides, and the priority only between equally certain policies, as in Rasa 3.
 
     Attributes
     ----------
     fingerprint : str or None
-        A short hash of the model, which logs name; None before there is one.
+        A short hash of the model for logs; None before training.
     """
 
     fingerprint: str | None = None
@@ -82,24 +85,24 @@ class PolicyEnsemble(KnownByName):
 
     @property
     def longest_history(self) -> int | None:
-        """How many of the last states any policy looks at; None if one looks at all, or there is none."""
+        """The most states that any policy looks at; None if a policy looks at all states, or there are no policies."""
         histories = [policy.max_history for policy in self.policies]
         return None if None in histories else max([history or 0 for history in histories], default=None)
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Train each policy; without conversations, and rules in their place, what was learnt before stays."""
+        """Train each policy; without conversations and rules, the policies keep what they have learnt before."""
         if isinstance(training_trackers, Sequence) and not training_trackers and "rules" not in kwargs:
             logger.warning("nothing is trained, as there are no conversations to learn from.")
             return
         found = SlotsSetByActions()
-        if isinstance(training_trackers, Stream):  # To make all of them once more would take as long as some policies.
+        if isinstance(training_trackers, Stream):  # Making the conversations once more would take too long.
             training_trackers = Stream(training_trackers, found.look)
         for policy in self.policies:
             policy.train(training_trackers, domain, **kwargs)
         self.action_fingerprints = found.of(training_trackers)
 
     def name_after(self, *content: str) -> None:
-        """Give what was trained here, and is in no file yet, a fingerprint after what it was trained on."""
+        """Set the fingerprint of a model that was just trained, from its training input (`content`)."""
         kinds = [type(policy).__name__ for policy in self.policies]
         text = json.dumps([content, kinds, self.action_fingerprints])
         self.fingerprint = hashlib.blake2b(text.encode(), digest_size=SHORT_FINGERPRINT // 2).hexdigest()
@@ -113,7 +116,7 @@ class PolicyEnsemble(KnownByName):
             self.action_fingerprints[name] = {"slots": sorted({*known, *found["slots"]})}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Note what decides: a method of 0.9 that the subclass defines, unless it defines `predict` as well."""
+        """Let `predict` call a method of 0.9 that the subclass defines, unless the subclass defines `predict`."""
         super().__init_subclass__(**kwargs)
         old = {"probabilities_using_best_policy", "predict_next_action"} & vars(cls).keys()
         if old and "predict" not in vars(cls):
@@ -133,17 +136,17 @@ class PolicyEnsemble(KnownByName):
     def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction:
         """Return the prediction of the policy that decides.
 
-        A policy is sure enough if its best score is above zero, and not below its threshold. Of those that are, that
-        with the highest priority decides, then that with the highest score, then the first. A score above 1 is no
-        probability; policies that were written for Rasa Core 0.9 claim by it to know better than all others, and do.
-        Where no policy is sure enough, the bot listens, and all actions are equally probable.
+        A policy is sure enough if its best score is above zero, and not below its threshold. Of these policies, the one
+        with the highest priority decides, then the one with the highest score, then the first. A score above 1 goes
+        before every priority: policies written for Rasa Core 0.9 use it to overrule all others. If no policy is sure
+        enough, the bot listens, and all actions are equally probable.
         """
         if self.by_confidence:
             return most_confident(self.policies, tracker, domain)
         best_rank, best, winner = (-math.inf, 0.0), None, ""
         for policy in self.policies:
             priority = policy.priority_for(tracker)
-            # It cannot win any more: a network is not even asked where memory is certain.
+            # This policy cannot win any more and is not asked, such as a network if memoization is certain.
             if best is not None and best_rank >= _rank(priority, policy.HIGHEST_SCORE):
                 continue
             given = policy.predict_action_probabilities(tracker, domain)
@@ -161,7 +164,7 @@ class PolicyEnsemble(KnownByName):
     def probabilities_using_best_policy(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return the probability of each action, in the order of the domain."""
         own = type(self).predict
-        # A subclass that was written for 0.9 is asked by `predict`, and may ask here itself.
+        # A subclass written for 0.9 is called by `predict`, and may itself call this method of its base class.
         decide = PolicyEnsemble.predict if own is PolicyEnsemble._predict_as_of_old else own
         return list(decide(self, tracker, domain).scores.values())
 
@@ -171,8 +174,8 @@ class PolicyEnsemble(KnownByName):
         for index, policy in enumerate(self.policies):
             folder = f"policy_{index}_{type(policy).__name__}"
             Path(path, folder).mkdir(parents=True, exist_ok=True)
-            policy.persist(str(Path(path, folder)))  # As text, to which policies of users' own may add a name.
-            # Of what decides who wins, only what was set for this policy alone; the rest comes with its class.
+            policy.persist(str(Path(path, folder)))  # A string, since custom policies may append a file name to it.
+            # Priority and threshold are only written if they were set on this object; otherwise the class has them.
             chosen = {name: value for name, value in vars(policy).items() if name in CHOSEN}
             kind = type(policy)
             described.append({"class": kind.__name__, "module": kind.__module__, "folder": folder, **chosen})
@@ -191,7 +194,7 @@ class PolicyEnsemble(KnownByName):
         Path(path, METADATA_NAME).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
 
     def _written_as(self) -> type[PolicyEnsemble]:
-        """Return the class that reads what this writes."""
+        """Return the class that can read the written model."""
         return type(self)
 
     @classmethod
@@ -199,7 +202,7 @@ class PolicyEnsemble(KnownByName):
         """Read ``metadata.json`` in the folder `path` and check that this version can read the model."""
         file = Path(path, METADATA_NAME)
         if not file.is_file():
-            # A file that only models of 0.x have.
+            # Only models of 0.x have this file.
             if Path(path, "policy_metadata.json").is_file():
                 raise UnsupportedDialogueModelError(
                     f"the model in {str(path)!r} was written by Rasa Core 0.x. Its files hold code, which is "
@@ -210,7 +213,7 @@ class PolicyEnsemble(KnownByName):
         with reading("the model", file):
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             newer = content["format"] > MODEL_FORMAT
-            # Asked for here so that a file of another shape is told of as damaged, not met later.
+            # Accessed here, so that a file with another structure is reported as damaged.
             content.setdefault("fingerprints", {}).get("domain")
         if newer:
             raise UnsupportedDialogueModelError(
@@ -239,11 +242,11 @@ class PolicyEnsemble(KnownByName):
 
 
 class SimplePolicyEnsemble(PolicyEnsemble):
-    """What agents make of a list of policies, and what is read from a model that names no other ensemble."""
+    """The ensemble that an agent makes from a list of policies; also that of a model that names no other ensemble."""
 
 
 def _folder(described: Mapping[str, Any]) -> str:
-    """Return the folder of a policy; raise `ValueError` for one elsewhere, and for numbers that decide nothing."""
+    """Return the folder of a policy; raise `ValueError` for a path outside the model, and for invalid numbers."""
     folder: str = described["folder"]
     if Path(folder).name != folder or folder in ("", ".."):
         raise ValueError(f"the folder {folder[:80]!r} is not one of the model")
@@ -255,7 +258,7 @@ def _folder(described: Mapping[str, Any]) -> str:
 
 def _policy_class(described: Mapping[str, str], file: Path) -> type[Policy]:
     package = sys.modules[__package__]
-    # The package loads a policy of its own, which then is known, when it is asked for its name.
+    # Accessing a name of the package imports and registers its policy.
     getattr(package, described["class"], None)
     own = [name for name in package.__all__ if name.endswith("Policy")]
     found: type[Policy] = Policy.named(described["class"], file, described.get("module"), others=own)
@@ -268,9 +271,9 @@ def _undecided(names: list[str]) -> Prediction:
 
 
 def _numbers(given: Any, decider: str) -> list[float]:
-    """Return scores as numbers; `ModelError` is raised for what has no scores.
+    """Return scores as finite floats of zero or above; raise `ModelError` if `given` are no scores.
 
-    Policies of users' own may return NumPy's numbers, NaN, infinity, or scores below zero; nothing of these goes on.
+    Custom policies may return NumPy numbers, NaN, infinity, or negative scores.
     """
     try:
         return [float(score) if 0.0 < score < math.inf else 0.0 for score in given]
@@ -280,7 +283,7 @@ def _numbers(given: Any, decider: str) -> list[float]:
 
 
 def _prediction(scores: list[float], names: list[str], decider: str) -> Prediction:
-    """Return the action with the highest score, with probabilities for scores that are zero or above.
+    """Return the prediction of the action with the highest score; scores are normalised to probabilities.
 
     Raises
     ------
@@ -304,9 +307,10 @@ def _rank(priority: float, score: float) -> tuple[float, float]:
 
 
 def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, domain: Domain) -> Prediction:
-    """Return the prediction of the most certain policy, as Rasa 3 chooses: a loop that goes on wins over everything.
+    """Return the prediction of the most certain policy, as in Rasa 3; an active loop goes before everything else.
 
-    Events are those of all policies: where a loop is to take no answer, rules say so, whoever predicts it.
+    The events of all policies are collected: the rules' event that a loop is to take no answer is also needed if
+    another policy predicts the loop.
     """
     rejected = tracker.history.rejected
     names, best, winner = domain.action_names, None, None
@@ -314,7 +318,7 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
     best_rank = way_rank = (False, -1.0, -math.inf)
     giving_way: tuple[Policy, tuple[Opinion, Sequence[float]]] | None = None
     for policy in policies:
-        # One that has scores and nothing else to say, and cannot win any more: no network is asked where rules decide.
+        # A policy with nothing but scores that cannot win any more is not asked, such as a network if rules decide.
         has_scores_alone = type(policy).opinion is Policy.opinion
         if has_scores_alone and best_rank >= (False, policy.HIGHEST_SCORE, policy.priority_for(tracker)):
             continue
@@ -322,7 +326,7 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
         events += opinion.events
         scores = opinion.scores
         if rejected is not None and rejected in domain.action_map:
-            # An action that refused to run is not chosen again at once.
+            # An action that has just refused to run is not chosen again.
             scores = [0.0 if name == rejected else score for name, score in zip(names, scores, strict=True)]
         top = max(scores, default=0.0)
         rank = (opinion.no_user, top, policy.priority_for(tracker))
@@ -342,13 +346,13 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
 
 
 class SlotsSetByActions:
-    """The slots that are set right after each action of conversations."""
+    """Collects the slots that are set right after each action in conversations."""
 
     def __init__(self) -> None:
         self._found: dict[str, set[str]] = {}
 
     def look(self, tracker: DialogueStateTracker) -> None:
-        """Look at one more conversation."""
+        """Add the slots of one conversation."""
         current: set[str] | None = None
         for event in tracker.applied_events():
             if isinstance(event, ActionExecuted):
@@ -359,9 +363,9 @@ class SlotsSetByActions:
                 current = None
 
     def of(self, trackers: Trackers) -> dict[str, Mapping[str, list[str]]]:
-        """Return the sorted names of the slots by action; what was not gone through yet is looked at first."""
+        """Return the sorted names of the slots by action, after adding conversations that were not seen yet."""
         if not isinstance(trackers, Stream) or trackers.look is not None:
             for tracker in trackers:
                 self.look(tracker)
-        # Sorted, since this goes into the model, and the same training gives the same bytes.
+        # Sorted, since this is written into the model, and the same training has to give the same bytes.
         return {name: {"slots": sorted(slots)} for name, slots in sorted(self._found.items())}

@@ -1,4 +1,4 @@
-"""Does something safe where nobody knows what to do."""
+"""The fallback policy: runs a safe action if the message was not understood, or no policy is sure."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = "fallback_policy.json"
 OF_RASA: Final = "action_default_fallback"
-"""What later versions of Rasa Core can always do: they say `SAYS_SO`, if there is such a template, and listen."""
+"""An action that every bot of later versions of Rasa Core has: it sends the template `SAYS_SO`, if any, and listens."""
 SAYS_SO: Final = "utter_default"
 NOT_UNDERSTOOD_PRIORITY: Final = 100
-"""Above that of any other policy: what was not understood, and an apology for it, tells none of them anything."""
+"""Above the priority of any other policy, since a message that was not understood tells them nothing."""
 
 
 OUT_OF_SCOPE: Final = "out_of_scope"
-"""The intent of messages that mean nothing the bot does; if the domain does not list it, they are not understood."""
+"""The intent of messages outside the bot's topics; if the domain does not list it, they count as not understood."""
 
 
 class FallbackPolicy(Policy):
-    """Runs one action when the message was not understood, or no other policy is sure.
+    """Runs one action if the message was not understood, or no other policy is sure.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ class FallbackPolicy(Policy):
     fallback_action_name
         The action to run.
     priority
-        Where the message was understood; else, and once the action has run, it is `NOT_UNDERSTOOD_PRIORITY`.
+        The priority if the message was understood; otherwise, and after the action has run, it is
+        `NOT_UNDERSTOOD_PRIORITY`.
     """
 
     def __init__(
@@ -75,14 +76,15 @@ class FallbackPolicy(Policy):
             self.fallback_action_name = SAYS_SO if SAYS_SO in domain.action_names else ACTION_LISTEN_NAME
             logger.warning("the domain does not list %r; the fallback runs %r.", OF_RASA, self.fallback_action_name)
         domain.index_for_action(self.fallback_action_name)
-        # A bot that lists the intent has stories for it, and these decide.
+        # If the domain lists the intent, its stories decide what to do.
         self._out_of_scope = None if OUT_OF_SCOPE in domain.intents else OUT_OF_SCOPE
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
-        """Return 1.0 where the message was not understood, else `core_threshold`, for the action.
+        """Return 1.0 for the action if the message was not understood, else `core_threshold`.
 
-        In an ensemble of one's own, which may choose by scores alone, it is 1.1, more than memory has. Once the action
-        has run, listening has as much: it does not run again, nor does anything that follows it by chance.
+        In a custom ensemble, which may compare only scores, it is 1.1 instead of 1.0, more than memoization has. After
+        the action has run, ``action_listen`` gets the same score, so that neither this action nor another one runs
+        next.
         """
         score = self._certain if self._knows_better(tracker) else self.core_threshold
         if not self._has_run(tracker):
@@ -106,7 +108,7 @@ class FallbackPolicy(Policy):
     def should_fallback(self, nlu_confidence: float, last_action_name: str | None) -> bool:
         """Tell whether a message of this confidence is not understood, and the action has not just run.
 
-        A subclass may decide otherwise.
+        A subclass may override this method.
         """
         return nlu_confidence < self.nlu_threshold and last_action_name != self.fallback_action_name
 
@@ -117,17 +119,17 @@ class FallbackPolicy(Policy):
         return scores
 
     def _has_run(self, tracker: DialogueStateTracker) -> bool:
-        """Tell whether the action has just run; listening, where that is the action, precedes every prediction."""
+        """Tell whether the action has just run; False for ``action_listen``, which precedes every prediction."""
         name = self.fallback_action_name
         return name != ACTION_LISTEN_NAME and tracker.latest_action_name == name
 
     def _confidence_if_low(self, tracker: DialogueStateTracker) -> float | None:
-        """Return the confidence of the intent if that is too low, else None."""
-        # None where nothing says how sure the intent is: then nobody doubts it.
+        """Return the confidence of the intent if it is too low, else None."""
+        # An intent without a confidence counts as certain.
         confidence: float | None = tracker.latest_message.intent.get("confidence")
         if confidence is None:
             return None
-        # Whether the action has just run is told apart, since listening has always just run.
+        # `_has_run` checks whether the action has just run, since that is always so for ``action_listen``.
         latest = tracker.latest_action_name if tracker.latest_action_name != self.fallback_action_name else None
         return confidence if self.should_fallback(confidence, latest) else None
 
@@ -144,7 +146,7 @@ class FallbackPolicy(Policy):
         return f"The message was not understood: it may mean {meant}, and {self.nlu_threshold} is asked for."
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
-        """Return which threshold decides."""
+        """Return no turns, and a note which threshold decides."""
         confidence = self._confidence_if_low(tracker)
         if self._is_out_of_scope(tracker):
             note = "the message is out_of_scope, an intent that the domain does not list."

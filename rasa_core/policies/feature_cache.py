@@ -1,7 +1,7 @@
-"""Features of training conversations, kept in a file beside a model, for the next training.
+"""A cache of the features of training conversations, in a file beside a model, for the next training.
 
-Conversations that have not changed are not featurised again. What is trained is the same with and without the file,
-to the byte; so it may be deleted, and one that is damaged or of another domain is not used.
+Unchanged conversations are not featurised again. The trained model is the same with and without the cache, to the byte,
+so the file may be deleted. A file that is damaged or belongs to another domain is ignored.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ Names = dict[tuple[str, str], int]
 
 
 class ExampleMaker:
-    """Makes the examples of conversations.
+    """Makes the training examples of conversations.
 
     Parameters
     ----------
     featurizer, domain
-        What the features are.
+        The featurizer, and the domain whose features it makes.
 
     Attributes
     ----------
     names : dict of (str, str) to int
-        The column of each feature, by block and name; those that are new are added.
+        The column of each feature, by block and name; new features are added.
     """
 
     def __init__(self, featurizer: HistoryFeaturizer, domain: Domain) -> None:
@@ -71,14 +71,14 @@ class ExampleMaker:
 
 
 class FeatureCache(ExampleMaker):
-    """The examples of conversations, by a digest of their events.
+    """A cache of the training examples of conversations, by a digest of their events.
 
     Parameters
     ----------
     file
-        Where they are kept; it need not exist.
+        The file of the cache; it need not exist.
     featurizer, domain
-        What makes the features. Of others, nothing in the file is used.
+        The featurizer and the domain. A file that was written with others is ignored.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class FeatureCache(ExampleMaker):
     def __init__(self, file: str | Path, featurizer: HistoryFeaturizer, domain: Domain) -> None:
         super().__init__(featurizer, domain)
         self._file = Path(file)
-        # Whatever decides on the features: with any other of these, nothing in the file is used.
+        # Everything on which the features depend; a file with another value is ignored.
         self._made_by = json.dumps([FORMAT, __version__, featurizer.max_history, domain.fingerprint()])
         self._earlier = self._read()
         self._kept: dict[bytes, list[TrainingExample]] = {}
@@ -114,14 +114,14 @@ class FeatureCache(ExampleMaker):
                 content = {key: value for key, value in event.as_dict().items() if key != "timestamp"}
                 content["unpredictable"] = getattr(event, "unpredictable", False)
                 text = json.dumps(content, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")
-                # The event is kept, so that no other one gets its identity.
+                # The event is kept, so that no other object gets the same id.
                 known = self._of_events[id(event)] = event, hashlib.blake2b(text, digest_size=8).digest()
             whole.update(known[1])
         return whole.digest()
 
     def save(self) -> None:
-        """Write the conversations of this training, whole or not at all; that fails without harm."""
-        # Another training may write the same file at the same time; each has a part of its own until it is whole.
+        """Write the examples of this training, whole or not at all; an error is only logged."""
+        # Another training may write the same file at the same time, so each writes a temporary file of its own first.
         part = self._file.with_name(f"{self._file.stem}.{secrets.token_hex(8)}.part.npz")
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ class FeatureCache(ExampleMaker):
         }
 
     def _read(self) -> dict[bytes, list[TrainingExample]]:
-        """Return the examples in the file, and take over its names; none if it is missing, damaged, or of others."""
+        """Return the examples in the file, and take over its names; none if it is missing, damaged, or does not fit."""
         if not self._file.is_file():
             return {}
         try:
@@ -172,7 +172,7 @@ class FeatureCache(ExampleMaker):
 def _examples_of(
     arrays: dict[str, NDArray[Any]], actions: list[str], num_features: int
 ) -> dict[bytes, list[TrainingExample]]:
-    """Return examples from the arrays of a file; raise `ValueError` or `IndexError` if these contradict one another."""
+    """Return examples from the arrays of a file; raise `ValueError` or `IndexError` if the arrays do not fit."""
     content, digests = arrays["rows"].tobytes(), arrays["digests"].tobytes()
     row_ends, ends = np.cumsum(arrays["lengths"], dtype=np.int64), np.cumsum(arrays["counts"], dtype=np.int64)
     sizes = len(content), len(arrays["examples"]), len(digests)

@@ -6,5 +6,5 @@ from rasa_core.policies.rules import RulePolicy
 
 
 def FormPolicy(featurizer: object = None, priority: int | None = None) -> RulePolicy:  # noqa: N802
-    """Return what stands for a ``FormPolicy``; the featurizer is ignored."""
+    """Return a `RulePolicy` in the place of a ``FormPolicy``; the featurizer is ignored."""
     return RulePolicy(enable_fallback_prediction=False, priority=priority)

@@ -1,4 +1,4 @@
-"""The policy that generalises: a small network, trained with Keras, served with NumPy."""
+"""The policy that generalises from stories: a small network, trained with Keras, served with NumPy."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ class KerasPolicy(Policy):
     """Learns the next action from features of the conversation.
 
     By default it learns from a `HistoryFeaturizer`, with the network of `rasa_core.policies.network_training`, whose
-    confidence is calibrated on stories that it has not seen. With a classic featurizer, the same network learns
-    from its states in a row, or with a `FullDialogueTrackerFeaturizer`, from the last of them and what all have shown.
-    A subclass may override `model_architecture`; its model, like one that is given, is then served by Keras too.
+    confidence is calibrated on held-out stories. With a classic featurizer, the same network learns from the
+    concatenated states, or, with a `FullDialogueTrackerFeaturizer`, from the last state and the maximum of all states.
+    A subclass may override `model_architecture`; its Keras model, like a Keras model that is given, is served by Keras,
+    too.
 
     Parameters
     ----------
@@ -60,24 +61,24 @@ class KerasPolicy(Policy):
     graph, current_epoch
         Accepted and ignored; how many epochs `model` has been trained for.
     priority
-        Takes the place of that of the class.
+        Overrides the priority of the class.
     max_history, **training
-        As Rasa Core 0.12 takes them: the states that are looked back at, and options of `train` for all trainings.
+        As in Rasa Core 0.12: the number of states to look back at, and options of `train` for all trainings.
 
     Attributes
     ----------
     rnn_size : int
-        For a `model_architecture` of your own; set by ``train(rnn_size=...)``.
+        For a custom `model_architecture`; set by ``train(rnn_size=...)``.
     calibration : dict of str to float
-        ``temperature``; and ``examples``, how many were held out to find it, ``accuracy`` and ``calibration_error``
-        on these; empty where there were too few stories to hold any out.
+        ``temperature``; the number of held-out ``examples`` with which it was found, and the ``accuracy`` and
+        ``calibration_error`` on them. Empty if there were too few stories to hold any out.
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
     NEEDS_STORIES: ClassVar[bool] = True
     HIGHEST_SCORE: ClassVar[float] = 1.0
     defaults: ClassVar[dict[str, Any]] = {"rnn_size": 32}
-    """Options of `train` that count where they are not given; a subclass may have others."""
+    """Default values for options of `train`; a subclass may have others."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class KerasPolicy(Policy):
         self.calibration: dict[str, float] = {}
         self._shapes: tuple[Shape, Shape] | None = None
         self._actions: list[str] | None = None
-        # The domain for which `_check` was done, by identity: it is not done again at each prediction.
+        # The domain object for which `_check` was done, so that it is not repeated at each prediction.
         self._fits: Domain | None = None
         self._training_turns = StoredTurns()
 
@@ -120,7 +121,7 @@ class KerasPolicy(Policy):
         return self._history.max_history if self._history is not None else self.featurizer.max_history
 
     def model_architecture(self, input_shape: Shape, output_shape: Shape) -> Any:
-        """Return a Keras model; override it for a network of your own.
+        """Return a Keras model; override this method for a custom network.
 
         Parameters
         ----------
@@ -139,14 +140,14 @@ class KerasPolicy(Policy):
         Parameters
         ----------
         training_trackers
-            The conversations; looked at once, one after the other, if a `HistoryFeaturizer` makes the features.
+            The conversations; with a `HistoryFeaturizer`, they are iterated over once, one at a time.
         domain
             The bot's domain.
         **kwargs
-            ``epochs`` and ``batch_size`` (chosen by the number of examples; 40 and 64 for a `model_architecture` of
-            your own), ``most_epochs`` (where they are chosen), ``validation_split`` (0), ``max_training_samples``,
-            ``seed`` (42), ``verbose`` (0 is silent), ``rnn_size``; ``feature_cache``: a file that keeps the features
-            for the next training, which makes those of new conversations alone. Others are for other policies.
+            ``epochs`` and ``batch_size`` (by default chosen by the number of examples; 40 and 64 for a custom
+            `model_architecture`), ``most_epochs`` (a limit on the chosen epochs), ``validation_split`` (0),
+            ``max_training_samples``, ``seed`` (42), ``verbose`` (0 is silent), ``rnn_size``; ``feature_cache``: a
+            file with the features for the next training (`FeatureCache`). Other options are ignored.
         """
         options = self._options(kwargs)
         self.rnn_size = options["rnn_size"]
@@ -154,7 +155,7 @@ class KerasPolicy(Policy):
         self._actions, self._fits = list(domain.action_names), None
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Train the network that is there for more epochs (1 if not given)."""
+        """Train the present network for more epochs (by default 1)."""
         if self.model is None:
             self.train(training_trackers, domain, **kwargs)
         else:
@@ -163,19 +164,19 @@ class KerasPolicy(Policy):
             self._learn(training_trackers, domain, options, start=self.model)
 
     def _options(self, given: Options) -> dict[str, Any]:
-        """Return the options, those that are not given, or None, by default; the size of a network is kept."""
+        """Return the options, with defaults for those that are missing or None; ``rnn_size`` is the present one."""
         known = {name: value for name, value in given.items() if value is not None}
         return {**self.defaults, "rnn_size": self.rnn_size, **self._given, **known}
 
     def _learn(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> None:
-        """Train the network `start`, or a new one if that is None."""
-        keras_training.import_keras()  # Whoever has no Keras is told so before the features are made.
+        """Train the network `start`, or a new network if it is None."""
+        keras_training.import_keras()  # Raises an error before the features are made if Keras is not installed.
         learn = self._learn_own if self._is_served_by_keras() else self._learn_perceptrons
         epochs = learn(trackers, domain, options, start)
         self.current_epoch = epochs + (0 if start is None else self.current_epoch)
 
     def _learn_perceptrons(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> int:
-        """Train the default network, and return for how many epochs."""
+        """Train the default network, and return the number of epochs."""
         examples, turns = self._examples(trackers, domain, options, is_new=start is None)
         if not len(examples):
             raise ModelError(NOTHING_TO_LEARN)
@@ -197,7 +198,7 @@ class KerasPolicy(Policy):
         return schedule.epochs
 
     def _learn_own(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> int:
-        """Train a network of the user's own architecture, and return for how many epochs."""
+        """Train a network of a custom architecture, and return the number of epochs."""
         x, y, weights = self._arrays(trackers, domain, options, is_new=start is None)
         epochs: int = options.get("epochs", OWN_EPOCHS)
         seed = options.get("seed", DEFAULT_SEED)
@@ -217,7 +218,7 @@ class KerasPolicy(Policy):
     def _examples(
         self, trackers: Trackers, domain: Domain, options: Options, *, is_new: bool
     ) -> tuple[TrainingExamples, TurnTable | None]:
-        """Return what to learn from, and where it stands in the stories."""
+        """Return the training examples, and the table of their places in the stories."""
         if self._history is None:
             data = self.featurize_for_training(list(trackers), domain, **options)
             return TrainingExamples.of_dense(*rows_and_actions(data)), None
@@ -273,9 +274,9 @@ class KerasPolicy(Policy):
         return found
 
     def predict_conversations(self, trackers: Trackers, domain: Domain) -> list[Floats]:
-        """Predict many moments at once: before each action of finished conversations that is to be learnt.
+        """Predict in a batch before each action of finished conversations that training would learn.
 
-        Only for a network that was trained on a `HistoryFeaturizer`, and is not of your own `model_architecture`.
+        Only for a network that was trained on a `HistoryFeaturizer`, without a custom `model_architecture`.
 
         Returns
         -------
@@ -319,7 +320,7 @@ class KerasPolicy(Policy):
             )
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
-        """Return the training turns that are most like the present one; None with a classic featurizer."""
+        """Return the training turns with the most similar features; None with a classic featurizer."""
         if self._history is None or self.model is None:
             return None
         table = self._training_turns.read()
@@ -350,7 +351,7 @@ class KerasPolicy(Policy):
             options["shapes"] = self._shapes or (self.model.input_shape[1:], self.model.output_shape[1:])
             if not self._has_own_architecture():
                 options["architecture"] = keras_training.architecture_of(self.model)
-            # Weights alone, never a whole Keras model, which may hold code.
+            # Only the weights are written, never a whole Keras model, which may contain code.
             weights = keras_training.weights_of(self.model)
             write_arrays(Path(path, WEIGHTS_NAME), {f"weight_{i}": w for i, w in enumerate(weights)})
         Path(path, FILE_NAME).write_text(json.dumps(options, sort_keys=True), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Names of `rasa_core.policies.training_turns` under which they were known before."""
+"""Earlier names of the classes in `rasa_core.policies.training_turns`."""
 
 from __future__ import annotations
 

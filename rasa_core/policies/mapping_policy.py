@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def MappingPolicy(priority: int | None = None) -> RulePolicy:  # noqa: N802
-    """Return what stands for a ``MappingPolicy``, which knows no triggers where a program trains it."""
+    """Return a `RulePolicy` in the place of a ``MappingPolicy``; trained by a program, it has no triggers."""
     logger.warning(
         "triggers: of the domain work where the folder of the bot is trained (rasa-core train PROJECT, with "
         "MappingPolicy in config.yml); with Agent.train, write a story for each of these intents."

@@ -1,4 +1,4 @@
-"""Remembers what the stories did, word for word: exact, explainable, and silent about everything else."""
+"""The memoization policy: predicts the actions of stories exactly, and nothing for other histories."""
 
 from __future__ import annotations
 
@@ -35,34 +35,35 @@ Key = tuple[StateKey, ...]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `AugmentedMemoizationPolicy`, which stands above this module, and which programs import from here too."""
+    """Import `AugmentedMemoizationPolicy`, which programs import from here, too, although its module needs this one."""
     if name != "AugmentedMemoizationPolicy":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _legacy.load(name)
 
 
 class MemoizationPolicy(Policy):
-    """Knows the action that followed the last `max_history` states in the stories.
+    """Predicts the action that followed the last `max_history` states in the stories.
 
-    States that were followed by different actions in different stories are forgotten: there the stories do
-    not say enough, and another policy has to decide. Augmented conversations, which go on with another story, are
-    remembered too, where the stories themselves say nothing.
+    States that are followed by different actions in different stories are not predicted, so that another policy has to
+    decide. Augmented conversations, which are joined from several stories, are memorised, too, unless the stories
+    themselves contain the same states.
 
-    Stories that never contradict one another are known with certainty. Of others, each history has a confidence:
-    `rasa_core.policies.doubt` tells how it is estimated. In Rasa 3, all that is remembered is certain, as it is there.
+    If the stories never contradict one another, every prediction is certain (1.0). Otherwise each history has a
+    confidence, which `rasa_core.policies.doubt` estimates. For Rasa 3, every prediction is certain, as in Rasa.
 
     Parameters
     ----------
     featurizer
-        Of a `MaxHistoryTrackerFeaturizer`, only ``max_history`` and ``use_intent_probabilities`` matter.
+        A `MaxHistoryTrackerFeaturizer`; only its ``max_history`` and ``use_intent_probabilities`` are used.
     max_history
         How many states have to be equal; 5 if neither this nor `featurizer` is given.
     lookup
-        What is known already: tuples of states, each a frozenset of its items, to the name of the action.
+        Known histories: tuples of states, each a frozenset of its items, mapped to the name of the action.
     priority
-        Takes the place of that of the class.
+        Overrides the priority of the class.
     knows_whole
-        Whether only conversations that are the same from their beginning on are known, however long, as in Rasa 3.
+        Whether conversations have to be equal from their beginning, however long they are, as in Rasa 3 without a
+        ``max_history``.
     """
 
     ENABLE_FEATURE_STRING_COMPRESSION: ClassVar[bool] = True
@@ -88,15 +89,15 @@ class MemoizationPolicy(Policy):
             )
         self._max_history: int = self.featurizer.max_history
         self.knows_whole = knows_whole
-        self._longest = self._max_history  # States of the longest conversation; before training, nobody knows.
+        self._longest = self._max_history  # The states of the longest conversation, known after training.
         self.lookup: dict[Key, str] = dict(lookup or {})
-        self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
-        self._glued: set[Key] = set()  # The keys of both that only augmented conversations show.
-        self._confidences: dict[Key, float] = {}  # How certain each remembered turn is, where it is not quite.
-        self._share = 1.0  # How certain a turn is of which only a part is remembered.
+        self._ambiguous: dict[Key, None] = {}  # A dict as an ordered set, as the order is the same in every process.
+        self._glued: set[Key] = set()  # Keys of `lookup` and `_ambiguous` that only augmented conversations have.
+        self._confidences: dict[Key, float] = {}  # The confidence of memorised turns that are not certain.
+        self._share = 1.0  # The confidence if only a part of the states is memorised.
         self._training_turns = StoredTurns()
         self._failing = failing_in(chain.from_iterable(self.lookup))
-        self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name.
+        self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name, and stories do not.
         self.is_enabled = True
 
     @property
@@ -109,7 +110,7 @@ class MemoizationPolicy(Policy):
         self.is_enabled = activate
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Remember the conversations, and nothing else."""
+        """Memorise the conversations; earlier ones are forgotten."""
         self.lookup, self._ambiguous, self._glued, self._failing, self._longest = {}, {}, set(), set(), 1
         rules = kwargs.get("rules") if kwargs.get("hides_rules", True) else None
         self._unseen = named_in_rules_only(rules or (), training_trackers, domain)
@@ -119,24 +120,24 @@ class MemoizationPolicy(Policy):
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Remember more conversations, and be certain of them."""
+        """Memorise more conversations, as certain."""
         trackers = list(training_trackers)
         if all(places_of(tracker) is None for tracker in trackers):
-            # Where the stories say what was known before, which is long, need not be read for this.
+            # The places of earlier turns are in a large file, which need not be read here.
             self._memorise(trackers, TurnCollector())
         else:
             turns = self._memorise(trackers, TurnCollector(self._training_turns.read()))
             self._training_turns = StoredTurns(turns.table())
 
     def _memorise(self, trackers: Trackers, turns: TurnCollector, doubts: Doubts[Key] | None = None) -> TurnCollector:
-        """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
+        """Memorise conversations; add their places to `turns`, which is returned, and their turns to `doubts`."""
         digests: dict[StateKey, bytes] = {}
         known: dict[StateKey, StateKey] = {}
         last: dict[StateKey, None] = {}
         for number, tracker in enumerate(trackers):
             is_glued, is_rasa = getattr(tracker, "is_augmented", False), tracker.history.loops is not None
             if is_glued and is_rasa:
-                continue  # In Rasa 3, only the stories themselves are remembered.
+                continue  # For Rasa 3, only the stories themselves are memorised, not augmented conversations.
             for key, action_name, places in self._turns_of(tracker, known):
                 self._longest = max(self._longest, len(key))
                 last[key[-1]] = None
@@ -154,7 +155,7 @@ class MemoizationPolicy(Policy):
         return turns
 
     def _counts(self, key: Key, is_glued: bool) -> bool:
-        """Tell whether what follows `key` counts: no augmented conversation contradicts the stories themselves."""
+        """Tell whether a turn is to be memorised; False for an augmented one if the stories themselves have `key`."""
         if not is_glued:
             if key in self._glued:
                 self._glued.remove(key)
@@ -169,9 +170,9 @@ class MemoizationPolicy(Policy):
     def _turns_of(
         self, tracker: DialogueStateTracker, known: dict[StateKey, StateKey]
     ) -> Iterator[tuple[Key, str, Sequence[Place]]]:
-        """Yield the last states before each action, or all of them, the action, and where it stands.
+        """Yield for each action the key of the last states before it, the action, and its places in the stories.
 
-        Equal states are one object, which `known` has: those are compared much faster.
+        Equal states are replaced by one object, kept in `known`, since identical objects are compared much faster.
         """
         states, actions = self.featurizer.predictions_of(tracker)
         states = self._seen(states)
@@ -183,9 +184,9 @@ class MemoizationPolicy(Policy):
                 yield key, action.action_name, places[index]
 
     def recall(self, states: Sequence[State | None], tracker: DialogueStateTracker, domain: Domain) -> int | None:
-        """Return the index of the action that followed these states, oldest first, in the stories; None for new ones.
+        """Return the index of the action that followed these states in the stories; None for unknown states.
 
-        What is None among the states is padding. A subclass may return the name of an action instead.
+        The states are given oldest first; None among them is padding. A subclass may return the name of an action.
         """
         name = self._recalled([state for state in states if state is not None], tracker, domain)
         return None if name is None else domain.action_map.get(name)
@@ -195,11 +196,11 @@ class MemoizationPolicy(Policy):
 
     def _recall_states(self, states: Sequence[State]) -> str | None:
         if self.knows_whole and not begins(states):
-            return None  # It is longer than whatever is known.
+            return None  # The conversation is longer than every memorised one.
         return self.lookup.get(key_of(states))
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
-        """Return the confidence of the remembered action, 1.0 if it is certain; zeros if there is none."""
+        """Return the confidence of the memorised action, 1.0 if it is certain; zeros if there is none."""
         result = [0.0] * domain.num_actions
         if not self.is_enabled:
             return result
@@ -217,7 +218,7 @@ class MemoizationPolicy(Policy):
         return self._confidences.get(key, 1.0) if key in self.lookup else self._share
 
     def uncertain_scores(self) -> set[float]:
-        """Return the scores that a remembered action may have, but for certainty."""
+        """Return the scores other than 1.0 that a memorised action may have."""
         return {*self._confidences.values(), self._share} - {1.0}
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
@@ -228,13 +229,13 @@ class MemoizationPolicy(Policy):
         return states
 
     def _as_told(self, state: State) -> State:
-        """Return a state as if its action had not failed, if it fails in no story: then they go on in one way."""
+        """Return a state without the failure of its action, unless the action fails in a story."""
         if FAILED not in state or not self._failing.isdisjoint(state):
             return state
         return {name: value for name, value in state.items() if name != FAILED}
 
     def _seen(self, states: list[State]) -> list[State]:
-        """Return the states without what only rules name, so that no rule keeps a story from going on."""
+        """Return the states without slots and loops that only rules name, so that they do not make states unknown."""
         if not self._unseen:
             return states
         unseen = self._unseen
@@ -251,7 +252,7 @@ class MemoizationPolicy(Policy):
         return confidence_of_nlu(tracker) if self.USE_NLU_CONFIDENCE_AS_SCORE else 1.0
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
-        """Return where these very states stand in the stories, with the action that follows them there."""
+        """Return the turns of the stories with the same states, with the actions that follow."""
         if not self.is_enabled:
             return TrainingTurns(note="the policy is switched off.")
         found = self._known(self._states_of(tracker), tracker, domain)
@@ -271,7 +272,7 @@ class MemoizationPolicy(Policy):
         return TrainingTurns(turns, note if is_memorised else training_turns.CONTRADICTORY)
 
     def _known(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> tuple[Key, bool] | None:
-        """Return what of these states is known, and whether it is memorised, or contradictory; None if nothing is."""
+        """Return the known key for these states, and whether it is memorised (else contradictory); None if unknown."""
         contradictory: Key | None = None
         for key in self._endings(states, tracker, domain):
             if self._find(key) is not None:
@@ -281,7 +282,7 @@ class MemoizationPolicy(Policy):
         return None if contradictory is None else (contradictory, False)
 
     def _endings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
-        """Yield what is looked up for these states, in this order."""
+        """Yield the keys to look up for these states, in order."""
         yield key_of(states)
 
     def _find(self, key: Key) -> str | None:
@@ -291,11 +292,11 @@ class MemoizationPolicy(Policy):
         return key in self._ambiguous
 
     def _memories_of(self, key: Key) -> Iterable[Key]:
-        """Return the memorised or contradictory turns that show what is known."""
+        """Return the keys of the memorised or contradictory turns that contain a known key."""
         return (key,)
 
     def persist(self, path: str | Path) -> None:
-        """Write each state once, and each turn as numbers of states; and where the turns stand into a file beside."""
+        """Write each state once, each turn as numbers of states, and the places of the turns into another file."""
         numbers: dict[StateKey, int] = {}
 
         def numbered(key: Key) -> list[int]:
@@ -353,12 +354,12 @@ class MemoizationPolicy(Policy):
 
 
 def named_in_rules_only(rules: Iterable[Any], stories: Trackers, domain: Domain) -> frozenset[str]:
-    """Return the slots and loops that rules ask for and stories never show, as features call them, without numbers."""
+    """Return the slots and loops that rules name and stories never show, as features name them, without an index."""
     slots = {slot.name: slot for slot in domain.slots}
     in_rules = {name for rule in rules for event in _events_of(rule, domain) for name in _asked(event, slots)}
     if not in_rules:
         return frozenset()
-    # By states: a loop that begins and ends in one turn of a story is in none of them, as in Rasa.
+    # Taken from the states, in which a loop that begins and ends in one turn does not appear, as in Rasa.
     own = (tracker for tracker in stories if not getattr(tracker, "is_augmented", False))
     shown = {name for tracker in own for state in tracker.last_states(None) for name in state}
     return frozenset(in_rules) - shown - {name.rpartition("_")[0] for name in shown if name.startswith("slot_")}
@@ -384,16 +385,16 @@ def _asked(event: Any, slots: Mapping[str, Slot]) -> tuple[str, ...]:
 
 
 def begins(states: Sequence[State]) -> bool:
-    """Tell whether the first of these states is that before anything was done."""
+    """Tell whether the first of these states is the one before any action."""
     return not any(name.startswith("prev_") for state in states[:1] for name in state)
 
 
 def failing_in(states: Iterable[StateKey]) -> set[str]:
-    """Return the features of the actions that failed before one of these states."""
+    """Return the features of actions that had failed before one of these states."""
     failed = [state for state in states if (FAILED, 1.0) in state]
     return {name for state in failed for name, _ in state if name.startswith("prev_")}
 
 
 def key_of(states: Iterable[State | None]) -> Key:
-    """Return states in the form in which they are looked up; None stands for a state before the first."""
+    """Return the key by which states are looked up; None stands for padding before the first state."""
     return tuple(frozenset((state or {}).items()) for state in states)

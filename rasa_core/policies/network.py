@@ -1,9 +1,9 @@
-"""Perceptrons in NumPy: what serves the network that Keras has trained.
+"""Inference of the policy's network in NumPy, after it was trained with Keras.
 
-Notation: ``x`` is the input ``(features,)``; ``h_0 = x``, and layer `i` makes ``h_i = max(0, W_i h_(i-1) + b_i)``, the
-last one without the maximum; the result of that goes through a softmax. A network may be several perceptrons side by
-side: the first layer then holds the units of all of them in a row, in the layers between each has a kernel of its
-own, and the last layer reads the units of all, so that its result is the mean of what they say.
+Notation: ``x`` is the input ``(features,)``; ``h_0 = x``, and layer `i` computes ``h_i = max(0, W_i h_(i-1) + b_i)``,
+the last layer without the maximum; its result goes through a softmax. A network may consist of several perceptrons side
+by side: the first layer then has the units of all perceptrons in a row, in the layers between each perceptron has its
+own kernel, and the last layer reads the units of all, so that its result is the mean of their logits.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 PERCEPTRONS: Final = 3
-"""How many perceptrons a network that is trained here has; each leaves one group of the stories out."""
+"""The number of perceptrons in a network that is trained here; each is trained without one group of the stories."""
 ROWS_IN_PRODUCT: Final = 512
-"""So few that they stay in the cache of the processor while they are written out and multiplied."""
+"""Rows in one product, few enough to stay in the processor's cache."""
 
 
 class PolicyNetwork:
@@ -35,7 +35,7 @@ class PolicyNetwork:
     ----------
     layers
         Kernel and bias of each layer, float32, the first layer first: ``(inputs, units)`` and ``(units,)``, or, for
-        a layer in which perceptrons are apart, ``(perceptrons, inputs, units)`` and ``(perceptrons, units)``.
+        a layer with a kernel for each perceptron, ``(perceptrons, inputs, units)`` and ``(perceptrons, units)``.
     """
 
     def __init__(self, layers: Sequence[tuple[Floats, Floats]]) -> None:
@@ -61,7 +61,7 @@ class PolicyNetwork:
         kernel, bias = self.layers[0]
         h = bias
         if indices:
-            # Only the rows of the features that there are: nearly all of the input is zero.
+            # Only the kernel's rows for non-zero features are used, since nearly all of the input is zero.
             h = np.array(values, np.float32).dot(kernel.take(indices, axis=0)) + bias
         for kernel, bias in self.layers[1:]:
             h = np.maximum(h, 0.0)
@@ -75,7 +75,7 @@ class PolicyNetwork:
         """Yield probabilities ``(some examples, actions)`` for a sparse matrix, whose parts `written_out` describes."""
         (kernel, bias), *others = self.layers
         for used, x in written_out(starts, columns, values, len(kernel)):
-            # What is empty in all of these rows need not be multiplied.
+            # Columns that are empty in all of these rows are not multiplied.
             yield PolicyNetwork([(kernel[used], bias), *others]).predict(x)
 
     def at_temperature(self, temperature: float) -> PolicyNetwork:
@@ -103,7 +103,7 @@ class PolicyNetwork:
 
     @classmethod
     def load(cls, path: str | Path) -> PolicyNetwork:
-        """Read the weights from an ``.npz`` file; raise `ModelError` if they are not those of a network."""
+        """Read the weights from an ``.npz`` file; raise `ModelError` if they are not the weights of a network."""
         arrays = read_arrays(path)
         count = arrays.get("layers")
         if count is None or count.shape or count.dtype.kind != "i" or len(arrays) != 2 * count + 1 or count < 1:
@@ -122,12 +122,12 @@ class PolicyNetwork:
 def written_out(
     starts: Ints, columns: NDArray[np.int32], values: Floats, num_features: int, rows: int = ROWS_IN_PRODUCT
 ) -> Iterator[tuple[Ints, Floats]]:
-    """Yield so many `rows` of a sparse matrix at a time, in those columns in which any of them is not empty.
+    """Yield `rows` rows of a sparse matrix at a time as a dense matrix of the columns that are not empty in them.
 
     Parameters
     ----------
     starts
-        Row `i` has its numbers at ``starts[i]`` up to ``starts[i + 1]`` of the next two, ``(rows + 1,)``.
+        The numbers of row `i` are at ``starts[i]`` to ``starts[i + 1]`` of `columns` and `values`, ``(rows + 1,)``.
     columns, values
         ``(numbers,)``.
 
@@ -136,9 +136,9 @@ def written_out(
     used : NDArray of int64
         The columns, ascending.
     x : NDArray of float32
-        ``(rows, used)``; changed when the next is made.
+        ``(rows, used)``; it is overwritten when the next part is made.
     """
-    # One array for all parts: what was written into it is zeroed again, and the rest is zero still.
+    # One array is used for all parts; after each part, only the numbers that were written into it are zeroed.
     flat = np.zeros(rows * num_features, np.float32)
     lengths = np.diff(starts)
     for first in range(0, len(lengths), rows):

@@ -1,12 +1,13 @@
-"""Counts what followed the last events in the stories: learns in a second, and needs nothing but this package.
+"""The n-gram policy: counts which actions followed the last events in the stories; it is trained within a second.
 
-The probability of an action is an interpolation of what was counted after the last `n` events, the last `n - 1`, and
-so on down to none:
+The probability of an action is an interpolation of the counts after the last `n` events, the last `n - 1`, and so on
+down to none:
 
 *p_n(a) = (c_n(a) + k d_n p_(n-1)(a)) / (c_n + k d_n)*
 
-with *c_n(a)* how often action *a* followed these `n` events, *c_n* how often any did, *d_n* how many different
-actions did, *k* a constant, and *p_(-1)* the same for all actions. With *k = 1* this is method C of Witten and Bell,
+where *c_n(a)* is how often action *a* followed these `n` events, *c_n* how often any action did, *d_n* how many
+different actions did, *k* is a constant, and *p_(-1)* is equal for all actions. With *k = 1* this is method C of Witten
+and Bell,
 "The Zero-Frequency Problem" (IEEE Transactions on Information Theory 37(4), 1991).
 """
 
@@ -29,23 +30,23 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "ngrams.json"
 FORMAT: Final = 1
 CAUTION: Final = 2.0
-"""The constant *k*: how much rather the fewer events are believed where many different actions followed."""
+"""The constant *k*: the weight of shorter contexts, in which it grows with the number of different actions."""
 
 Counts = dict[str, int]
 
 
 class NGramPolicy(Policy):
-    """Predicts what followed the last events most often.
+    """Predicts the action that followed the last events most often.
 
-    An event is an action, or a message: its intent and the names of its entities. Slots are not looked at, nor is
-    anything older. The scores are probabilities; they are seldom near 1.
+    An event is an action, or a message (its intent and the names of its entities). Slots and older events are ignored.
+    The scores are probabilities; they are seldom near 1.
 
     Parameters
     ----------
     max_history
-        How many events are looked at, at most.
+        The largest number of events in a context.
     priority
-        Takes the place of that of the class.
+        Overrides the priority of the class.
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
@@ -63,12 +64,12 @@ class NGramPolicy(Policy):
         return self._max_history
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Count anew what follows what."""
+        """Count the actions after each context; earlier counts are forgotten."""
         self._counts = {}
         self.continue_training(training_trackers, domain, **kwargs)
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Count more conversations; augmented ones tell nothing that the stories in them do not."""
+        """Count more conversations; augmented ones are skipped, since they repeat the stories in them."""
         for tracker in training_trackers:
             if not getattr(tracker, "is_augmented", False):
                 for contexts, action in self._turns(tracker):
@@ -84,8 +85,8 @@ class NGramPolicy(Policy):
                 yield self._contexts(recent), action.action_name
 
     def _contexts(self, states: Sequence[State]) -> list[str]:
-        """Return what the last 0, 1, 2 ... events were."""
-        # Sorted, since the order of entities in a message says nothing.
+        """Return the contexts of the last 0, 1, 2 ... events."""
+        # Sorted, since the order of the entities in a message does not matter.
         events = [" ".join(sorted(event)) for event in recent_events(states, self._max_history)]
         return ["\n".join(events[:length]) for length in range(len(events) + 1)]
 
@@ -97,7 +98,7 @@ class NGramPolicy(Policy):
         result = [1.0 / len(indices)] * len(indices)
         for context in self._contexts(tracker.last_states(self._max_history)):
             counts = self._counts.get(context)
-            # What is longer was never seen either.
+            # Longer contexts were never seen either.
             if counts is None:
                 break
             # The formula of the module, from no event to the last `n`; `result` is *p_(n-1)*.
@@ -105,13 +106,13 @@ class NGramPolicy(Policy):
             total = sum(counts.values()) + caution
             result = [caution / total * probability for probability in result]
             for name, count in counts.items():
-                # An action may have left the domain since; what was counted for it is then no action's.
+                # An action may have been removed from the domain since; its counts are then ignored.
                 if name in indices:
                     result[indices[name]] += count / total
         return result
 
     def persist(self, path: str | Path) -> None:
-        """Write what was counted into the folder `path`."""
+        """Write the counts into the folder `path`."""
         content = {"format": FORMAT, "max_history": self._max_history, "counts": self._counts}
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
 
@@ -124,7 +125,7 @@ class NGramPolicy(Policy):
             policy = cls(content["max_history"])
             for context, counts in content["counts"].items():
                 policy._counts[context] = {name: int(count) for name, count in counts.items()}
-                # Without any count, the formula would divide by zero.
+                # With empty counts, the formula would divide by zero.
                 if min(policy._counts[context].values(), default=0) < 1:
                     raise ValueError(f"nothing was counted for {context[:80]!r}")
         return policy

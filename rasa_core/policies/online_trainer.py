@@ -1,4 +1,4 @@
-"""The ensemble of 0.9 that asks somebody about each of its predictions, and learns from the answers."""
+"""The ensemble of 0.9 that asks a person about each of its predictions, and learns from the answers."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ DEFAULT_FILE_EXPORT_PATH = "stories.md"
 
 
 class TrainingFinishedException(Exception):
-    """What programs for 0.9 catch around their own loops; nothing raises it here."""
+    """An exception that programs for 0.9 catch; nothing raises it here."""
 
 
 class OnlinePolicyEnsemble(PolicyEnsemble):
-    """Asks a teacher about each prediction of another ensemble, whose policies learn from what is corrected.
+    """Asks a teacher about each prediction of another ensemble, whose policies learn from the corrections.
 
-    Not to be shared between threads. A model that it writes is that of the other ensemble. New code has
-    `rasa_core.teaching.session.TeachingSession`, which keeps what was taught in a store.
+    Not to be shared between threads. `persist` writes the model of the other ensemble. New code can use
+    `rasa_core.teaching.session.TeachingSession`, which keeps corrected conversations in a store.
 
     Parameters
     ----------
     base_ensemble
-        Predicts.
+        The ensemble that predicts.
     training_trackers
-        The conversations that it was trained on.
+        The conversations that `base_ensemble` was trained on.
     max_visual_history
         How many turns of the conversation are shown.
     use_visualization
         Accepted and ignored; `Agent.visualize` draws stories.
     teacher
-        Who is asked; somebody at the terminal if not given.
+        The teacher; by default the person at the terminal.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
             warnings.warn("use_visualization is ignored: use Agent.visualize.", DeprecationWarning, stacklevel=2)
         super().__init__(base_ensemble.policies)
         self.base_ensemble = base_ensemble
-        # The same list, not a copy: who adds a policy to one ensemble adds it to both.
+        # The same list, not a copy, so that a policy that is added to one ensemble is also in the other.
         self.policies = base_ensemble.policies
         self.action_fingerprints = base_ensemble.action_fingerprints
         self.training_trackers = training_trackers
         self.max_visual_history = max(1, max_visual_history)
         self.teacher = teacher or Teacher()
         self.learner = Learner(base_ensemble, training_trackers, self.teacher.show)
-        # Of each conversation the tracker, its version when something was decided, and the action, which may not be
+        # For each conversation the tracker, its version at the latest decision, and the chosen action, which may not be
         # logged yet.
         self._decided: dict[str, tuple[DialogueStateTracker, int, str]] = {}
 
@@ -83,9 +83,9 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
         Parameters
         ----------
         domain, interpreter
-            Those of the bot.
+            The domain and the interpreter of the bot.
         input_channel
-            Where messages come from, instead of the terminal; it has to call its handler in this thread.
+            The channel that messages come from, instead of the terminal. It must call its handler in this thread.
         """
         agent = Agent(domain, self.base_ensemble, interpreter)
         teach(agent, self.training_trackers, input_channel, self.max_visual_history, teacher=self.teacher)
@@ -100,19 +100,19 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
 
     @classmethod
     def load(cls, path: str | Path) -> PolicyEnsemble:
-        """Read the policies of a model; there is no teacher in it."""
+        """Read the policies of a model; a model has no teacher."""
         return PolicyEnsemble.load(path)
 
     def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction:
-        """Return the prediction if the teacher agrees, and what the teacher says otherwise.
+        """Return the prediction if the teacher agrees, or else the teacher's choice.
 
-        If the intent of the latest message was wrong, the turn begins anew with the right one: the tracker
+        If the intent of the latest message is wrong, the turn starts again with the right intent: the tracker
         gets events that take the message back and log it again.
 
         Raises
         ------
         TeachingEnded, ConversationAbandoned
-            If the teacher wants no more of this.
+            If the teacher ends the teaching, or this conversation.
         """
         while True:
             prediction = self.base_ensemble.predict(tracker, domain)
@@ -130,7 +130,7 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
             return prediction
 
     def taught_stories(self, domain: Domain) -> list[DialogueStateTracker]:
-        """Return the conversations so far as stories; the latest decision is among them though it may not have run."""
+        """Return the conversations so far as stories, with the latest decision, even if its action has not run yet."""
         found: dict[str, DialogueStateTracker] = {}
         for tracker, version, action in self._decided.values():
             decided: list[Event] = [] if tracker.version > version else [ActionExecuted(action)]

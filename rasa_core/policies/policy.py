@@ -1,4 +1,4 @@
-"""What every policy is: something that learns from conversations and scores the next action."""
+"""The base class of policies, which learn from conversations and give each possible next action a score."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ logger = logging.getLogger(__name__)
 Trackers = Iterable[DialogueStateTracker]
 
 FEW: Final = 2000
-"""So many conversations are gone through without telling how far that is."""
+"""For up to so many conversations, no progress is shown."""
 _TOLD_EVERY: Final = 500
 _KEPT_ELSEWHERE: Final = ("featurizer", "priority")
 _NOTHING: Final = object()
 DEFAULT_THRESHOLD: Final = 0.3
-"""The confidence (probability) that a message has to have, where no fallback says another."""
+"""The default threshold for the confidence of a message (probability)."""
 
 
 class Prediction(NamedTuple):
-    """The next action, and why.
+    """The predicted next action, with its scores.
 
     Parameters
     ----------
     action : str
         Name of the action with the highest score.
     confidence : float
-        Its probability.
+        The probability of the action.
     policy : str or None
-        Class name of the policy that decided; None where the action was fixed or nothing had been learnt.
+        Class name of the policy that decided; None if the action was fixed or no policy has a score.
     scores : dict of str to float
         Probability of every action of the domain, in the domain's order; they sum to 1.
     hide_rule_turn : bool
-        Whether a rule that no story has decided, so that other policies are not to see the turn.
+        Whether a rule decided that is not in the stories, so that the turn is hidden from other policies.
     events : tuple of Event
-        What is to be logged before the action.
+        Events to be logged before the action.
     """
 
     action: str
@@ -64,14 +64,14 @@ class Prediction(NamedTuple):
 
 
 class Opinion(NamedTuple):
-    """What one policy of several says.
+    """The prediction of one policy in an ensemble.
 
     Parameters
     ----------
     scores : list of float
         A score for each action.
     no_user : bool
-        Whether it wins over all others, whatever their scores.
+        Whether it goes before all other policies, whatever their scores.
     hide_rule_turn, events
         The same as in `Prediction`.
     """
@@ -85,39 +85,39 @@ class Opinion(NamedTuple):
 class Policy(KnownByName, ABC):
     """Base of all policies.
 
-    A subclass needs `predict_action_probabilities` alone. It is known by its class name as soon as it is defined; a
-    model that was trained with it can be loaded once the module that defines it has been imported.
+    A subclass only needs `predict_action_probabilities`. It is registered by its class name, so that a model that was
+    trained with it can be loaded once its module is imported.
 
     Parameters
     ----------
     featurizer
-        Turns conversations into arrays, for policies that want that.
+        Turns conversations into arrays, for policies that learn from arrays.
     priority
-        Takes the place of the class attribute.
+        Overrides the class attribute.
 
     Attributes
     ----------
     priority : int
-        Of the policies that are sure enough, those with the highest priority decide, then the most certain of them.
+        Of the policies that are sure enough, the policy with the highest priority decides, then the most certain one.
     threshold : float
         A policy whose highest score is below this is not sure enough, whatever its priority.
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = False
     NEEDS_STORIES: ClassVar[bool] = False
-    """Whether it cannot be trained without stories."""
+    """Whether the policy cannot be trained without stories."""
     HIGHEST_SCORE: ClassVar[float] = math.inf
-    """No score of this policy is above this; it is not asked where it cannot win any more."""
+    """Upper bound of this policy's scores; the ensemble does not ask a policy that cannot win any more."""
 
     OPTIONS_FILE: ClassVar[str] = "options.json"
-    """What `persist` writes the options into."""
+    """The file into which `persist` writes the options."""
 
     PASSES_FORMS: ClassVar[bool] = False
-    """Whether a policy that `gives_way` does so to this one."""
+    """Whether a policy that `gives_way` leaves the decision to this one."""
 
     priority: int = 1
     threshold: float = 0.0
-    _featurizer: TrackerFeaturizer | None = None  # For subclasses whose constructor does not call this one.
+    _featurizer: TrackerFeaturizer | None = None  # For subclasses that do not call the base constructor.
 
     def __init__(self, featurizer: TrackerFeaturizer | None = None, *, priority: int | None = None) -> None:
         if not isinstance(featurizer, TrackerFeaturizer | None):
@@ -128,18 +128,18 @@ class Policy(KnownByName, ABC):
 
     @property
     def featurizer(self) -> TrackerFeaturizer:
-        """Turns conversations into arrays."""
+        """The featurizer, which turns conversations into arrays."""
         if self._featurizer is None:
-            # What policies of users' own overrode in 0.9, to have another one by default.
+            # A method of 0.9 that custom policies override, to have another default featurizer.
             standard = getattr(self, "_standard_featurizer", MaxHistoryTrackerFeaturizer)
             self._featurizer = standard()
         return self._featurizer
 
     def limit_history(self, max_history: int) -> None:
-        """Look at so many of the last states from the next training on; a policy that looks at all still does."""
+        """Set `max_history` for the next training; a policy that looks at all states is not changed."""
         if not isinstance(max_history, int) or max_history < 1:
             raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
-        # Where memoization and n-grams keep it; other policies ask their featurizer.
+        # An attribute of memoization and n-grams; other policies use that of their featurizer.
         if "_max_history" in vars(self):
             vars(self)["_max_history"] = max_history
         # A copy, since policies may share one featurizer.
@@ -156,7 +156,7 @@ class Policy(KnownByName, ABC):
     def featurize_for_training(
         self, training_trackers: Trackers, domain: Domain, **kwargs: Any
     ) -> DialogueTrainingData:
-        """Return the arrays to learn from, at most ``max_training_samples`` examples if that is given."""
+        """Return the training arrays, with at most ``max_training_samples`` examples if this is given."""
         data = self.featurizer.featurize_trackers(training_trackers, domain)
         limit = kwargs.get("max_training_samples")
         if limit is not None:
@@ -164,49 +164,49 @@ class Policy(KnownByName, ABC):
         return data
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Learn from conversations, which not every policy does; keyword arguments may be for other policies."""
+        """Learn from conversations; by default, do nothing. Keyword arguments may be for other policies."""
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Learn from more conversations, where the policy can."""
+        """Learn from more conversations, if the policy supports it."""
 
     @abstractmethod
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> Sequence[float]:
         """Return a score for each action, shape ``(domain.num_actions,)``; zeros for no opinion."""
 
     def opinion(self, tracker: DialogueStateTracker, domain: Domain) -> Opinion:
-        """Return the scores, and what else there is to know of them."""
+        """Return the scores, and how the ensemble has to treat them."""
         return Opinion(self.predict_action_probabilities(tracker, domain))
 
     def priority_for(self, tracker: DialogueStateTracker) -> int:
-        """Return the priority of the present prediction, which may differ from that of others."""
+        """Return the priority of the present prediction; it may depend on the conversation."""
         return self.priority
 
     def outdo(self) -> None:
-        """Tell by the scores alone what the priority tells, from now on: the ensemble knows no priorities."""
+        """From now on, express the priority by the scores, for a custom ensemble that ignores priorities."""
 
     @property
     def named_actions(self) -> Mapping[str, str]:
-        """The actions that its options name, by option; the domain has to have them."""
+        """The actions that the policy's options name, by option; the domain must have them."""
         return {}
 
     @property
     def named_intents(self) -> Mapping[str, str]:
-        """The intents that its options name, by option; the domain has to have them."""
+        """The intents that the policy's options name, by option; the domain must have them."""
         return {}
 
     @property
     def gives_way(self) -> bool:
-        """Whether it decides only where the best of the others is none that passes forms."""
+        """Whether the policy only decides if the best of the other policies does not have `PASSES_FORMS`."""
         return False
 
     def reason(self, tracker: DialogueStateTracker) -> str | None:
-        """Return what the caller should know about a decision of this policy, in a sentence; None for nothing."""
+        """Return a sentence for the caller about a decision of this policy, or None."""
         return None
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
-        """Return what taught the policy its present prediction, at most `limit` training turns; None if it cannot tell.
+        """Return up to `limit` training turns that taught the present prediction; None if the policy cannot tell them.
 
-        Only asked for explanations; may read files.
+        This is only called for explanations, and may read files.
 
         Raises
         ------
@@ -216,13 +216,13 @@ class Policy(KnownByName, ABC):
         return self.lessons(tracker, domain, limit)
 
     def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
-        """Return the same; an older name, under which policies may still define it."""
+        """Return the same as `training_turns`; an older name, which custom policies may override."""
         return None
 
     def persist(self, path: str | Path) -> None:
-        """Write what was learnt into the folder `path`, which exists; here, its featurizer and options.
+        """Write the trained policy into the existing folder `path`; by default, its featurizer and options.
 
-        The options are the parameters of the class, as far as an attribute of the same name has plain data.
+        The options are the parameters of the class for which an attribute of the same name has plain data.
         """
         if self._featurizer is not None:
             self._featurizer.persist(path)
@@ -233,7 +233,7 @@ class Policy(KnownByName, ABC):
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
-        """Read a policy from the folder `path`; here, one that is made of its options alone, and its featurizer."""
+        """Read a policy from the folder `path`; by default, make it from its options and its featurizer."""
         file = Path(path, cls.OPTIONS_FILE)
         options: dict[str, Any] = {}
         if file.is_file():
@@ -252,9 +252,9 @@ class Policy(KnownByName, ABC):
 
 
 def _changed_options(policy: Policy) -> dict[str, Any]:
-    """Return the parameters of a policy that have not their defaults; of those that cannot be kept, warn."""
+    """Return the parameters of a policy that differ from their defaults; warn of parameters that cannot be written."""
     if type(policy).load.__func__ is not Policy.load.__func__:  # type: ignore[attr-defined]
-        return {}  # It reads what it needs itself.
+        return {}  # The policy's own `load` reads its options.
     found, kept = {}, vars(policy)
     for name, parameter in inspect.signature(type(policy)).parameters.items():
         if name in _KEPT_ELSEWHERE or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -274,40 +274,40 @@ def _changed_options(policy: Policy) -> dict[str, Any]:
     return found
 
 
-# -- what is asked of policies together
+# -- several policies together
 
 
 def surely_means(message: UserUttered, intent: str, policies: Iterable[Policy] = ()) -> bool:
-    """Tell whether a message means an intent, and is as sure of it as a fallback among the policies asks for.
+    """Tell whether a message has an intent with a confidence above the thresholds of all fallback policies.
 
-    What an intent leads to without the policies, such as a restart, is not to happen because of a guess.
+    Used for intents that act without the policies, such as a restart, which must not happen because of a guess.
     """
     if message.intent.get("name") != intent:
         return False
-    # Whatever the class is called: a fallback of a user's own counts as well.
+    # Recognised by the attribute, so that custom fallback policies count, too.
     thresholds = [vars(policy)["nlu_threshold"] for policy in policies if "nlu_threshold" in vars(policy)]
     confidence = message.intent.get("confidence")
     return confidence is None or confidence >= min(thresholds, default=DEFAULT_THRESHOLD)
 
 
 def reason_of(prediction: Prediction, policies: Iterable[Policy], tracker: DialogueStateTracker) -> str | None:
-    """Return what the policy that has decided says to the caller, None for nothing."""
+    """Return the sentence for the caller by the policy that has decided, or None."""
     decided = (policy for policy in policies if type(policy).__name__ == prediction.policy)
     return next((policy.reason(tracker) for policy in decided), None)
 
 
-# -- conversations to learn from
+# -- training conversations
 
 
 class Stream:
-    """Conversations that are made one after the other, so that they never are in memory all at once.
+    """Conversations that are made one after the other, so that they are never in memory all at once.
 
     Parameters
     ----------
     trackers
-        Gives the same conversations each time it is iterated over.
+        An object that gives the same conversations each time it is iterated over.
     look
-        Is called with each of them, until all were gone through once; None from then on.
+        A function that is called with each conversation during the first complete iteration.
     """
 
     def __init__(self, trackers: Trackers, look: Callable[[DialogueStateTracker], object] | None = None) -> None:
@@ -315,11 +315,11 @@ class Stream:
         self.look = look
 
     def __len__(self) -> int:
-        """Return the number of conversations, 0 if that is not known."""
+        """Return the number of conversations; 0 if it is unknown."""
         return len(self._trackers) if isinstance(self._trackers, Sized) else 0
 
     def __iter__(self) -> Iterator[DialogueStateTracker]:
-        """Yield each conversation; raise `ValueError` for what is none."""
+        """Yield each conversation; raise `ValueError` for an object that is not a tracker."""
         look = self.look
         for tracker in self._trackers:
             if look is not None:
@@ -329,12 +329,12 @@ class Stream:
 
 
 def training_input(trackers: Trackers) -> Collection[DialogueStateTracker] | Stream:
-    """Return conversations that can be gone through several times, once for each policy.
+    """Return conversations that can be iterated over several times, once for each policy.
 
     Raises
     ------
     ValueError
-        If something is no conversation; for those that are made one after the other, when it is come to.
+        If an object is not a tracker; a `Stream` raises it during the iteration.
     """
     if not isinstance(trackers, Iterable):
         _checked(trackers)
@@ -344,7 +344,7 @@ def training_input(trackers: Trackers) -> Collection[DialogueStateTracker] | Str
 
 
 def with_progress(title: str, trackers: Trackers, *, silent: bool) -> Iterator[DialogueStateTracker]:
-    """Yield the conversations, and tell how far that is if there are many."""
+    """Yield the conversations, and show the progress if there are many."""
     total = len(trackers) if isinstance(trackers, Sized) else 0
     with Progress(title, total, silent=silent or total <= FEW) as progress:
         for number, tracker in enumerate(trackers, 1):
@@ -360,13 +360,13 @@ def _checked(tracker: object) -> DialogueStateTracker:
 
 
 def confidence_scores_for(action_name: str, value: float, domain: Domain) -> list[float]:
-    """Return what a policy predicts that is sure of one action, as Rasa Core 0.12 has it for policies of one's own."""
+    """Return scores with `value` for one action and 0 for others; a function of Rasa Core 0.12 for custom policies."""
     scores = [0.0] * domain.num_actions
     scores[domain.index_for_action(action_name)] = value
     return scores
 
 
 def confidence_of_nlu(tracker: DialogueStateTracker) -> float:
-    """Return how sure the interpreter was of the intent of the latest message; 1.0 where it does not say."""
+    """Return the confidence of the latest message's intent; 1.0 if the interpreter does not give one."""
     confidence = tracker.latest_message.intent.get("confidence")
     return 1.0 if confidence is None else float(confidence)

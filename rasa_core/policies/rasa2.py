@@ -1,8 +1,8 @@
-"""Policies of Rasa 1 and 2 that later versions have no more, as they are in the folder of such a bot.
+"""Policies of Rasa 1 and 2 that Rasa 3 no longer has, for projects of these versions.
 
-``FormPolicy`` is a `rasa_core.policies.rules.RulePolicy` with ``old_forms``. Of equally certain policies, that with the
-highest priority decides: forms, then fallbacks, then memory, then ``triggers:``. Only to a trigger that wins over all
-others does a form give way.
+``FormPolicy`` is a `rasa_core.policies.rules.RulePolicy` with ``old_forms``. Of equally certain policies, the one with
+the highest priority decides: forms, then fallbacks, then memoization, then ``triggers:``. A form only gives way to a
+trigger that goes before all other policies.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ MAPPING_PRIORITY: Final = 2
 FALLBACK_PRIORITY: Final = 4
 FORM_PRIORITY: Final = 5
 RULE_PRIORITY: Final = 6
-"""Of `RulePolicy`, beside policies of Rasa 2."""
+"""The priority of `RulePolicy` beside policies of Rasa 2."""
 
 AMBIGUOUS: Final = 0.1
 FALLBACK_ACTION: Final = "action_default_fallback"
 DENIAL: Final = "out_of_scope"
-_OPTIONS_FILE: Final = "policy.json"  # As in models that were trained when these policies wrote their own.
+_OPTIONS_FILE: Final = "policy.json"  # The name in models of earlier versions, in which these policies wrote it.
 _ASKS: Final = "action_default_ask_affirmation"
 _ASKS_AGAIN: Final = "action_default_ask_rephrase"
 _TAKES_BACK: Final = "action_revert_fallback_events"
-_RECENT: Final = 20  # Events that are looked through for the last action; one that is longer ago is taken for its own.
+_RECENT: Final = 20  # How many events are searched for the last action; if it is not found, it counts as its own.
 
 
 class RasaMappingPolicy(Policy):
-    """Does what ``triggers:`` of intents name, and what restarts and goes back, and listens then.
+    """Predicts the actions in ``triggers:`` of intents, and those of the restart and back intents; then it listens.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class RasaMappingPolicy(Policy):
         Raises
         ------
         ModelError
-            If one names no action; the message begins with file and line.
+            If a trigger names an unknown action; the message begins with file and line.
         """
         assert domain.rasa is not None
         options = options_in(domain.rasa.content["intents"])
@@ -98,12 +98,12 @@ class RasaMappingPolicy(Policy):
         return action if action == ACTION_RESTART_NAME else None
 
     def _has_chosen(self, action: str, tracker: DialogueStateTracker) -> bool:
-        """Tell whether this policy chose the latest action; what follows the choice of another one, that one knows."""
+        """Tell whether this policy chose the latest action; otherwise the policy that chose it decides what follows."""
         latest = (one for one in reversed(tracker.latest_events(_RECENT)) if isinstance(one, ActionExecuted))
         return next((one.policy == type(self).__name__ for one in latest if one.action_name == action), True)
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
-        """Return what the intent triggers."""
+        """Return no turns, and a note about the action that the intent triggers."""
         intent = tracker.latest_message.intent.get("name")
         action = self._chosen(tracker)
         return TrainingTurns(
@@ -112,19 +112,19 @@ class RasaMappingPolicy(Policy):
 
 
 class RasaFallbackPolicy(Policy):
-    """Runs one action where a message was not understood, or no other policy is sure; ``FallbackPolicy`` of Rasa 2.
+    """Runs one action if a message was not understood, or no other policy is sure; ``FallbackPolicy`` of Rasa 2.
 
     Parameters
     ----------
     nlu_threshold, ambiguity_threshold
-        The confidence of the intent, and how much more that is than that of the next one, below which a message counts
-        as not understood (probabilities).
+        A message counts as not understood if the confidence of its intent, or the difference to the confidence of the
+        next intent, is below these thresholds (probabilities).
     core_threshold
-        The score of the action where the message was understood.
+        The score of the action if the message was understood.
     fallback_action_name
-        The action. Once it has run, the bot listens.
+        The action. After it has run, the bot listens.
     priority
-        Takes the place of that of the class.
+        Overrides the priority of the class.
     """
 
     HIGHEST_SCORE: ClassVar[float] = 1.0
@@ -155,7 +155,7 @@ class RasaFallbackPolicy(Policy):
         return {"fallback_action_name": self.fallback_action_name}
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
-        """Return 1.0 for what is to be done now, or `core_threshold` for the action."""
+        """Return 1.0 for the action that has to follow now, or else `core_threshold` for the fallback action."""
         scores = [0.0] * domain.num_actions
         chosen = self._chosen(tracker)
         if chosen is None:
@@ -165,13 +165,13 @@ class RasaFallbackPolicy(Policy):
         return scores
 
     def _chosen(self, tracker: DialogueStateTracker) -> str | None:
-        """Return what is to be done whatever other policies of a lower priority say, None for nothing."""
+        """Return the action that goes before policies of a lower priority, or None."""
         if tracker.latest_action_name == self.fallback_action_name != ACTION_LISTEN_NAME:
             return ACTION_LISTEN_NAME
         return self.fallback_action_name if self._is_unsure(tracker) else None
 
     def _is_unsure(self, tracker: DialogueStateTracker) -> bool:
-        """Tell whether the message was not understood, and nothing has been done about it yet."""
+        """Tell whether the message was not understood, and no action has run since."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             return False
         parse = tracker.latest_message.parse_data
@@ -189,7 +189,7 @@ class RasaFallbackPolicy(Policy):
         return None
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
-        """Return which threshold decides."""
+        """Return no turns, and a note which threshold decides."""
         if self._chosen(tracker) is None:
             note = f"another policy wins if its score exceeds the core_threshold, {self.core_threshold}."
         else:
@@ -199,17 +199,17 @@ class RasaFallbackPolicy(Policy):
 
 
 class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
-    """Asks what a message meant that was not understood; ``TwoStageFallbackPolicy`` of Rasa 2.
+    """Asks the user to confirm the intent of a message that was not understood; ``TwoStageFallbackPolicy`` of Rasa 2.
 
-    If the user affirms, it is as if the message had been understood. If not, the bot asks for other words; where these
-    are not understood either, it asks once more, and then runs its last action.
+    If the user affirms, the message counts as understood. Otherwise the bot asks the user to rephrase the message; if
+    that is not understood either, the bot asks once more, and then runs `fallback_nlu_action_name`.
 
     Parameters
     ----------
     fallback_nlu_action_name
-        What comes where the user was not understood in the end.
+        The action if the user was not understood in the end.
     deny_suggestion_intent_name
-        The intent by which the user says that something else was meant.
+        The intent by which the user denies the suggested intent.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
 
     @property
     def max_history(self) -> int:
-        """As many states as the two questions and the answers to them have."""
+        """The number of states of both questions with their answers."""
         return 6
 
     @property
@@ -261,11 +261,11 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
 
 
 def _confidence(intent: Mapping[str, Any]) -> float:
-    """Return how sure an intent is; where nobody says it, nobody doubts it."""
+    """Return the confidence of an intent; 1.0 if it has none."""
     sure = intent.get("confidence")
     return 1.0 if sure is None else float(sure)
 
 
 def is_triggered(policies: Iterable[Policy]) -> bool:
-    """Tell whether a bot does something without stories and rules: what its intents trigger."""
+    """Tell whether a bot has triggers of intents, and so can act without stories and rules."""
     return any(isinstance(policy, RasaMappingPolicy) for policy in policies)

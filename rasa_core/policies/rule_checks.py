@@ -1,4 +1,4 @@
-"""What is wrong with rules: they contradict a story, one another, or say too little or too much."""
+"""Checks of rules: contradictions to stories and to one another, unknown names, and missing or superfluous steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Decides(Protocol):
-    """What is checked: a `RulePolicy`."""
+    """The part of `RulePolicy` that the checks use."""
 
     table: Any
 
@@ -31,7 +31,7 @@ class Decides(Protocol):
 def sources_in_stories(
     policy: Decides, stories: Iterable[DialogueStateTracker], domain: Domain
 ) -> tuple[set[str], list[str]]:
-    """Return what of the rules stories have too, and a line for each story that says otherwise."""
+    """Return the sources of decisions that stories have, too, and a line for each contradiction in a story."""
     used: set[str] = set()
     problems: list[str] = []
     for tracker in stories:
@@ -46,20 +46,19 @@ def _compare(policy: Decides, tracker: DialogueStateTracker, domain: Domain, use
     number, is_first = 0, True
     for event in tracker.applied_events():
         if isinstance(event, ActionExecuted):
-            # The first action of a conversation is the listening with which it begins, which nothing predicts.
+            # The first action of a conversation is always ``action_listen``, which no policy predicts.
             if not event.unpredictable and not is_first:
                 decision = policy.decide(twin)
-                # A story may leave a form for other talk: the form then has refused to run, and the rules are asked
-                # again.
+                # A story may interrupt a form: then the form has refused to run, and the rules decide again.
                 is_beaten = policy.is_beaten_by_fallback(decision.action, domain)
-                if is_beaten and decision.no_user:  # Nothing comes of the loop, which contradicts nothing, then.
+                if is_beaten and decision.no_user:  # The loop would not run, so it contradicts nothing.
                     decision = decision._replace(action=None, no_user=False)
                 if decision.no_user and decision.action != event.action_name and twin.history.loop is not None:
                     twin.update(ActionExecutionRejected(twin.history.loop.name))
                     decision = policy.decide(twin)
                     is_beaten = policy.is_beaten_by_fallback(decision.action, domain)
                 if decision.action is not None:
-                    if not is_beaten:  # What never comes true, no story shares.
+                    if not is_beaten:  # A decision that the fallback overrules is not shared by the story.
                         used.add(decision.source)
                     if decision.action != event.action_name:
                         here = places[number][0] if number < len(places) and places[number] else tracker.sender_id
@@ -79,7 +78,7 @@ def _contradiction(policy: Decides, decision: Any, action: str, here: object) ->
 def check_rules(
     policy: Decides, rules: Sequence[Rule], domain: Domain, *, restrict_rules: bool
 ) -> tuple[set[str], list[str], list[str]]:
-    """Return what decides in the rules themselves, and a line for each rule that cannot be, and each contradiction."""
+    """Return the sources of decisions in the rules themselves, and a line for each invalid rule and contradiction."""
     problems: list[str] = []
     decided: set[str] = set()
     for rule in rules:
@@ -119,11 +118,11 @@ def _unknown_actions(rule: Rule, domain: Domain) -> list[str]:
 
 
 def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> list[str]:
-    """Go through a rule as through a conversation, and return where the rules say otherwise than it does.
+    """Replay a rule as a conversation, and return a line for each action that the rules decide differently.
 
-    What decides there is added to `decided`.
+    The sources of the decisions are added to `decided`.
     """
-    before = [] if rule.at_start else [ActionExecuted(SNIPPET)]  # Else something has been.
+    before = [] if rule.at_start else [ActionExecuted(SNIPPET)]  # The placeholder for earlier actions.
     tracker = DialogueStateTracker.from_events(rule.name, [*before, *rule.conditions], domain)
     problems: list[str] = []
     predicts = rule.at_start
@@ -131,9 +130,9 @@ def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> l
     last = steps[-1][0] if steps else None
     listening = ActionExecuted(ACTION_LISTEN_NAME)
     if rule.waits and last is not None and not is_listening(last):
-        # A rule waits for the user at its end, unless it says otherwise.
+        # At its end a rule waits for the user, unless ``wait_for_user_input`` is false.
         steps.append((listening, steps[-1][1]))
-    for number in _later_messages(steps):  # It waits before each of them, too.
+    for number in _later_messages(steps):  # The bot listens before each later message, too.
         steps.insert(number, (listening, steps[number][1]))
     is_heard = False
     for event, place in steps:
@@ -159,7 +158,7 @@ def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> l
 
 
 def _later_messages(steps: Sequence[tuple[Event, Place]]) -> list[int]:
-    """Return where the messages of a rule are, but for the first and those after a listening; the last first."""
+    """Return the indices of messages, the last first, except the first and messages after ``action_listen``."""
     messages = [number for number, (event, _) in enumerate(steps) if isinstance(event, UserUttered)]
     return [number for number in messages[:0:-1] if not is_listening(steps[number - 1][0])]
 
@@ -171,7 +170,7 @@ def _told(policy: Decides, decision: Any) -> str:
 
 
 def _incomplete(rules: Sequence[Rule], domain: Domain) -> list[str]:
-    """Tell of actions that set a slot, or change a loop, in one rule and not in another that goes on after them."""
+    """Return a line for each action that sets a slot, or changes a loop, in one rule but not in another rule."""
     featurized = {slot.name for slot in domain.slots if slot.has_features()}
     told: dict[str, list[tuple[frozenset[str], frozenset[str], Place]]] = {}
     for rule in rules:
@@ -195,7 +194,7 @@ def _incomplete(rules: Sequence[Rule], domain: Domain) -> list[str]:
 
 
 def _effects(later: Sequence[tuple[Event, Place]], featurized: set[str]) -> frozenset[str]:
-    """Return what stands right after an action, as far as policies see it."""
+    """Return the slots and loops that are set right after an action, as far as policies see them."""
     found: set[str] = set()
     for event, _ in later:
         if not isinstance(event, SlotSet | ActiveLoop):

@@ -1,8 +1,8 @@
-"""Rules, compiled: what the last states must have, and the action that follows.
+"""Compiled rules: the features that the last states must have, and the action that follows.
 
-What a rule asks of a state is a list of features with their values, where 0 means that a feature must not be there. A
-rule gives one entry for each of its actions, with all states of the rule up to there. Entries are found by the previous
-action and the intent of the present state, so that what a prediction costs depends on the rules for these alone.
+A rule requires features with their values in each state; the value 0 means that the feature must be absent. Each action
+of a rule becomes one entry, with all states of the rule before the action. Entries are indexed by the previous action
+and the intent of the present state, so that the time of a prediction only depends on the number of entries for these.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Entry:
     Attributes
     ----------
     key : tuple
-        What each state asks, oldest first; the last is that before the action.
+        The required features of each state, oldest first; the last state is the one before the action.
     at_start : bool
-        Whether the conversation must begin with the first of them.
+        Whether the conversation must begin with the first of these states.
     weight : int
-        How much it asks; of several entries that fit, the one that asks most decides.
+        How much the entry requires; of several entries that fit, the one with the greatest weight decides.
     places : tuple of str
-        Where the action stands, in all rules that say the same.
+        The places of the action in all rules that say the same.
     """
 
     key: Key
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def asks_for_loop(self) -> bool:
-        """Tell whether a loop must be going on."""
+        """Tell whether the entry requires an active loop."""
         return any(value and name.startswith(LOOP_PREFIX) for name, value in self.key[-1])
 
     @property
@@ -62,10 +62,10 @@ class Entry:
         return previous, next((name for name in names if name.startswith("intent_")), None)
 
     def fits(self, states: Sequence[State], is_whole: bool) -> bool:
-        """Tell whether the last states are as asked."""
+        """Tell whether the last states have the required features."""
         if len(self.key) > len(states):
             return False
-        # One state more than the rule has: that before the listening with which every conversation begins.
+        # A conversation has one more state than the rule: the state before its first ``action_listen``.
         if self.at_start and not (is_whole and len(states) == len(self.key) + 1):
             return False
         return all(map(has, reversed(states), reversed(self.key)))
@@ -76,27 +76,27 @@ class Entry:
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> Entry:
-        """Return what `as_json` wrote."""
+        """Return the entry from the data of `as_json`."""
         key, action, at_start, weight, places = content
         asked = tuple(tuple((name, float(value)) for name, value in state) for state in key)
         return cls(asked, action, at_start, weight, tuple(places))
 
 
 def has(state: State, asked: Asked) -> bool:
-    """Tell whether a state has what is asked of it."""
-    for name, value in asked:  # noqa: SIM110 - a generator takes twice as long, and a prediction takes its time here
+    """Tell whether a state has the required features."""
+    for name, value in asked:  # noqa: SIM110 - a generator takes twice as long, and this loop is most of a prediction
         if state.get(name, 0.0) != value:
             return False
     return True
 
 
 class RuleTable:
-    """Entries, by what tells them apart first.
+    """Entries, indexed by the previous action and the intent of the present state.
 
     Attributes
     ----------
     knows_start : bool
-        Whether one of them says how a conversation begins.
+        Whether an entry has the first action of a conversation.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -108,11 +108,11 @@ class RuleTable:
 
     @property
     def longest(self) -> int:
-        """How many states have to be looked at."""
+        """The number of states in the longest entry."""
         return max((len(entry.key) + entry.at_start for entry in self.entries), default=1)
 
     def best(self, states: Sequence[State], is_whole: bool) -> int | None:
-        """Return the number of the entry that decides, None if none fits."""
+        """Return the number of the entry that decides, or None if no entry fits."""
         previous = intent = None
         for name in states[-1]:
             if previous is None and name.startswith("prev_"):
@@ -120,7 +120,7 @@ class RuleTable:
             elif intent is None and name.startswith("intent_"):
                 intent = name
         best, heaviest, entries = None, -1, self.entries
-        # A rule that names no intent fits any message, and is weighed against those that name this one.
+        # A rule without an intent fits any message, and is compared with the rules for this intent.
         for bucket in ((previous, intent), (previous, None)) if intent is not None else ((previous, None),):
             for number in self._buckets.get(bucket, ()):
                 entry = entries[number]
@@ -131,7 +131,7 @@ class RuleTable:
 
 @dataclass(slots=True)
 class _Moment:
-    """What a rule says of the present moment while it is read from its beginning."""
+    """The requirements of a rule at the present step while it is compiled from its beginning."""
 
     previous: str | None = None
     failed: bool = False
@@ -151,7 +151,7 @@ class Compiler:
         self._loops = sorted(self._vocabulary.loops) if isinstance(self._vocabulary, RasaVocabulary) else []
 
     def entries(self, rule: Rule) -> list[tuple[Entry, Place]]:
-        """Return the entries of a rule, each with where its action stands."""
+        """Return the entries of a rule, each with the place of its action."""
         found: list[tuple[Entry, Place]] = []
         moment, states, described = _Moment(), list[Asked](), list[Any]()
         predicts = rule.at_start
@@ -160,14 +160,14 @@ class Compiler:
             if predicts:
                 states.append(self._asked(moment))
                 described.append(self._described(moment))
-                # As in Rasa 3, where the longest description wins; the same rules have to win here.
+                # Rasa 3 chooses the rule with the longest description as text; the same rule has to win here.
                 weight = len(json.dumps(described))
                 found.append((Entry(tuple(states), action, rule.at_start, weight), place))
             moment.previous, moment.failed = action, False
 
         for event in rule.conditions:
             self._take(event, moment)
-        if rule.at_start:  # The listening with which a conversation begins, which no rule decides, is told as well.
+        if rule.at_start:  # The states include the first ``action_listen`` of a conversation, which no rule decides.
             described.append(self._described(moment))
         for event, place in rule.steps:
             if isinstance(event, UserUttered):
@@ -176,7 +176,7 @@ class Compiler:
                     act(ACTION_LISTEN_NAME, place)
                 moment.previous, moment.failed, predicts = ACTION_LISTEN_NAME, False, True
                 moment.message = self._message(event)
-                for filled in self._slots_for(event.entities):  # As in a story.
+                for filled in self._slots_for(event.entities):  # As in a story, entities set slots.
                     self._take(filled, moment)
             elif isinstance(event, ActionExecuted):
                 act(event.action_name, place)
@@ -195,7 +195,7 @@ class Compiler:
             moment.loop, moment.asks_for_loop = event.loop_name, True
 
     def _message(self, message: UserUttered) -> dict[str, float]:
-        """Return what a message asks: its intent, and of entities none or exactly these, with roles and groups."""
+        """Return the features that a message requires: its intent, and exactly its entities, with roles and groups."""
         assert isinstance(self._vocabulary, RasaVocabulary)
         asked = dict(self._vocabulary.features_of(message))
         if any(name.startswith("entity_") for name in asked):
@@ -203,10 +203,10 @@ class Compiler:
         return asked
 
     def _features(self, name: str, value: Any) -> tuple[float, ...]:
-        """Return the features that a rule asks of a slot; none where it asks nothing, as of a truth that is neither."""
+        """Return the features that a rule requires of a slot; none if the value requires nothing."""
         slot = self._slots[name].fresh()
         slot.value = value
-        if slot.value is None:  # A slot that a rule wants unset has none of its features.
+        if slot.value is None:  # If the slot has to be unset, all its features must be absent.
             return (0.0,) * slot.feature_dimensionality()
         features = tuple(slot.as_feature())
         return features if any(features) else ()
@@ -222,7 +222,7 @@ class Compiler:
                 features = self._features(name, value)
                 asked.update({f"slot_{name}_{index}": feature for index, feature in enumerate(features)})
         if moment.asks_for_loop:
-            # "No loop" has no feature of its own: each loop must be absent.
+            # There is no feature for "no loop", so the features of all loops must be absent.
             known = self._loops if moment.loop is None else []
             asked.update({LOOP_PREFIX + loop: 0.0 for loop in known})
             if moment.loop is not None:
@@ -230,7 +230,7 @@ class Compiler:
         return tuple(sorted(asked.items()))
 
     def _described(self, moment: _Moment) -> dict[str, Any]:
-        """Return what is asked as one would write it: the longer, the more is asked."""
+        """Return the requirements in Rasa's format, whose length is the weight of the entry."""
         content: dict[str, Any] = {}
         if moment.previous is not None:
             content["prev_action"] = {"action_name": moment.previous, **({FAILED: True} if moment.failed else {})}
@@ -250,14 +250,15 @@ class Compiler:
 
 
 class LoopInterruptions:
-    """What follows inside of loops when these did not get their answer, in rules and stories.
+    """How rules and stories go on in a loop that was interrupted by another message.
 
     Attributes
     ----------
     resumed : list of (str or None, Asked)
-        Previous action but one, and state, in which a loop goes on after other talk, without taking an answer.
+        Situations (the action before the previous one, and the present state) in which the loop goes on after an
+        interruption, without taking an answer.
     left_alone : list of (str or None, Asked)
-        The same, in which something else than the loop follows.
+        Situations in which another action than the loop follows.
     """
 
     def __init__(self, resumed: Iterable[Any] = (), left_alone: Iterable[Any] = ()) -> None:
@@ -265,7 +266,7 @@ class LoopInterruptions:
         self.left_alone: dict[tuple[str | None, Asked], None] = dict.fromkeys(map(_as_pair, left_alone))
 
     def learn(self, states: Sequence[Asked], action: str, *, always: bool = False) -> None:
-        """Take note of what follows these states; `always` if whatever follows a message resumes the loop."""
+        """Record the action after these states; with `always`, any action after a message resumes the loop."""
         present = dict(states[-1])
         loop = next((name.removeprefix(LOOP_PREFIX) for name, on in present.items() if on and _is_loop(name)), None)
         if loop is None:
@@ -277,11 +278,11 @@ class LoopInterruptions:
             self.left_alone[before, states[-1]] = None
 
     def is_resumed(self, states: Sequence[State], *, exactly: bool = False) -> bool:
-        """Tell whether the loop goes on without taking an answer; `exactly` where nothing else may be known then."""
+        """Tell whether the loop goes on without taking an answer; with `exactly`, states have no other features."""
         return _any_fits(self.resumed, states, exactly=exactly)
 
     def is_left_alone(self, states: Sequence[State]) -> bool:
-        """Tell whether something else than the loop follows."""
+        """Tell whether another action than the loop follows."""
         return _any_fits(self.left_alone, states)
 
     def as_json(self) -> list[Any]:
@@ -307,7 +308,7 @@ def _shown(state: Mapping[str, float]) -> dict[str, float]:
 
 
 def previous_of(asked: Asked) -> str | None:
-    """Return what a state has of the previous action; None where nothing has been done before it."""
+    """Return the feature of the previous action in a state; None if there was no action."""
     return next((name for name, value in asked if value and name.startswith("prev_")), None)
 
 

@@ -1,4 +1,4 @@
-"""Does what rules say, runs loops (forms), and does something safe where no rule knows what to do."""
+"""The rule policy: predicts by rules, runs loops (forms), and runs a fallback action if no rule fits."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ DEFAULT_ACTION_OF: Final = {
     "back": "action_back",
     "session_start": "action_session_start",
 }
-"""Intents that every bot answers in the same way."""
+"""Intents that every bot answers with the same action."""
 
 _BELOW_MEMORY: Final = math.nextafter(1.0, 0.0)
-"""Surer than any network, but a memory of stories that go on after the fallback knows better."""
+"""A score above that of any network, and below that of memoization, which knows stories that go on after a fallback."""
 DEFAULT: Final = "default"
 FALLBACK: Final = "fallback"
 START: Final = "start"
-"""Nothing has been done yet, not even listening: the own ``action_session_start`` of a bot has left that out."""
+"""The source of the decision if no action has run at all, since a custom ``action_session_start`` did not listen."""
 DEFAULT_FALLBACK: Final = "action_default_fallback"
 
 
@@ -47,18 +47,18 @@ UNFOLLOWED: Final = "no policy follows rules, since config.yml names no RulePoli
 
 
 class Decision(NamedTuple):
-    """What rules say of one moment.
+    """The decision of the rules at one moment.
 
     Parameters
     ----------
     action : str or None
         The action; None if no rule fits.
     source : str
-        What decided: a number of an entry, a loop, ``default`` or ``fallback``.
+        The source of the decision: the number of an entry, the name of a loop, ``default`` or ``fallback``.
     no_user : bool
-        Whether a loop goes on, which no other policy may prevent.
+        Whether an active loop goes on, which goes before all other policies.
     is_interrupted : bool
-        Whether the loop is to take no answer.
+        Whether the loop must not take the message as an answer.
     """
 
     action: str | None
@@ -68,26 +68,26 @@ class Decision(NamedTuple):
 
 
 class RulePolicy(Policy):
-    """Knows rules, and nothing else.
+    """Predicts by rules, and does not generalise.
 
     Parameters
     ----------
     core_fallback_threshold, core_fallback_action_name, enable_fallback_prediction
-        Where no rule fits, this action has this score, unless that is switched off.
+        If no rule fits, this action gets this score, unless the fallback is switched off.
     restrict_rules
         Whether a rule with more than one message of the user is an error.
     check_for_contradictions
-        Whether rules that contradict one another, or stories, are an error; they are left out otherwise.
+        Whether rules that contradict one another, or stories, are an error; otherwise they are left out.
     use_nlu_confidence_as_score
-        Whether what rules and loops say is as sure as the interpreter was of the latest message, and not quite sure.
+        Whether the score of rules and loops is the confidence of the latest message's intent, instead of 1.0.
     listens_after_fallback
-        Whether the bot listens once the action of the fallback has run, as with ``FallbackPolicy`` of Rasa 2; without
-        it, one that takes nothing back is chosen again and again.
+        Whether the bot listens after the fallback action, as with ``FallbackPolicy`` of Rasa 2. Without it, a fallback
+        action that does not revert the message is chosen again and again.
     old_forms
-        Whether it does what ``FormPolicy`` of Rasa 2 did: intents of every bot are left to others, a form gives way to
-        what an intent triggers, and goes on after a message, but not by itself after other talk.
+        Whether the policy acts as ``FormPolicy`` of Rasa 2: it leaves the default intents to others, and a form gives
+        way to triggers of intents, and goes on after a message, but not by itself after an interruption.
     priority
-        Takes the place of that of the class.
+        Overrides the priority of the class.
     """
 
     priority: int = 4
@@ -121,7 +121,7 @@ class RulePolicy(Policy):
 
     @property
     def max_history(self) -> int:
-        """As many states as the longest rule has."""
+        """The number of states in the longest rule."""
         return max(2, self.table.longest)
 
     # -- training
@@ -132,11 +132,12 @@ class RulePolicy(Policy):
         Raises
         ------
         ModelError
-            If there is a rule that cannot be, or, as far as that is checked, one that contradicts another or a story.
+            If a rule is invalid, or, with `check_for_contradictions`, contradicts another rule or a story.
         """
         if self.enable_fallback_prediction or self.core_fallback_action_name != DEFAULT_FALLBACK:
             domain.index_for_action(self.core_fallback_action_name)
-        # Augmented conversations join stories that nobody told together; a contradiction in one is nobody's mistake.
+        # Augmented conversations are left out, since a contradiction at the point where stories are joined is no
+        # mistake.
         stories = [one for one in training_trackers if not getattr(one, "is_augmented", False)]
         compiler = Compiler(domain)
         compiled = [(rule, compiler.entries(rule)) for rule in rules]
@@ -150,7 +151,7 @@ class RulePolicy(Policy):
                 self.interruptions.learn(states, action, always=self.old_forms)
         used, contradicted = sources_in_stories(self, stories, domain)
         decided, wrong, contradictions = check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
-        # As in Rasa, which does not hide either what another rule always decides in the place of.
+        # As in Rasa, turns are not hidden either if another rule always decides in the place of their rule.
         covered = {str(number) for number in range(len(entries))} - decided
         self.in_stories = frozenset(used | covered)
         if self.check_for_contradictions:
@@ -161,7 +162,7 @@ class RulePolicy(Policy):
     # -- prediction
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
-        """Return 1.0 for the action that a rule or loop asks for, the fallback's score for the fallback elsewhere."""
+        """Return 1.0 for the action of a rule or loop, or the fallback's score for the fallback action."""
         return list(self.opinion(tracker, domain).scores)
 
     def opinion(self, tracker: DialogueStateTracker, domain: Domain) -> Opinion:  # noqa: D102
@@ -188,16 +189,16 @@ class RulePolicy(Policy):
         return self.old_forms
 
     def is_beaten_by_fallback(self, action: str | None, domain: Domain) -> bool:
-        """Tell whether the fallback comes even where a rule or loop says this: as sure, and earlier in the domain."""
+        """Tell whether the fallback goes before a rule's `action`: its score is equal, and the domain has it first."""
         if action is None or not self.enable_fallback_prediction or self.core_fallback_threshold < self.HIGHEST_SCORE:
             return False
         order = domain.action_map
         return action in order and order[self.core_fallback_action_name] < order[action]
 
     def _is_hidden(self, decision: Decision, domain: Domain) -> bool:
-        """Tell whether only rules know the turn; a loop of every bot, which is no form, is known to all.
+        """Tell whether the turn is hidden from other policies, as no story has it; default loops are never hidden.
 
-        Without the check for contradictions nothing is hidden, as in Rasa, where that check finds what stories know.
+        Without the check for contradictions nothing is hidden, as in Rasa, where this check finds the turns of stories.
         """
         if not self.check_for_contradictions or decision.source in (FALLBACK, START):
             return False
@@ -208,7 +209,7 @@ class RulePolicy(Policy):
         return not own or own[0] in forms or decision.action != own[0]
 
     def decide(self, tracker: DialogueStateTracker) -> Decision:
-        """Return what the rules say, without a fallback."""
+        """Return the decision of the rules, without the fallback."""
         latest, history = tracker.latest_action_name, tracker.history
         if not isinstance(history, RasaHistory):
             return Decision(None)
@@ -232,14 +233,14 @@ class RulePolicy(Policy):
         states = history.states_for_rules(present)
         number = self.table.best(states, history.is_whole(len(states)))
         if number is None and self.table.knows_start and len(states) == 1 and not previous_of(tuple(present.items())):
-            # As in Rasa, where such a rule tells as well that a conversation begins by listening.
+            # As in Rasa, where such a rule also says that a conversation begins with ``action_listen``.
             return Decision(ACTION_LISTEN_NAME, START)
         entry = None if number is None else self.table.entries[number]
         decision = Decision(None if entry is None else entry.action, FALLBACK if number is None else str(number))
         if history.loop is None:
             return decision
         if entry is not None and entry.action == ACTION_LISTEN_NAME and not entry.asks_for_loop:
-            # A rule for any moment ends by listening; inside of a loop, the loop asks again.
+            # A rule ends with ``action_listen``; but inside a loop, the loop asks its question again.
             if not self.interruptions.is_left_alone(states):
                 return decision._replace(action=history.loop.name)
             decision = decision._replace(action=None)
@@ -247,7 +248,7 @@ class RulePolicy(Policy):
         return decision._replace(is_interrupted=is_interrupted)
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
-        """Return where the rule stands that decides."""
+        """Return the places of the rule that decides."""
         decision = self.decide(tracker)
         if decision.source.isdecimal() and decision.action == self.table.entries[int(decision.source)].action:
             entry = self.table.entries[int(decision.source)]
@@ -261,7 +262,7 @@ class RulePolicy(Policy):
         loop = decision.action if decision.source.isdecimal() else decision.source.split()[1]
         return TrainingTurns(note=f"the loop {loop} is going on.")
 
-    # -- kept
+    # -- writing and reading
 
     def persist(self, path: str | Path) -> None:
         """Write the compiled rules."""
@@ -279,7 +280,7 @@ class RulePolicy(Policy):
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
 
     def _added_options(self) -> dict[str, bool]:
-        """Return the options that models have where they are used alone, so that the others keep their bytes."""
+        """Return the newer options, which are only written if they are set, so that other models keep their bytes."""
         names = ("listens_after_fallback", "old_forms", "use_nlu_confidence_as_score")
         return {name: True for name in names if getattr(self, name)}
 
@@ -297,17 +298,17 @@ class RulePolicy(Policy):
 
 
 def turns_of(tracker: DialogueStateTracker) -> Iterable[tuple[list[Asked], str]]:
-    """Yield the states before each action of a story that is learnt, and the action."""
+    """Yield the states before each action of a story, and the action, except actions that are not to be learnt."""
     states = [tuple(state.items()) for state in tracker.last_states(None)]
     actions = [event for event in tracker.applied_events() if event.type_name == "action"]
     for number, action in enumerate(actions):
         if not getattr(action, "unpredictable", False):
-            # Two states are all that interruptions of loops are told by.
+            # Interruptions of loops only depend on two states.
             yield states[max(0, number - 1) : number + 1], getattr(action, "action_name", "")
 
 
 def _merged(found: Sequence[tuple[Entry, Any]]) -> tuple[list[Entry], list[str]]:
-    """Join entries that say the same; leave out those that contradict one another, with a line about each."""
+    """Join equal entries; leave out entries that contradict one another, and return a line about each."""
     by_key: dict[Any, dict[str, list[str]]] = {}
     first: dict[Any, Entry] = {}
     for entry, place in found:
@@ -328,13 +329,13 @@ def _merged(found: Sequence[tuple[Entry, Any]]) -> tuple[list[Entry], list[str]]
 
 
 def follows_rules(policies: Iterable[Policy]) -> bool:
-    """Tell whether one of some policies follows rules; of one of the user's own, nobody knows, so that it does."""
+    """Tell whether any of the policies may follow rules; a custom policy counts as one that may."""
     return any(isinstance(one, RulePolicy) or not type(one).__module__.startswith("rasa_core.") for one in policies)
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """What a domain and the policies of a bot do not have of each other; of no `policy` if none does what is asked."""
+    """A mismatch between a domain and the policies of a bot; without `policy`, a policy is missing."""
 
     policy: Policy | None
     option: str
@@ -342,13 +343,13 @@ class Unfit:
     hint: str = ""
 
     def told(self, name: str | None = None) -> str:
-        """Return it as a sentence, with the name of the policy that stands in the files, where it is another."""
+        """Return the mismatch as a sentence; `name` is the policy's name in the files, if it is another."""
         of = "" if self.policy is None else f", the {self.option}: of {name or type(self.policy).__name__}."
         return f"{self.message}{of}{self.hint}"
 
 
 def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[Unfit]:
-    """Return what a domain asks of policies that these do not have, or they of a domain that it does not."""
+    """Return the mismatches: parts of the domain that no policy handles, and names that the domain does not have."""
     found = []
     if domain.rasa is not None and domain.rasa.forms and not any(isinstance(one, RulePolicy) for one in policies):
         text = "the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml."

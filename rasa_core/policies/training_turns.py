@@ -1,12 +1,12 @@
-"""What taught a policy to decide as it does: training turns, and where they stand in the stories.
+"""Training turns: the examples that taught a policy its predictions, with their places in the stories.
 
-A *training turn* is what the policy saw, and the action that followed, with all the places where that stands. A policy
-collects its turns while it trains (`TurnCollector`) and writes them into its folder of the model. When it is loaded, it
-only notes where they are (`StoredTurns`): a process that answers users never reads them, until somebody wants an
-explanation.
+A *training turn* is the input of a policy at one moment, and the action that followed, with all places in the stories
+where both occur. A policy collects its turns during the training (`TurnCollector`) and writes them into its folder in
+the model. A loaded policy only keeps the path of the file (`StoredTurns`), which is not read before somebody asks for
+an explanation.
 
-What the policy saw is kept as bytes, in one of two forms: a `turn_key`, for policies that look for equal turns, or the
-`row_of` features, for policies to which turns are near or far.
+The input is kept as bytes, in one of two forms: as a `turn_key` for policies that compare for equality, or as the
+`row_of` features for policies that compare by similarity.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FILE_NAME: Final = "training_turns.npz"
 FORMAT: Final = 1
 
 MOST_PLACES: Final = 10
-"""How many places of one training turn are told; of the others, only how many there are."""
+"""How many places of one training turn are listed; for further places, only their number is given."""
 
 NO_PLACES: Final = "the training conversations were not read from story files, so it is not known where they stand."
 NO_TURNS: Final = "the model does not tell where its training turns stand; train it again."
@@ -44,7 +44,7 @@ CONTRADICTORY: Final = "the stories contradict one another here, so that nothing
 StateItems = frozenset[tuple[str, float]]
 
 FEATURE: Final = np.dtype([("column", np.int32), ("value", np.float32)])
-"""One of the features of a row; as long as the key of a turn."""
+"""One feature of a row; it has eight bytes, as the key of a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class TrainingTurn:
     action : str
         The action that followed.
     places : tuple of str
-        Where it stands, as ``file:line "story"``, in the order of files and lines; at most `MOST_PLACES`.
+        The places of the turn, as ``file:line "story"``, sorted by file and line; at most `MOST_PLACES`.
     more : int
-        How many further places there are.
+        The number of further places.
     count : int
-        How often it was seen in training.
+        How often the turn occurred in training.
     similarity : float
-        Cosine of the angle between what was seen then and now; 1.0 for the same.
+        Cosine of the angle between the features of the turn and the present features; 1.0 for equal ones.
     """
 
     action: str
@@ -78,14 +78,14 @@ class TrainingTurn:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTurns:
-    """What taught a policy.
+    """The training turns that taught a prediction.
 
     Attributes
     ----------
     turns : tuple of TrainingTurn
-        The training turns, those that matter most first.
+        The training turns, the most important first.
     note : str or None
-        What else there is to know, such as why there are no turns.
+        A note, such as why there are no turns.
     """
 
     turns: tuple[TrainingTurn, ...] = ()
@@ -93,9 +93,9 @@ class TrainingTurns:
 
 
 def places_of(tracker: object) -> Sequence[Sequence[Place]] | None:
-    """Return where each action of a tracker stands, None if its conversation was not made from stories.
+    """Return the places of each action of a tracker; None if its conversation was not made from stories.
 
-    The actions are those among ``tracker.applied_events()``, those that are not to be learnt included.
+    The actions are those in ``tracker.applied_events()``, including actions that are not to be learnt.
     """
     found: Sequence[Sequence[Place]] | None = getattr(tracker, "action_sources", lambda: None)()
     return found
@@ -109,7 +109,7 @@ def turn_key(states: Iterable[StateItems], known: dict[StateItems, bytes]) -> by
     states
         The items of each state, oldest first.
     known
-        What was computed for single states before; gets more.
+        A cache of the results for single states, to which new ones are added.
     """
     whole = hashlib.blake2b(digest_size=8)
     for state in states:
@@ -122,7 +122,7 @@ def turn_key(states: Iterable[StateItems], known: dict[StateItems, bytes]) -> by
 
 
 def row_of(columns: NDArray[Any], values: NDArray[np.float32]) -> bytes:
-    """Return sparse features in a small, hashable form: as many `FEATURE` as there are."""
+    """Return sparse features as bytes: one `FEATURE` for each."""
     features = np.empty(len(columns), FEATURE)
     features["column"], features["value"] = columns, values
     return features.tobytes()
@@ -130,32 +130,32 @@ def row_of(columns: NDArray[Any], values: NDArray[np.float32]) -> bytes:
 
 @dataclass(slots=True)
 class _Collected:
-    """How often a training turn was seen, and where; of a dict, only the keys matter, which keep their order."""
+    """How often a training turn occurred, and its places; a dict is used as an ordered set."""
 
     count: int = 0
     places: dict[Place, None] = field(default_factory=dict)
 
 
 class TurnCollector:
-    """Collects training turns; what the policy saw is always a key, or always a row.
+    """Collects training turns; for one policy, the inputs are either all keys or all rows.
 
     Parameters
     ----------
     table
-        Turns of an earlier training, to go on with.
+        Turns of an earlier training, to which new turns are added.
     """
 
     def __init__(self, table: TurnTable | None = None) -> None:
         self._turns: dict[tuple[bytes, str], _Collected] = {} if table is None else table.collected()
 
     def add(self, seen: bytes, action: str, places: Iterable[Place], times: int = 1) -> None:
-        """Add a training turn with the places where it stands, and how often it was seen."""
+        """Add a training turn with its places, and how often it occurred."""
         turn = self._turns.setdefault((seen, action), _Collected())
         turn.count += times
         turn.places.update(dict.fromkeys(places))
 
     def table(self) -> TurnTable:
-        """Return what was collected; the same turns in the same order give the same table."""
+        """Return the collected turns as a table; the same turns in the same order give the same table."""
         turns = self._turns.values()
         portable = _portable({place for turn in turns for place in turn.places})
         places = sorted(set(portable.values()), key=lambda one: (one.file or "", one.line or 0, one.name or ""))
@@ -171,7 +171,7 @@ class TurnCollector:
                 "counts": np.array([turn.count for turn in turns], np.int32),
                 "place_starts": _starts_of(map(len, numbers)),
                 "places": np.array([number for one in numbers for number in one], np.int32),
-                # Keys and features are eight bytes each, so that one array of 64-bit numbers holds either.
+                # Keys and features have eight bytes each, so both fit into an array of 64-bit numbers.
                 "starts": _starts_of(len(seen) // 8 for seen, _ in self._turns),
                 "seen": np.frombuffer(b"".join(seen for seen, _ in self._turns), np.uint64),
             }
@@ -185,13 +185,13 @@ class TurnTable:
     ----------
     arrays
         ``text``: UTF-8 of a JSON object with ``format``, ``actions`` (names), and ``places`` (``[file, line,
-        story]``, sorted). For each turn `i`, an item of ``actions`` and ``counts``; the numbers of its places, which
-        are ``places[place_starts[i] : place_starts[i + 1]]``; and what was seen, ``seen[starts[i] : starts[i + 1]]``.
+        story]``, sorted). For each turn `i`, an item of ``actions`` and ``counts``; the numbers of its places,
+        ``places[place_starts[i] : place_starts[i + 1]]``; and its input, ``seen[starts[i] : starts[i + 1]]``.
 
     Raises
     ------
     ModelError
-        If these are not such arrays.
+        If the arrays do not have this form.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -213,32 +213,32 @@ class TurnTable:
         return len(self._actions)
 
     def has_places(self) -> bool:
-        """Tell whether it is known where anything stands."""
+        """Tell whether any turn has a place."""
         return bool(self._places)
 
     def of_keys(self, keys: Sequence[bytes]) -> list[TrainingTurn]:
-        """Return the turns of any of these keys, one for each action, that seen most often first."""
+        """Return the turns with any of these keys, one for each action, the most frequent first."""
         wanted = np.frombuffer(b"".join(keys), np.uint64)
         by_action: dict[int, list[int]] = {}
-        # A key is one number of `seen`, so that its position is that of the turn.
+        # A key is a single number in `seen`, so the index of the number is the index of the turn.
         for number in np.flatnonzero(np.isin(self._seen, wanted)).tolist():
             by_action.setdefault(int(self._actions[number]), []).append(number)
         return sorted((self._turn(*numbers) for numbers in by_action.values()), key=lambda turn: -turn.count)
 
     def nearest(self, columns: Sequence[int], values: Sequence[float], limit: int) -> list[TrainingTurn]:
-        """Return the turns whose rows are most like the one that has `values` in `columns`.
+        """Return the turns whose rows are most similar to the row with `values` in `columns`.
 
-        Likeness is the cosine of the angle between rows; of equally near ones, that seen first comes first.
+        The similarity is the cosine of the angle between rows; of equally similar turns, the first comes first.
         """
         cosines = self.cosines(columns, values)
         order = np.argsort(-cosines, kind="stable")[:limit]
         return [self._turn(int(number), similarity=float(cosines[number])) for number in order]
 
     def cosines(self, columns: Sequence[int], values: Sequence[float]) -> NDArray[np.float64]:
-        """Return the cosine between each row and another one, ``(rows,)``; 0 where one of both is all zeros."""
+        """Return the cosine between each row and the given row, ``(rows,)``; 0 if one of them is all zeros."""
         features, count = self._seen.view(FEATURE), len(self)
         row_of_feature = np.repeat(np.arange(count), np.diff(self._starts))
-        # Long enough for both: the present turn may have columns that no training turn has, and the other way round.
+        # Long enough for all columns: the given row may have columns that no training turn has, and vice versa.
         wanted = np.zeros(max(int(features["column"].max(initial=-1)), *columns, -1) + 1)
         np.add.at(wanted, list(columns), list(values))
         products = np.bincount(row_of_feature, features["value"] * wanted[features["column"]], count)
@@ -253,14 +253,14 @@ class TurnTable:
         return [self._places[place] for place in sorted(found)]
 
     def _turn(self, *numbers: int, similarity: float = 1.0) -> TrainingTurn:
-        """Return what the turns with these numbers, which led to one action, say together."""
+        """Return the turns with these numbers, which have the same action, joined into one."""
         places = self._places_of(numbers)
         told = tuple(str(replace(place, file=place.file or "story")) for place in places[:MOST_PLACES])
         action, count = self._names[self._actions[numbers[0]]], int(self._counts[list(numbers)].sum())
         return TrainingTurn(action, told, len(places) - len(told), count, similarity)
 
     def collected(self) -> dict[tuple[bytes, str], _Collected]:
-        """Return the content as a `TurnCollector` has it."""
+        """Return the content in the form of a `TurnCollector`."""
         found = {}
         for number, action in enumerate(self._actions):
             seen = self._seen[self._starts[number] : self._starts[number + 1]].tobytes()
@@ -274,14 +274,14 @@ class TurnTable:
 
 
 class StoredTurns:
-    """Training turns that are in memory, or in the folder of a model, or nowhere.
+    """The training turns of a policy, in memory or in the folder of a model; there may be none.
 
     Parameters
     ----------
     table
         The turns, if they are in memory.
     folder
-        Otherwise, the folder from which the policy is loaded; nothing in it is read now.
+        Otherwise, the folder from which the policy is loaded; the file in it is only read by `read`.
     """
 
     def __init__(self, table: TurnTable | None = None, folder: str | Path | None = None) -> None:
@@ -290,15 +290,15 @@ class StoredTurns:
         self._stamp = None if self._file is None else stamp_of(self._file)
 
     def read(self) -> TurnTable | None:
-        """Return the turns, None if there never were any.
+        """Return the turns, or None if there are none.
 
         Raises
         ------
         ModelError
-            If they cannot be read, or are those of another model by now.
+            If the file cannot be read, or another training has replaced it.
         """
         if self._table is None and self._file is not None and self._stamp is not None:
-            # Compared before and after, since another training may replace the folder in between.
+            # Compared before and after reading, since another training may replace the folder in between.
             arrays = read_arrays(self._file) if stamp_of(self._file) == self._stamp else {}
             if stamp_of(self._file) != self._stamp:
                 raise ModelError(f"{str(self._file)!r} was replaced after the model was loaded; load the model again.")
@@ -306,7 +306,7 @@ class StoredTurns:
         return self._table
 
     def save(self, folder: str | Path) -> None:
-        """Write the turns into another folder, if there are any; a policy is as good without them."""
+        """Write the turns into another folder, if there are any; they are only needed for explanations."""
         try:
             table = self.read()
         except ModelError as error:
@@ -321,18 +321,17 @@ def _starts_of(lengths: Iterable[int]) -> NDArray[np.int64]:
 
 
 def _portable(places: Iterable[Place]) -> dict[Place, Place]:
-    """Return each place as a model may tell it: paths are cut to the part below their common folder.
+    """Map each place to its form in a model, with paths relative to their common folder.
 
-    So the same files give the same model wherever they are, and from whatever folder they are named, and it does not
-    tell where that was.
+    So the same files give the same model wherever the files are, and the model does not contain the folder's path.
     """
     found = {place: place for place in places}
     named = {place: os.path.normpath(place.file) for place in found if place.file is not None}
-    for group in (True, False):  # Absolute paths, and others.
+    for group in (True, False):  # First absolute paths, then relative ones.
         paths = {place: path for place, path in named.items() if os.path.isabs(path) is group}
         try:
             common = os.path.commonpath({os.path.dirname(path) for path in paths.values()})
-        except ValueError:  # There are none, or they are on different drives.
+        except ValueError:  # There are no such paths, or they are on different drives.
             continue
         for place, path in paths.items():
             found[place] = replace(place, file=Path(path).relative_to(common).as_posix())

@@ -18,7 +18,7 @@ def TwoStageFallbackPolicy(  # noqa: N802
     deny_suggestion_intent_name: str = "out_of_scope",
     priority: int | None = None,
 ) -> FallbackPolicy:
-    """Return what stands for a ``TwoStageFallbackPolicy``: a fallback that does not ask back."""
+    """Return a `FallbackPolicy`, which asks no question back, in the place of a ``TwoStageFallbackPolicy``."""
     logger.warning(
         "TwoStageFallbackPolicy asks back where the folder of the bot is trained (rasa-core train PROJECT, with the "
         "policy in config.yml); with Agent.train, what is not understood leads to %r at once.",
