@@ -1,6 +1,6 @@
-"""How long conversations are kept: durations as people write them, and deleting what is older.
+"""Deletes old conversations, and reads durations such as ``90d``.
 
-Nothing here holds more than a page of ids, and nothing is deleted but under the lock of its conversation.
+Ids are read a page at a time, and each conversation is deleted under its lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _duration = re.compile(r"([0-9]{1,9})([smhdw])")
 
 
 class DurationError(StoreError, ValueError):
-    """Text is not a duration."""
+    """A text is not a duration."""
 
 
 def seconds_of(duration: str) -> float:
@@ -30,7 +30,7 @@ def seconds_of(duration: str) -> float:
     Raises
     ------
     DurationError
-        If `duration` is something else.
+        If `duration` has another form.
     """
     found = _duration.fullmatch(duration.strip())
     seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
@@ -45,14 +45,14 @@ def seconds_of(duration: str) -> float:
 def each_sender_id(
     store: EventLogStore, after: str | None = None, *, idle_since: float | None = None, page_size: int = _PAGE
 ) -> Iterator[str]:
-    """Yield the ids of a store in ascending order, of which no more than a page is held at a time.
+    """Yield the ids of a store in ascending order; only one page of them is in memory at a time.
 
     Parameters
     ----------
     after, idle_since
         As for `EventLogStore.sender_ids`.
     page_size
-        How many ids are asked for at once.
+        The number of ids in a page.
     """
     page = store.sender_ids(after, page_size, idle_since=idle_since)
     while page:
@@ -67,21 +67,21 @@ def delete_conversation(store: EventLogStore, sender_id: str) -> bool:
 
 
 def expire_conversations(store: EventLogStore, idle_since: float, *, page_size: int = _PAGE) -> int:
-    """Delete the conversations that have not changed since a time; return how many that were.
+    """Delete the conversations that have not changed since a time; return their number.
 
-    One that changes meanwhile is kept. Several processes may do this at once.
+    A conversation that changes meanwhile is kept. Several processes may do this at once.
 
     Parameters
     ----------
     idle_since
-        Unix time in seconds: what changed last before it is deleted.
+        Unix time in seconds; conversations whose last change was earlier are deleted.
     page_size
-        How many ids are held at a time.
+        The number of ids in a page.
 
     Raises
     ------
     StoreUnavailableError
-        If the storage fails; what was deleted until then stays deleted.
+        If the storage fails; the conversations that were deleted until then stay deleted.
     """
     ids = each_sender_id(store, idle_since=idle_since, page_size=page_size)
     return sum(_expire(store, sender_id, idle_since) for sender_id in ids)
@@ -92,8 +92,8 @@ def _expire(store: EventLogStore, sender_id: str, idle_since: float) -> bool:
         try:
             stack.enter_context(store.lock(sender_id))
         except StoreUnavailableError:
-            # Somebody works on it, and it is not idle then; or the storage fails, and this will tell.
+            # The conversation is locked, so it is not idle; or the storage fails, which this read raises.
             store.read_head(sender_id)
             return False
-        head = store.read_head(sender_id)  # It may have changed since it was listed.
+        head = store.read_head(sender_id)  # The conversation may have changed since its id was listed.
         return head is not None and head.updated < idle_since and store.delete(sender_id)

@@ -1,9 +1,8 @@
-"""What people note about conversations, and which conversations have changed: kept by each engine, beside the log.
+"""The marks of reviewers on conversations, and lists of changed conversations, for each engine.
 
-A mark says that somebody has looked at a conversation, and what they thought of it. It is in the same storage as the
-conversation, goes with it when that is deleted, and is no event: nothing that the bot decides depends on it. An engine
-gets what it needs for that when somebody asks first, in one step; a store on which nobody looks at conversations is as
-it was.
+A mark says that a person has reviewed a conversation, with a note and tags. It is stored beside the conversation, and
+is deleted with it. A mark is no event: no decision of the bot depends on it. An engine gets its table of marks, in one
+step, at the first use of marks; a store whose conversations nobody reviews has no such table.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ _unfit = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class ReviewError(StoreError, ValueError):
-    """What was noted about a conversation is no mark."""
+    """Data for a mark is invalid."""
 
 
 class Changed(NamedTuple):
-    """A conversation, its version, and when it changed last, Unix time in seconds."""
+    """A changed conversation: its id, its version, and the time of its last change, Unix time in seconds."""
 
     sender_id: str
     version: int
@@ -46,20 +45,20 @@ class Changed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What somebody noted about a conversation.
+    """The mark of a reviewer on a conversation.
 
     Attributes
     ----------
     reviewed : bool
-        Whether nobody else needs to look at it, until it goes on.
+        Whether the conversation needs no further review until it goes on.
     note : str
-        What they thought.
+        The comment of the reviewer.
     tags : tuple of str
-        By which to find it again.
+        Tags by which a search finds the conversation.
     version : int
-        The version of the conversation when it was looked at.
+        The version of the conversation at the time of the review.
     at : float
-        When that was, Unix time in seconds.
+        The time of the review, Unix time in seconds.
     """
 
     reviewed: bool = False
@@ -75,7 +74,7 @@ class Mark:
         Raises
         ------
         ReviewError
-            If it is none; the message says what is expected.
+            If the object is invalid; the message says what is expected.
         """
         given = dict(content) if isinstance(content, Mapping) else {"": None}
         reviewed, note, tags = given.pop("reviewed", False), given.pop("note", ""), given.pop("tags", [])
@@ -89,19 +88,19 @@ class Mark:
         return cls(reviewed, note, tuple(dict.fromkeys(tags)), version, moment)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content, JSON-able."""
+        """Return the mark as plain data for JSON."""
         return {
             **{"reviewed": self.reviewed, "note": self.note, "tags": list(self.tags)},
             **{"version": self.version, "at": self.at},
         }
 
     def counts_for(self, version: int) -> bool:
-        """Tell whether nobody needs to look at the conversation now."""
+        """Return whether a conversation at this version needs no further review."""
         return self.reviewed and self.version >= version
 
 
 def mark_from_json(content: object) -> Mark:
-    """Return the mark that `Mark.as_dict` gave, an empty one for None; raise `ReviewError` for anything else."""
+    """Return the mark in data from `Mark.as_dict`, an empty mark for None; raise `ReviewError` for other data."""
     if content is None:
         return Mark()
     given = dict(content) if isinstance(content, Mapping) else {}
@@ -118,15 +117,15 @@ def stored_mark(text: str | bytes) -> Mark:
 
 
 class Reviews(ABC):
-    """The marks of one store, and what has changed in it; `reviews_of` makes it."""
+    """The marks and the changed conversations of one store; `reviews_of` returns them."""
 
     @abstractmethod
     def read(self, sender_id: str) -> Mark:
-        """Return the mark of a conversation, an empty one if it has none."""
+        """Return the mark of a conversation, an empty mark if it has none."""
 
     @abstractmethod
     def write(self, sender_id: str, mark: Mark) -> None:
-        """Put a mark in the place of an earlier one."""
+        """Store the mark of a conversation; it replaces an earlier mark."""
 
     @abstractmethod
     def marks_since(self, moment: float) -> Iterable[tuple[str, Mark]]:
@@ -138,15 +137,15 @@ class Reviews(ABC):
 
     @abstractmethod
     def count(self) -> int:
-        """Return how many conversations there are."""
+        """Return the number of conversations in the store."""
 
 
 class _OfAnyStore(Reviews):
-    """Marks in the memory of this process, for stores of users' own: they know no better place."""
+    """Marks in the memory of this process, for custom stores, which have no place for marks."""
 
     def __init__(self, store: TrackerStore) -> None:
         self._store = store
-        # In the store, so that a view of it for another model has them too.
+        # The store keeps the marks, so that its copy for another model has them, too.
         self._marks: dict[str, Mark] = store.__dict__.setdefault("_review_marks", {})
 
     def read(self, sender_id: str) -> Mark:
@@ -171,7 +170,7 @@ class _OfAnyStore(Reviews):
 
 
 class _OfMemory(_OfAnyStore):
-    """Marks of a store in memory."""
+    """Marks of an `InMemoryTrackerStore`."""
 
     def __init__(self, store: InMemoryTrackerStore) -> None:
         super().__init__(store)
@@ -183,7 +182,7 @@ class _OfMemory(_OfAnyStore):
                 yield Changed(sender_id, head.version, head.updated)
 
     def read(self, sender_id: str) -> Mark:
-        # The conversation was deleted, and its mark goes with it, as in the engines with tables.
+        # The mark of a deleted conversation is deleted, as in the engines with tables.
         if sender_id not in self._heads:
             self._marks.pop(sender_id, None)
         return super().read(sender_id)
@@ -243,7 +242,7 @@ class _OfServer(Reviews):
     """
 
     def __init__(self, store: Any) -> None:
-        self._store: Any = proxy(store)  # Else the store would be kept for as long as this is.
+        self._store: Any = proxy(store)  # A strong reference would keep the store alive.
 
     def _beginning(self, sender_id: str) -> str:
         rows = self._store.read_events(sender_id, 0, 1)
@@ -275,7 +274,7 @@ class _OfSql(_OfServer):
         self._database: Any = store._database
         make = _SQL.format_map({**self._database.types, "storage": self._database.storage})
         self._database.write(lambda cursor: cursor.execute(make))
-        with suppress(StoreError):  # It is there already; without it, looking for changes takes longer.
+        with suppress(StoreError):  # The index exists, or may not be made; without it, listing changes takes longer.
             index = "CREATE INDEX rasa_core_heads_updated ON rasa_core_heads (updated)"
             self._database.write(lambda cursor: cursor.execute(index))
 
@@ -288,7 +287,7 @@ class _OfSql(_OfServer):
         row = {"id": sender_id.encode(), "at": mark.at, "mark": self._text_of(sender_id, mark)}
 
         def replace(cursor: Any) -> None:
-            # Each of the databases has another word for "insert or replace"; this they all know.
+            # "Insert or replace" has another syntax in each database; DELETE and INSERT work in all of them.
             cursor.execute("DELETE FROM rasa_core_reviews WHERE sender_id = %(id)s", row)
             cursor.execute(_SQL_PUT, row)
 
@@ -309,7 +308,7 @@ class _OfSql(_OfServer):
 
 
 class _OfRedis(_OfServer):
-    """Marks in one hash; Redis has no order of changes, so all conversations are asked when they changed."""
+    """Marks in one hash. Redis has no index of changes: to list them, the head of every conversation is read."""
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)
@@ -338,19 +337,19 @@ class _OfRedis(_OfServer):
         return int(self._store._call("ZCARD", self._store._keys.ids))
 
 
-# One for each store, made once, since it may have to make tables first; gone with its store.
+# One object for each store, made once, since it may have to make tables; it goes with its store.
 _made: WeakKeyDictionary[TrackerStore, Reviews] = WeakKeyDictionary()
 
 
 def reviews_of(store: TrackerStore) -> Reviews:
-    """Return the marks of a store, and what has changed in it."""
+    """Return the marks and changed conversations of a store."""
     if store not in _made:
         _made[store] = _make(store)
     return _made[store]
 
 
 def marks_in(store: TrackerStore) -> Reviews | None:
-    """Return the marks of a store, None if nobody has looked at its conversations; the store is only read."""
+    """Return the marks of a store, None if it has no table of marks; the store is only read."""
     if store in _made:
         return _made[store]
     if isinstance(store, SqliteTrackerStore):
@@ -360,7 +359,7 @@ def marks_in(store: TrackerStore) -> Reviews | None:
     database = getattr(store, "_database", None)
     if database is not None:
         try:
-            # The databases name missing tables in different ways; to ask is what all understand.
+            # Each database lists its tables in another way; but a query on a missing table fails in all of them.
             database.read("SELECT 1 FROM rasa_core_reviews WHERE at < 0", {})
         except StoreUnavailableError:
             raise
@@ -374,7 +373,7 @@ def _make(store: TrackerStore) -> Reviews:
         return _OfMemory(store)
     if isinstance(store, SqliteTrackerStore):
         return _OfSqlite(store)
-    if isinstance(store, EventLogStore):  # Only who uses another engine has loaded its module.
+    if isinstance(store, EventLogStore):  # No import of engines here: their drivers may not be installed.
         kinds = {"SqlTrackerStore": _OfSql, "RedisTrackerStore": _OfRedis}
         named = next((kinds[kind.__name__] for kind in type(store).__mro__ if kind.__name__ in kinds), None)
         if named is not None:
@@ -383,14 +382,14 @@ def _make(store: TrackerStore) -> Reviews:
 
 
 def newest(store: TrackerStore, most: int, left_out: Callable[[Sequence[str]], Sequence[str]]) -> Iterator[str]:
-    """Yield the names of the conversations that changed last, the latest first.
+    """Yield the ids of the conversations that changed last, the latest first.
 
     Parameters
     ----------
     most
-        How many.
+        The largest number of ids.
     left_out
-        Gets all names, and returns the ones that may be yielded.
+        A function that takes all ids, and returns the ones that may be yielded.
     """
     changed = sorted(reviews_of(store).changed_since(0.0), key=lambda one: (-one.updated, one.sender_id))
     yield from left_out([one.sender_id for one in changed])[:most]

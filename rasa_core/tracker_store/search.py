@@ -1,4 +1,4 @@
-"""What people look for in conversations: words, and fields such as ``intent:greet``."""
+"""Searches for conversations, as people type them: words, and fields such as ``intent:greet``."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ _word = re.compile(r"\w+")
 
 
 class SearchError(StoreError, ValueError):
-    """A search cannot be understood."""
+    """The text of a search is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for; all of it has to fit.
+    """The conditions of a search; a conversation is found if it meets all of them.
 
     Attributes
     ----------
     words : tuple of (str, str)
-        Name of a column, and what is in it: ``id``, ``text``, ``intent``, ``action``, ``slot``, ``tag``; empty for any.
+        Pairs of a column and a text in it. The column is ``id``, ``text``, ``intent``, ``action``, ``slot`` or ``tag``,
+        or empty for any of them.
     after, before : float or None
         Unix times between which the conversation changed last, in seconds.
     only : tuple of str
-        One of `ONLY` has to be so.
+        Kinds of problems, of `ONLY`; the conversation has at least one of them.
     reviewed : bool or None
-        Whether somebody has looked at it since it went on; None for both.
+        Whether the conversation was reviewed since its last change; None for both.
     below : float
-        Up to which confidence the bot counts as unsure.
+        The confidence below which the bot counts as unsure.
     """
 
     words: tuple[tuple[str, str], ...] = ()
@@ -60,12 +61,12 @@ class Search:
         Raises
         ------
         SearchError
-            If it names what there is not.
+            If the text has an unknown field, or a value that the field does not take.
         """
         try:
             parts = shlex.split(text)
         except ValueError:
-            # A quote that is not closed, as while somebody is typing.
+            # A quotation mark is not closed yet, while a person is typing.
             parts = text.split()
         if len(parts) > MOST_PARTS:
             raise SearchError(f"a search has at most {MOST_PARTS} words, not {len(parts)}.")
@@ -73,7 +74,7 @@ class Search:
         for part in parts:
             name, colon, value = part.partition(":")
             if not colon or name not in FIELDS:
-                # A misspelt field is told of; a time such as 10:30, or an address, is a word to look for.
+                # A misspelt field is an error; but a time such as 10:30, or a URL, is a word to search for.
                 if colon and name.isalpha() and value and "/" not in value:
                     raise SearchError(f"there is no field {name!r}.{did_you_mean(name, FIELDS)} {_explained()}")
                 words.append(("", part))
@@ -85,14 +86,14 @@ class Search:
                 reviewed = {"yes": True, "no": False, "all": None}[_one_of(value, ("yes", "no", "all"), "reviewed")]
             else:
                 words.append((name, value))
-        once = tuple(dict.fromkeys(only))  # Each is a test in SQL, which takes only so many.
+        once = tuple(dict.fromkeys(only))  # Each value is a condition in SQL, whose number SQLite limits.
         return cls(tuple(words), moments.get("after"), moments.get("before"), once, reviewed, below)
 
     def matched(self) -> str:
-        """Return the words as SQLite's full-text search has them; empty if there are none."""
+        """Return the words as a query of SQLite's full-text search; empty if there are none."""
         found = []
         for column, text in self.words:
-            # A hash, since a slot and its value are one thing to look for, whatever characters are in them.
+            # A slot and its value are one token, a hash, whatever characters they have.
             tokens = [slot_word(*text.partition("=")[::2])] if column == "slot" else _word.findall(text)
             if tokens:
                 phrase = '"' + " ".join(tokens) + '"' + ("*" if column in ("", "id", "text") else "")
@@ -100,7 +101,7 @@ class Search:
         return " AND ".join(found)
 
     def condition(self) -> tuple[str, list[Any]]:
-        """Return the rest as SQL, and its values."""
+        """Return the other conditions as SQL, and its parameters."""
         parts: list[str] = []
         values: list[Any] = []
         for sign, moment in ((">=", self.after), ("<", self.before)):
@@ -128,7 +129,7 @@ def _one_of(value: str, known: Sequence[str], name: str) -> str:
 
 
 def moment_of(text: str) -> float:
-    """Return the Unix time of a date such as ``2026-11-29``, of a time behind it, or of a number of seconds."""
+    """Return the Unix time of a date such as ``2026-11-29``, of a date and time, or of a number of seconds."""
     with suppress(ValueError):
         if math.isfinite(moment := float(text)):
             return moment
@@ -136,11 +137,11 @@ def moment_of(text: str) -> float:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise SearchError(f"{text!r:.60} is no date; write 2026-11-29, or 2026-11-29T10:30.") from None
-    # In UTC, as everything that this package shows, not in the zone of whoever runs the server.
+    # A time without a zone is in UTC, as all times that this package shows, not in the zone of the server.
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
 def slot_word(name: str, value: str = "") -> str:
-    """Return one word that stands for a slot, or for a slot with a value."""
+    """Return the token of a slot, or of a slot with a value, in the full-text index."""
     content = f"{name}\0{value.strip().lower()}".encode("utf-8", "replace")
     return f"s{hashlib.blake2b(content, digest_size=8).hexdigest()}"

@@ -1,9 +1,9 @@
-"""Finding conversations: an index of what is in them, and the questions that it answers.
+"""The search index of the conversations of a store.
 
-The index is a SQLite file of its own beside whatever keeps the conversations. It holds nothing that the store does not
-have, and may be deleted at any time; it is made again. Whoever looks brings it up to date first: what has changed in
-the store since (`rasa_core.tracker_store.reviews`) is read and taken in, the conversations that changed last at first.
-So a turn costs nothing for it. What was deleted from the store goes from the index when somebody looks next.
+The index is a SQLite file of its own. It has no data that the store does not have, and may be deleted at any time; it
+is then built again. A search first updates the index: it reads the conversations that have changed since the last
+update (`rasa_core.tracker_store.reviews`), the latest first. So turns take no time for the index. Conversations that
+were deleted from the store are removed from the index by the next update.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 200
 ROWS_AT_ONCE: Final = 10_000
-"""Events of a conversation that are in memory together."""
+"""The number of rows of a conversation that are in memory at a time."""
 
 _FORMAT: Final = 3
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
+_OVERLAP: Final = 30.0  # The largest difference between the clocks of servers, in seconds.
 _BATCH: Final = 100
 _LIST: Final = ("version", "updated", "messages", "confidence", "unsure_at", *PROBLEMS, "need", "reviewed")
 _ABOUT: Final = ("sender_id", "started", "first", "last", "note", "tags")
-# An index with all that a search without words asks has to look up nothing elsewhere.
+# Covering indexes: a search without words reads them alone, and no table.
 _ASKED: Final = f"confidence, {', '.join(PROBLEMS)}"
-# What is looked through is in a narrow table, since most searches go through all of it; what is shown is in another.
+# Searches scan the narrow table `list`. Texts that are only shown are in `about`.
 _TABLES: Final = (
     *(f"DROP TABLE IF EXISTS {name}" for name in ("words", "list", "about", "state")),  # Of an earlier format.
     "CREATE TABLE list (number INTEGER PRIMARY KEY, version INTEGER, updated REAL, messages INTEGER, confidence REAL, "
@@ -67,7 +67,7 @@ _FIND: Final = (
     f"{', '.join(f'about.{name}' for name in _ABOUT)} "
     "FROM page JOIN list USING (number) JOIN about USING (number) ORDER BY {}"
 )
-# Where no words are looked for, an index has the order, and nothing need be sorted.
+# For a search without words, an index has the order of the result, and nothing is sorted.
 _FIND_BY_INDEX: Final = (
     "WITH page AS (SELECT number, need, updated, (SELECT count(*) FROM list WHERE {0}) AS count FROM list WHERE {0} "
     "ORDER BY {1} LIMIT ? OFFSET ?) " + _FIND[_FIND.index("SELECT page.count") :].replace("{}", "{2}")
@@ -76,16 +76,16 @@ _FIND_BY_INDEX: Final = (
 
 @dataclass(slots=True)
 class FoundConversations:
-    """Conversations that fit a search; the first ones need a person most.
+    """The result of a search, in descending order of need.
 
     Attributes
     ----------
     conversations : list of dict
-        What the list shows of each.
+        One page of the conversations that were found, with the data to show.
     count : int
-        How many fit, whether they are shown or not.
+        The number of all conversations that were found.
     indexed, total : int
-        How many conversations the index has, and the store.
+        The number of conversations in the index, and in the store.
     """
 
     conversations: list[dict[str, Any]] = field(default_factory=list)
@@ -95,20 +95,19 @@ class FoundConversations:
 
 
 class ConversationIndex:
-    """The index of a store. Safe to share between threads, and its file between processes.
+    """The search index of a store. Threads may share it, and processes may share its file.
 
     Parameters
     ----------
     store
-        Keeps the conversations.
+        The store of the conversations.
     path
-        The file of the index, which is made if it is not there.
+        The file of the index, which is made if it does not exist.
 
     Attributes
     ----------
     effort, looked : float
-        How many seconds of computing it took to bring it up to date when that was last tried; and when that ended, as
-        the monotonic clock has it.
+        The processor time of the last update in seconds; and its end, a time of the monotonic clock.
     """
 
     def __init__(self, store: TrackerStore, path: str | os.PathLike[str]) -> None:
@@ -118,7 +117,7 @@ class ConversationIndex:
         self.effort = 0.0
         self.looked = 0.0
         self._clock = ClockWatch()
-        self._is_out_of_order = False  # Whether something may have changed at an earlier time than what is known.
+        self._is_out_of_order = False  # Whether changes may be older than indexed ones, after a change of the clock.
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._writer = self._connect()
@@ -130,7 +129,7 @@ class ConversationIndex:
             self.__del__()
 
     def __del__(self) -> None:
-        """Close what was not closed, of which Python 3.13 would warn."""
+        """Close connections that were not closed, of which Python 3.13 would warn."""
         for name in ("_writer", "_reader"):
             if name in vars(self):
                 vars(self)[name].close()
@@ -141,7 +140,7 @@ class ConversationIndex:
         try:
             connection = sqlite3.connect(self.path, timeout=20, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = off")  # What a crash takes is made again.
+            connection.execute("PRAGMA synchronous = off")  # An index that a crash damages is built again.
             connection.execute("BEGIN IMMEDIATE")
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             for statement in _TABLES if found != _FORMAT else ():
@@ -150,7 +149,7 @@ class ConversationIndex:
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
-            if not is_new and getattr(error, "sqlite_errorcode", None) in _DAMAGED:  # As after a loss of power.
+            if not is_new and getattr(error, "sqlite_errorcode", None) in _DAMAGED:  # For example after a power cut.
                 for end in ("", "-wal", "-shm"):
                     Path(f"{self.path}{end}").unlink(missing_ok=True)
                 return self._connect(is_new=True)
@@ -168,10 +167,10 @@ class ConversationIndex:
                 raise
             self._writer.execute("COMMIT")
 
-    # -- bringing it up to date
+    # -- updates
 
     def catch_up(self, seconds: float | None = None) -> bool:
-        """Take in what has changed, for up to so many seconds (None: all of it); return whether that is all."""
+        """Update the index for at most so many seconds (None: no limit); return whether it is up to date then."""
         begun = time.thread_time()
         try:
             return self._catch_up(seconds)
@@ -183,11 +182,11 @@ class ConversationIndex:
         indexed, total = self._numbers()
         begun = time.time()
         since, marked = self._state("since"), self._state("marks")
-        # After the clock was set back, which another process may have seen, and until all was looked at once.
+        # After the clock was set back, here or in another process, times are no guide until one update was complete.
         self._is_out_of_order |= self._clock.look() < -_OVERLAP or since > begun + _OVERLAP
         if self._is_out_of_order:
             marked = 0.0
-        # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.
+        # If the index has fewer conversations, old ones were imported, or the index is new: read all changes.
         if self._is_out_of_order or indexed < total:
             since = 0.0
         changes = self.reviews.changed_since(since - _OVERLAP)
@@ -228,7 +227,7 @@ class ConversationIndex:
                 since = mark.version if mark.reviewed else 0
                 try:
                     read.append((one, digest_of(rows, since), mark))
-                except (ValueError, RecursionError) as error:  # All others are shown.
+                except (ValueError, RecursionError) as error:  # One bad conversation must not hide the others.
                     logger.warning(
                         "a row of conversation %r is no JSON, and the list leaves it out: %s", one.sender_id, error
                     )
@@ -251,7 +250,7 @@ class ConversationIndex:
         return [encode(event.as_dict()) for event in tracker.events]
 
     def _forget_deleted(self) -> None:
-        """Remove what the store has not any more, if the numbers say that there is something."""
+        """Remove conversations that were deleted from the store, if the index has more than the store."""
         with self._reading:
             (have,) = self._reader.execute("SELECT count(*) FROM list").fetchone()
         if have <= self.reviews.count():
@@ -264,24 +263,24 @@ class ConversationIndex:
                 connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)
 
     def mark(self, sender_id: str, mark: Mark) -> None:
-        """Write a mark into the store, and take it in."""
+        """Write a mark into the store and into the index."""
         self.note(sender_id, mark)
         self.read_again(sender_id, mark)
 
     def note(self, sender_id: str, mark: Mark) -> None:
-        """Write a mark into the store, and show it, but for what it changes about the need of a person."""
+        """Write a mark into the store and into the index, without updating the need of the conversation."""
         self.reviews.write(sender_id, mark)
         with self._changing() as connection:
             _put_mark(connection, sender_id, mark)
 
     def read_again(self, sender_id: str, mark: Mark) -> None:
-        """Find out what a mark changes about the need of a person, for which the conversation is read."""
+        """Update the need of a conversation after a mark, for which the conversation is read."""
         self._take([Changed(sender_id, mark.version, mark.at)])
 
-    # -- looking
+    # -- searches
 
     def find(self, search: Search, limit: int = 50, offset: int = 0) -> FoundConversations:
-        """Return what fits a search, as far as the index is up to date."""
+        """Return a page of the conversations in the index that a search finds; the index is not updated."""
         condition, values = search.condition()
         matched = search.matched()
         if matched:
@@ -295,7 +294,7 @@ class ConversationIndex:
             rows = self._reader.execute(select, (*given, min(limit, MOST_AT_ONCE), offset)).fetchall()
             if rows or not offset:
                 number = rows[0][0] if rows else 0
-            else:  # Behind the last page.
+            else:  # The page is behind the last one, and has no row with the count.
                 count = f"SELECT count(*) FROM list WHERE {condition}"
                 (number,) = self._reader.execute(count, values).fetchone()
         return FoundConversations([_shown(row[1:], search.below) for row in rows], number, *self._numbers())
@@ -345,12 +344,12 @@ def _put(connection: sqlite3.Connection, one: Changed, digest: Digest, mark: Mar
 
 
 def _whole(value: Any) -> Any:
-    """Return a text without half characters, which SQLite does not take."""
+    """Return a text without lone surrogates, which SQLite does not take."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _put_mark(connection: sqlite3.Connection, sender_id: str, mark: Mark) -> None:
-    """Note a mark that was made elsewhere; what it changes about the need of a person comes with the next change."""
+    """Put a mark of another process into the index; the need is updated with the next change of the conversation."""
     select = "SELECT number, version FROM about JOIN list USING (number) WHERE sender_id = ?"
     found = connection.execute(select, (_whole(sender_id),)).fetchone()
     if found is None:
