@@ -30,6 +30,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import islice
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -279,16 +280,14 @@ class RedisTrackerStore(EventLogStore):
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
-        found: list[str] = []
-        if limit is not None and limit <= 0:
-            return found
-        for page in self._pages(after, _PAGE if limit is None else min(limit + 20, _PAGE)):
-            for sender_id, updated in zip(page, self._of_each(page, "HGET", "head", "updated"), strict=True):
-                if updated is not None and (idle_since is None or float(updated) < idle_since):
-                    found.append(sender_id)
-            if limit is not None and len(found) >= limit:
-                return found[:limit]
-        return found
+        most = None if limit is None else max(limit, 0)
+        found = (
+            sender_id
+            for page in self._pages(after, _PAGE if most is None else min(most + 20, _PAGE))
+            for sender_id, updated in zip(page, self._of_each(page, "HGET", "head", "updated"), strict=True)
+            if updated is not None and (idle_since is None or float(updated) < idle_since)
+        )
+        return list(islice(found, most))
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
         keys = self._keys.of(check_sender_id(sender_id), *ALL_PARTS)
