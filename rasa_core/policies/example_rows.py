@@ -113,7 +113,8 @@ class TrainingExamples:
         from scipy.sparse import csr_matrix  # It comes with JAX, and only training has it.
 
         # One column more than there are features, for those that are not used.
-        return Block(first, csr_matrix((features["value"], columns, starts), (len(starts) - 1, self.num_features + 1)))
+        shape = (len(starts) - 1, self.num_features + 1)
+        return Block(first, csr_matrix((features["value"], columns, starts), shape)[:, :-1])
 
     def dense(
         self,
@@ -133,7 +134,7 @@ class TrainingExamples:
         if random is not None and dropout:
             kept = random.random(chosen.nnz, np.float32) >= dropout
             chosen.data = chosen.data * kept / np.float32(1.0 - dropout)
-        x: Floats = chosen.toarray()[:, :-1]
+        x: Floats = chosen.toarray()
         return x
 
 

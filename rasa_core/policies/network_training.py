@@ -134,16 +134,17 @@ class _Fit:
         validation = self._batches(tested, replace(schedule, epochs=1, repeats=1), left_out, learning=False)
         keras_network.begin(self.model, len(learnt) * schedule.epochs)
         by_step = len(learnt) > MANY_STEPS
-        total = schedule.epochs * (len(learnt) if by_step else 1)
+        epochs, steps = schedule.epochs, len(learnt)
+        total = epochs * (steps if by_step else 1)
         with Progress(f"{title}, {'step' if by_step else 'epoch'}", total, silent=self.silent) as progress:
             self.model.fit(
                 learnt,
-                epochs=schedule.epochs,
+                epochs=epochs,
                 validation_data=validation if tested.any() else None,
                 verbose=0,
                 # The batches are in random order already, with a seed of ours, the same on every backend.
                 shuffle=False,
-                callbacks=[_report_steps(progress, len(learnt)) if by_step else keras_training.report(progress)],
+                callbacks=_callbacks(self.model, progress, epochs, steps, by_step=by_step),
             )
 
     def _batches(self, used: NDArray[np.bool_], schedule: Schedule, left_out: Floats, *, learning: bool) -> Any:
@@ -151,16 +152,25 @@ class _Fit:
         return batches(self.examples, used, self.num_actions, schedule, left_out=left_out, **options)
 
 
-def _report_steps(progress: Progress, steps: int) -> Any:
-    """Return the Keras callback that tells every so many steps how far training is, where epochs take long."""
+def _callbacks(model: Any, progress: Progress, epochs: int, steps: int, *, by_step: bool) -> Any:
+    """Return the Keras callbacks that tell how far training is: by epoch, or by step where epochs take long.
+
+    They ask nothing of a single step. Keras's own list of callbacks waits for the figures of each, in another thread,
+    which takes a tenth of a training on few stories.
+    """
+    callbacks = import_keras().callbacks
     done = [0]
 
-    def on_train_batch_end(batch: int, logs: object = None) -> None:
-        done[0] += 1
-        if done[0] % STEPS_BETWEEN_REPORTS == 0 or batch == steps - 1:
-            progress.step(done[0])
+    class Callbacks(callbacks.CallbackList):  # type: ignore[misc, name-defined]
+        def on_train_batch_begin(self, batch: int, logs: object = None) -> None: ...
 
-    return import_keras().callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            done[0] += 1
+            if by_step and (done[0] % STEPS_BETWEEN_REPORTS == 0 or batch == steps - 1):
+                progress.step(done[0])
+
+    told = [] if by_step else [keras_training.report(progress)]
+    return Callbacks(told, add_history=True, model=model, epochs=epochs, steps=steps, verbose=0)
 
 
 def label_parts(names: Sequence[str]) -> Floats:

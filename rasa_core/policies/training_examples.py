@@ -187,9 +187,7 @@ class ExampleCollector:
                 if row >= len(self._places):
                     return collected.table()
                 if self._places[row]:
-                    columns, values = matrix.indices[begin:end], matrix.data[begin:end]
-                    used = columns < examples.num_features
-                    seen = row_of(columns[used], values[used])
+                    seen = row_of(matrix.indices[begin:end], matrix.data[begin:end])
                     collected.add(seen, names[examples.actions[row]], self._places[row], self._times[row])
         return collected.table()
 

@@ -26,6 +26,7 @@ from rasa_core.policies.network_batches import Schedule
 from rasa_core.policies.network_calibration import HeldOut
 from rasa_core.policies.network_training import Trained
 from rasa_core.support.probabilities import best_temperature, softmax
+from rasa_core.support.progress import Progress
 
 NAMES = ["action_listen", "utter_greet", "utter_bye", "action_search", "utter_rare_greet"]
 RARE = NAMES.index("utter_rare_greet")
@@ -436,6 +437,17 @@ def test_long_epochs_are_told_by_step(monkeypatch, caplog) -> None:
         network_training.train(rows, ["a"], Schedule(2, 1, 1), seed=0, silent=False, title="training")
     *_, told = [record.getMessage() for record in caplog.records if "training" in record.getMessage()]
     assert told.startswith("training, step 10/10")
+
+
+@pytest.mark.parametrize("by_step", [False, True], ids=["by epoch", "by step"])
+def test_progress_reads_no_figures_of_single_steps(by_step) -> None:
+    needs_keras()
+    model = keras_network.build(1, 1)
+    progress = Progress("learning", 3, silent=True)
+    callbacks = network_training._callbacks(model, progress, 1, 3, by_step=by_step)
+    callbacks.on_train_batch_begin(0, object())
+    for batch in range(3):
+        callbacks.on_train_batch_end(batch, object())  # Figures are a mapping, which Keras would wait for.
 
 
 def four_stories() -> TrainingExamples:
