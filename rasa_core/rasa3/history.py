@@ -14,8 +14,14 @@ from typing import Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
-from rasa_core.events.rasa3 import ActiveLoop, CallerAction, EntitiesAdded, LoopInterrupted, ReminderCancelled
-from rasa_core.events.rasa3 import entities_in as entities_in
+from rasa_core.events.rasa3 import (
+    ActiveLoop,
+    CallerAction,
+    EntitiesAdded,
+    LoopInterrupted,
+    ReminderCancelled,
+    entities_in,
+)
 from rasa_core.history import FAILED, SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
 from rasa_core.rasa3.held_states import States
 from rasa_core.slots import Slot
@@ -24,16 +30,15 @@ from rasa_core.support.strict_json import independent
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
-NOT_UNDERSTOOD: Final = "intent_"  # Of a message that nothing is known of, and nothing was done before.
-EARLIER: Final = "~"  # Before the name of what was set since the last message that is shown, but not just now.
+NOT_UNDERSTOOD: Final = "intent_"  # The feature of a message without intent and entities before any action.
+EARLIER: Final = "~"  # The prefix of slots that were set after the last message that is shown, but not just now.
 POSITION: Final = f"{EARLIER}@"
-"""Among what is fresh: how many actions there had been before the message that is shown."""
+"""The key, among the fresh slots, of the number of actions before the message that is shown."""
 MOST_REMINDERS: Final = 50  # They are in the head of a conversation, which must not grow with it.
 _MOST_LISTENS: Final = 100  # Where all states are kept; no memory looks back over more.
 _GRACE: Final = 1.0
 """Seconds by which a reminder may be late when it is set: its time is kept to the second."""
-VALIDATION: Final = "validate_"
-"""What the action that sees the answers to a form is called, before the name of the form."""
+VALIDATION: Final = "validate_"  # The action that validates the answers to a form has this before the form's name.
 
 
 @dataclass(slots=True)
