@@ -1,9 +1,9 @@
-"""The messages of a training as batches of arrays, of about the same length, varied anew each time.
+"""The messages of a training as batches of arrays of about the same length, varied anew in each epoch.
 
-Messages are rows of keys' numbers; what is known of a key stands in a table. So a typing error, or another case, is
-another number, and a batch is made without a loop over its messages. To the messages that somebody wrote come some
-that nobody did: with other values of entities, other signs at their ends, something said before them, typing errors,
-other case, no accents, and noise.
+A message is a row of numbers of keys, and a table has the word, the shape and the n-grams of each key. So a typing
+error, or another case, is just another number, and a batch is made without a loop over its messages. Generated messages
+are added to the messages of the data: variants with other values of entities, other signs at their ends, something said
+before them, typing errors, other case or no accents; and noise.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ Batch = dict[str, NDArray[Any]]
 Rows = NDArray[np.intp]
 
 _VARIANTS: Final = 3
-"""How many messages with other values of entities, other ends or something before them are made of each."""
+"""The number of variants of each message."""
 _OPENED: Final = 1
-"""How many of them have something before them."""
+"""The number of these variants that have something before them."""
 _SPELLINGS: Final = 2
-"""How many wrong spellings are made of each key."""
+"""The number of wrong spellings of each key."""
 _VARIED, _LOWER_CASE, _UPPER_CASE, _PLAIN, _NOISE, _LEAST_NOISE = 0.15, 0.05, 0.04, 0.1, 0.05, 24
-"""Shares of messages that are varied, in other case, without accents, and without meaning; the fewest of the last."""
+"""The shares of variants, of messages in lower and upper case, without accents, and of noise; the least noise."""
 _EXCHANGED: Final = 0.4
-"""Share of messages whose entities have values of other roles: a network learns by heart who flies from where."""
+"""The share of messages with values of other roles. Without them, a network memorises which city is which role."""
 _AGAIN: Final = 3
 _TYPING_ERRORS: Final = 0.01
-"""Share of the tokens that are spelt wrongly."""
+"""The share of misspelt tokens."""
 FEW: Final = 2000
-"""Below so many messages, those that are filled up to one length are not worth another second of compiling."""
+"""With fewer messages, padding all of them to one length costs less time than compiling the network for two."""
 
 # -- tables
 
 
 class KeyTable:
-    """What is known of keys, by their numbers in the order of their coming."""
+    """The word, the shape and the n-grams of each key; keys are numbered in the order in which they are added."""
 
     def __init__(self, vocabulary: TokenVocabulary) -> None:
         self._vocabulary = vocabulary
@@ -67,7 +67,7 @@ class KeyTable:
         return len(self._rows)
 
     def number(self, key: str) -> int:
-        """Return the number of a key: a new one if it is new, or of a token of which nothing but the shape is known."""
+        """Return the number of a key, and add the key if it is new."""
         number = self._numbers.get(key)
         if number is not None:
             return number
@@ -79,7 +79,7 @@ class KeyTable:
         return number
 
     def arrays(self) -> tuple[Ints, Ints, Ints]:
-        """Return words ``(keys,)``, shapes ``(keys,)`` and n-grams ``(keys, most of a key)`` of all keys."""
+        """Return words ``(keys,)``, shapes ``(keys,)`` and padded n-grams ``(keys, most of a key)`` of all keys."""
         none = len(self._vocabulary.pieces)
         most = max(1, *(len(known) for _, _, known in self._rows))
         pieces = np.full((len(self._rows), most), none, np.int32)
@@ -100,18 +100,20 @@ class MessageBatches:
     messages
         The messages of the training data.
     vocabulary
-        What the network will know of them.
+        The words, n-grams and letters that the network knows.
     intents
-        How many there are; the next number is that of noise.
+        The number of intents, which is the number of the intent of noise, too.
     settings
-        Tell how many messages a batch has, if they are not few, and the seed of all that is drawn.
+        The settings of the training: the size of a batch (smaller for few messages), and the seed.
 
     Attributes
     ----------
     grams : int
-        How many n-grams a token has at most.
+        The largest number of n-grams of a token.
     made : list of TaggedMessage
-        The noise; `variants` are the varied messages, `_VARIANTS` of each, `_OPENED` with something said before them.
+        The noise.
+    variants : list of TaggedMessage
+        `_VARIANTS` variants of each message, in the order of the messages.
     signs : EndSigns
         The signs that say something at the ends of messages.
     """
@@ -149,7 +151,7 @@ class MessageBatches:
         self._limits = _limits(self._lengths, self.count)
 
     def _fill(self, messages: Sequence[TaggedMessage]) -> None:
-        """Put messages into rows that are as long as the longest."""
+        """Put messages into rows that are padded to the longest message."""
         self._lengths = np.array([len(message.keys) for message in messages])
         shape = len(messages), int(self._lengths.max())
         self._keys, self._tags = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
@@ -162,7 +164,7 @@ class MessageBatches:
             self._extras[row, :length] = message.extras
 
     def _spell(self, keys: Sequence[str], random: Random) -> None:
-        """Note other spellings of keys by their numbers; a key without any is its own."""
+        """Note the numbers of other spellings of each key; a key without another spelling has its own number."""
         letters, number = letters_of(keys), self._table.number
         own = [number(key) for key in keys]
         wrong = [[number(misspelt(key, letters, random)) for _ in range(_SPELLINGS)] for key in keys]
@@ -173,9 +175,9 @@ class MessageBatches:
         self._lower[own], self._upper[own], self._plain[own] = others
 
     def plan(self, left_out: Rows, again: Rows) -> list[tuple[int, Rows]]:
-        """Return number of tokens and messages of each batch of one epoch, in random order.
+        """Return, for each batch of an epoch, the number of tokens and the messages, in random order.
 
-        Some messages are left out, and some are seen `_AGAIN` times more.
+        The messages `left_out` are in no batch; the messages `again` are in `_AGAIN` batches more.
         """
         rows = np.arange(self._varied)
         draw = self._random.random(self.count)
@@ -194,7 +196,7 @@ class MessageBatches:
         return [batches[number] for number in self._random.permutation(len(batches))]
 
     def batch(self, tokens: int, rows: Rows, drawn: int) -> Batch:
-        """Return the inputs of the network for messages, filled up to so many tokens, with `drawn` random numbers."""
+        """Return the inputs of the network for messages, padded to so many tokens, with `drawn` random numbers each."""
         keys = self._misspelt(self._keys[rows, :tokens])
         mask = np.arange(tokens) < self._lengths[rows, None]
         return {
@@ -220,7 +222,7 @@ class MessageBatches:
 
 
 def _limits(lengths: NDArray[np.int_], count: int) -> list[int]:
-    """Return the lengths to which messages are filled up: each costs seconds to compile, so one for few messages."""
+    """Return the lengths to which messages are padded; compiling the network takes seconds for each of them."""
     longest, most = int(lengths.max()), int(np.quantile(lengths, 0.96))
     if count < FEW:
         return [longest] if longest < 2 * most else [most, longest]

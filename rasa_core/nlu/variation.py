@@ -1,8 +1,8 @@
-"""The messages of a training as tags on tokens, and others made of them that nobody wrote.
+"""The messages of a training as tags on tokens, and the variants and the noise that are generated from them.
 
-Some mean the same: with other values of entities, other signs at their ends, something said before them, or a typing
-error. Some are but the names of intents, in which people say what they mean. Some mean nothing: the noise that a model
-must not take for anything.
+A variant means the same as its message, but has other values of entities, another sign at its end, something said
+before it, or a typing error. The name of each intent is a message of this intent, too. Noise means nothing; from it the
+model learns to find no intent in such texts.
 """
 
 from __future__ import annotations
@@ -26,21 +26,31 @@ from rasa_core.nlu.training_data import NLUExample
 Floats = NDArray[np.float32]
 
 _OTHER_VALUE, _ENDED, _GREETED, _SAID = 0.2, 0.4, 0.6, 0.3
-"""Shares with another value of an entity and another end; and with a greeting, or a message, said before."""
+"""The shares of variants with another value of an entity, and with another end; and of openings that are a greeting,
+and that are a short message."""
 _SHORT: Final = 3
-"""Tokens of what may stand before a message, at most."""
+"""The most tokens of a message that may stand before another message."""
 MEANINGLESS: Final = "\0\0"
-"""Begins the keys of tokens of which nothing is known but the shape."""
+"""The prefix of the keys of tokens that have a shape, but no word and no n-grams."""
 _SHAPES_OF_NOISE: Final = ("lower", "lower", "title", "caseless", "sign", "sign")
 _LENGTHS_OF_NOISE: Final = (1, 1, 2, 2, 3, 4, 5, 6, 8, 10)
-_WORD_IN_NAME: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")  # Where one begins in ``orderPizza``.
+_WORD_IN_NAME: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")  # Where the second word of ``orderPizza`` begins.
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedMessage:
-    """A message as keys, one tag a key, the number of its intent (-1 if it is not known), and patterns that match.
+    """A message as tokens.
 
-    `kinds` has for each label the number of the first one of the same entity: another role, or another group, of it.
+    Attributes
+    ----------
+    keys, tags
+        The key and the tag of each token.
+    intent
+        The number of the intent; -1 if the intent is unknown, and the number of intents for noise.
+    extras
+        The patterns that match each token, ``(tokens, patterns)``.
+    kinds
+        For each label, the number of the first label of the same entity, which may have another role or group.
     """
 
     keys: tuple[str, ...]
@@ -50,7 +60,7 @@ class TaggedMessage:
     kinds: tuple[int, ...] = ()
 
     def kind(self, tag: int) -> int:
-        """Return the kind of thing that a tag, of the first token of an entity, stands for."""
+        """Return the kind (see `kinds`) of the entity whose first token has this tag."""
         return self.kinds[tag // 2] if self.kinds else tag // 2
 
 
@@ -59,7 +69,7 @@ def tagged(
 ) -> TaggedMessage | None:
     """Return an example as tags on tokens; None if it has no token.
 
-    An entity takes in every token that it touches; of two that touch one token, the first has it.
+    An entity covers every token that it touches. If two entities touch the same token, only the first is kept.
     """
     text, places = visible(example.text[:MAX_CHARACTERS])
     spans = tokenize(text)[:MAX_TOKENS]
@@ -81,11 +91,11 @@ def tagged(
 
 
 Value = tuple[tuple[str, ...], Floats]
-"""Keys of an entity, and their extras."""
+"""The keys of the tokens of an entity, and their extras."""
 
 
 def _values_of(messages: Sequence[TaggedMessage]) -> dict[int, list[Value]]:
-    """Return the values of each entity, in whatever role, by its kind."""
+    """Return the values of each entity by its kind, whatever their roles."""
     found: dict[int, dict[tuple[str, ...], Floats]] = {}
     for message in messages:
         for start, last in spans_of(message.tags):
@@ -105,14 +115,14 @@ def end_signs(messages: Sequence[TaggedMessage]) -> EndSigns:
 
 
 def final_signs(messages: Sequence[TaggedMessage]) -> list[str]:
-    """Return the signs that end messages, but not as a part of an entity, such as the bracket of ``hall (north)``."""
+    """Return the signs that end messages, except as a part of an entity, such as the bracket in ``hall (north)``."""
     return sorted({one.keys[-1] for one in messages if not one.tags[-1] and is_sign(one.keys[-1])})
 
 
 class Variation:
-    """Changes what does not matter in messages: which value an entity has, the sign at the end, something said before.
+    """Makes variants of messages, with other values of entities, other signs at the end, and something said before.
 
-    No message gets longer than the longest that somebody wrote.
+    No variant is longer than the longest message of the data.
     """
 
     def __init__(self, messages: Sequence[TaggedMessage], random: Random) -> None:
@@ -127,7 +137,7 @@ class Variation:
         self._known = sorted({key for message in messages for key in message.keys})
 
     def __call__(self, message: TaggedMessage, *, is_opened: bool) -> TaggedMessage:
-        """Return a message varied, with something before it if `is_opened`, unless it is a single token."""
+        """Return a variant of a message; if `is_opened`, with something before it, unless it is a single token."""
         draw = self._random.random
         keys, tags, extras = self._with_other_values(message)
         if draw() < _ENDED:
@@ -139,12 +149,12 @@ class Variation:
             if draw() < 0.7:
                 _put(keys, tags, extras, 0, (self._random.choice((",", "!", ".")),), touches=True)
             _put(keys, tags, extras, 0, self._opening(message.intent))
-        if len(keys) > self._longest:  # A longer one would make all arrays longer, and the network compile anew.
+        if len(keys) > self._longest:  # It would make all arrays longer, and the network compile anew.
             return message
         return TaggedMessage(tuple(keys), tuple(tags), message.intent, np.stack(extras))
 
     def _opening(self, intent: int) -> tuple[str, ...]:
-        """Return what may be said before a message: a greeting, a short message that means something else, or words."""
+        """Return a greeting, a short message of another intent, or pseudo-words, to stand before a message."""
         kind = self._random.random()
         if kind < _GREETED:
             greeting = self._random.choice(GREETINGS)
@@ -156,7 +166,7 @@ class Variation:
         return tuple(_pseudo_word(self._known, "aeinorst", self._random) for _ in range(self._random.choice((1, 1, 2))))
 
     def _with_other_values(self, message: TaggedMessage) -> tuple[list[str], list[int], list[Floats]]:
-        """Return keys, tags and extras of a message, of which some entities are others."""
+        """Return keys, tags and extras of a message in which some entities have other values."""
         values = {
             start: self._random.choice(self._values[message.kind(message.tags[start])])
             for start, _ in spans_of(message.tags)
@@ -166,9 +176,9 @@ class Variation:
 
 
 def exchanged(messages: Sequence[TaggedMessage]) -> list[TaggedMessage]:
-    """Return messages whose entities have the values of others, which have another role or group; or the same ones.
+    """Return the messages with values of the same entities in other roles or groups; messages without roles stay.
 
-    So which it is, as in ``from Rome to Oslo``, is learnt from what is said around a city, and not from the city.
+    So a model learns the role of a city, as in ``from Rome to Oslo``, from the words around it, and not from the city.
     """
     values: dict[int, dict[int, dict[tuple[str, ...], Floats]]] = {}
     for message in messages:
@@ -194,7 +204,7 @@ def exchanged(messages: Sequence[TaggedMessage]) -> list[TaggedMessage]:
 
 
 def _with_values(message: TaggedMessage, values: Mapping[int, Value]) -> tuple[list[str], list[int], list[Floats]]:
-    """Return keys, tags and extras of a message in which the entities that begin at some tokens have other values."""
+    """Return keys, tags and extras of a message with new values, each for the entity that begins at a token."""
     keys: list[str] = []
     tags: list[int] = []
     extras: list[Floats] = []
@@ -210,7 +220,7 @@ def _with_values(message: TaggedMessage, values: Mapping[int, Value]) -> tuple[l
 
 
 def with_other_end(message: TaggedMessage, sign: str) -> TaggedMessage:
-    """Return a message without the sign at its end; if it has none there outside of an entity, with this one."""
+    """Return a message without the sign at its end; if no sign is there, or one of an entity, with `sign` added."""
     keys, tags, extras = list(message.keys), list(message.tags), list(message.extras)
     if len(keys) > 1 and not tags[-1] and is_sign(keys[-1]):
         del keys[-1], tags[-1], extras[-1]
@@ -222,7 +232,7 @@ def with_other_end(message: TaggedMessage, sign: str) -> TaggedMessage:
 def _put(
     keys: list[str], tags: list[int], extras: list[Floats], at: int, put: Sequence[str], *, touches: bool = False
 ) -> None:
-    """Put tokens outside of entities into a message; the first touches what is before it if `touches`."""
+    """Put tokens outside of entities into a message; if `touches`, no space is before the first of them."""
     for key in reversed(put):
         keys.insert(at, key)
         tags.insert(at, 0)
@@ -238,7 +248,7 @@ def _touching(row: Floats, touches: bool) -> Floats:
 
 def misspelt(key: str, letters: str, random: Random) -> str:
     """Return a key with one typing error: two letters exchanged, one too few, another one, or one too many."""
-    if len(key) < 3 or not key.isalpha():  # A short word with an error is mostly another word.
+    if len(key) < 3 or not key.isalpha():  # An error in a short word mostly makes another word.
         return key
     at = random.randrange(len(key) - 1)
     kind = random.randrange(4)
@@ -250,7 +260,7 @@ def misspelt(key: str, letters: str, random: Random) -> str:
 
 
 def named(intents: Sequence[str], extras: int) -> list[TaggedMessage]:
-    """Return the names of intents as messages that mean them, without those that have neither letters nor digits.
+    """Return the name of each intent as a message of this intent, except for names without letters and digits.
 
     ``order_pizza`` and ``orderPizza`` are two words each; a token gets `extras` numbers for patterns.
     """
@@ -271,13 +281,13 @@ def letters_of(keys: Sequence[str]) -> str:
 def noise(keys: Sequence[str], count: int, intent: int, extras: int, random: Random) -> list[TaggedMessage]:
     """Return messages that mean nothing: words with their letters shuffled, halves of words put together, and so on.
 
-    `keys` has those of the training data, each as often as it occurs; a token gets `extras` numbers for patterns.
+    `keys` has the keys of the training data, each as often as it occurs; a token gets `extras` numbers for patterns.
     """
     letters = letters_of(keys)
     messages = []
     for _ in range(count):
         length = random.choice(_LENGTHS_OF_NOISE)
-        # At most half of it is known, and never a message of one word, which may mean something.
+        # At most half of the words are known ones; a single known word is no noise, since it may mean something.
         known = set(random.sample(range(length), random.randint(0, length // 2)))
         made = tuple(
             random.choice(keys) if at in known else _pseudo_word(keys, letters, random) for at in range(length)
@@ -289,7 +299,7 @@ def noise(keys: Sequence[str], count: int, intent: int, extras: int, random: Ran
 
 
 def _pseudo_word(keys: Sequence[str], letters: str, random: Random) -> str:
-    """Return a word that is none, or a key that says that nothing is known."""
+    """Return a made-up word, or a key that begins with `MEANINGLESS`."""
     kind = random.randrange(5)
     one, other = random.choice(keys), random.choice(keys)
     if "\0" in one and kind < 3:
