@@ -1,4 +1,4 @@
-"""MySQL and MariaDB through PyMySQL: a commit is a transaction, in which the head is changed first."""
+"""MySQL and MariaDB through PyMySQL. A commit is a transaction that changes the head first."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _PUT_ANSWER = (
 )
 
 _PACKET = "Raise max_allowed_packet on the server."
-_SURELY_FITS = 100_000  # Twice as many bytes, when all are escaped, are below what any server is set to.
+_SURELY_FITS = 100_000  # Even if escaping doubles its size, such a text is below `max_allowed_packet` of any server.
 _READ_ONLY = "Connect to the primary server, or make the server writable."
 _DISK = "The disk of the server is full, or fails."
 _MEANINGS: dict[int, sql.Meaning] = {
     **dict.fromkeys((1020, 1062, 1213), sql.CLASH),
     **dict.fromkeys((0, 1053, 1152, 1184, 1927, 2006, 2013, 2014, 2027, 2055), sql.LOST),
-    **dict.fromkeys((2002, 2003, 2005, 2026), sql.LOST),  # Of attempts to connect.
+    **dict.fromkeys((2002, 2003, 2005, 2026), sql.LOST),  # Errors while connecting.
     **dict.fromkeys((1205, 1317, 1969, 3024, 3058), sql.SLOW),
     **dict.fromkeys((1040, 1203, 1226), sql.FULL),
     1041: (StoreUnavailableError, "The server has too little memory; try again, or give it more."),
@@ -122,17 +122,17 @@ class MySQL(Database):
         return f"{reason} (error {code})", sql.UNKNOWN
 
     def _lock_name(self, name: bytes) -> str:
-        """Return a name for a lock, which the server keeps in one list for all databases; 64 characters at most."""
+        """Return a lock name of at most 64 characters that depends on the database: the server's names are global."""
         place = str(self.url.database).encode()
         return "rasa_core:" + hashlib.blake2b(place + b"\0" + name, digest_size=20).hexdigest()
 
     def _check_size(self, cursor: Any, texts: Sequence[str]) -> None:
-        """Refuse what the server would answer by closing the connection."""
+        """Raise an error for a text above `max_allowed_packet`, for which the server would close the connection."""
         if len(max(texts, key=len)) < _SURELY_FITS:
             return
         ((packet,),) = query(cursor, "SELECT @@max_allowed_packet")
         for text in texts:
-            if len(cursor.connection.escape(text)) > packet - 16384:  # For the rest of the statement.
+            if len(cursor.connection.escape(text)) > packet - 16384:  # 16 KiB for the rest of the statement.
                 raise StoreError(
                     f"cannot use the tracker store {self.address}: an event or state of {len(text)} bytes does not "
                     f"fit into its max_allowed_packet of {packet} bytes. {_PACKET}"

@@ -1,8 +1,8 @@
-"""PostgreSQL through psycopg 3: a commit is one statement, and so one trip to the server and back.
+"""PostgreSQL through psycopg 3. A commit is one statement, and so one round trip to the server.
 
-The statement updates the head where it has the expected version, and adds events and answer only if that gave a
-row. At READ COMMITTED, which every connection is set to, a writer that meets another one waits for it, sees its
-version, and changes nothing. As a transaction, as in MySQL, a commit would take four or five trips.
+The statement updates the head if it has the expected version, and adds events and answer only if this updated a row.
+All connections use the isolation level READ COMMITTED: the later of two concurrent writers waits for the earlier one,
+sees its version, and changes nothing. As a transaction, as in MySQL, a commit would take four or five round trips.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rasa_core.tracker_store.sql_connections import Database, query
 
 _Result = TypeVar("_Result")
 
-# `lock_timeout` is set for this one statement alone; the limits are computed before the lock is awaited.
+# `lock_timeout` is set for this statement alone; PostgreSQL evaluates the settings before it waits for the lock.
 _LOCK = (
     "WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', %(wait)s, true) AS wait) "
     "SELECT limits.wait, pg_advisory_lock(%(lock)s) FROM limits"
@@ -35,11 +35,11 @@ _HEAD = "version, origin, fingerprint, updated, state"
 _NEW = "%(version)s::bigint, %(origin)s::bigint, %(fingerprint)s, %(updated)s, %(state)s"
 _NEXT_HEAD = f"""UPDATE rasa_core_heads SET ({_HEAD}) = ({_NEW})
     WHERE sender_id = %(sender_id)s AND version = %(expected)s::bigint RETURNING version"""
-# There may be a head already: that of a conversation that has no events.
+# The head of a conversation without events may exist already.
 _FIRST_HEAD = f"""INSERT INTO rasa_core_heads (sender_id, {_HEAD}) VALUES (%(sender_id)s, {_NEW})
     ON CONFLICT (sender_id) DO UPDATE SET ({_HEAD}) = ({_NEW})
     WHERE rasa_core_heads.version = %(expected)s::bigint RETURNING version"""
-# The events travel as binary, in which nothing has to be escaped. PostgreSQL counts them from 1.
+# Events are sent as binary, which needs no escaping. PostgreSQL counts them from 1.
 _ADD_EVENTS = """INSERT INTO rasa_core_events (sender_id, seq, event)
     SELECT %(sender_id)s, %(expected)s::bigint - 1 + new.number, new.event
     FROM head, unnest(%(events)b::text[]) WITH ORDINALITY AS new (event, number)"""
@@ -55,12 +55,12 @@ _COMMIT = {
     for answered in (True, False)
 }
 
-# No text of PostgreSQL holds a NUL.
+# A text in PostgreSQL cannot have a NUL.
 _SHOWN = (
     "CASE WHEN position('\\x00'::bytea IN sender_id) = 0 THEN convert_from(sender_id, 'UTF8') "
     "ELSE encode(sender_id, 'escape') END"
 )
-# By the beginning of SQLSTATE.
+# The keys are beginnings of the error code, SQLSTATE.
 _MEANINGS: dict[str, sql.Meaning] = {
     **dict.fromkeys(("40001", "40P01", "23505"), sql.CLASH),
     **dict.fromkeys(("08", "57P"), sql.LOST),
@@ -76,7 +76,7 @@ _MEANINGS: dict[str, sql.Meaning] = {
     "54": (StoreError, "A value is bigger than the server can keep."),
     "XX": (StoreError, "The database is damaged; put a backup in its place."),
 }
-# A server that refuses a connection sends a code, but libpq gives only the text.
+# When a server refuses a connection, libpq gives only the text of the error, not its code.
 _TEXTS = {
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied|"
     r"not permitted to log in|not currently accepting": sql.RIGHTS,
@@ -92,19 +92,19 @@ class PostgreSQL(Database):
     error = psycopg.Error
     schema = "current_schema()"
     types: ClassVar = {"id": "BYTEA", "key": "BYTEA", "text": "TEXT", "index": "", "shown": _SHOWN}
-    # What fails in here undoes nothing else.
+    # In a block with EXCEPTION, a failure does not roll back the rest of the transaction.
     view = "DO $$ BEGIN CREATE OR REPLACE VIEW {} AS {}; EXCEPTION WHEN OTHERS THEN NULL; END $$"
     after_tables = (
-        # Room in each page for the next version of a row, which then touches no index.
+        # Free room in each page for the next version of a row, so that an update changes no index.
         "ALTER TABLE rasa_core_heads SET (fillfactor = 70)",
         "CREATE INDEX IF NOT EXISTS rasa_core_answers_created ON rasa_core_answers (created)",
     )
-    prepared_after: int | None = 5  # So many times that a statement is run; None for never.
+    prepared_after: int | None = 5  # A statement is prepared after so many runs; None for never.
     isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
     def connector(self) -> Callable[[], Any]:  # noqa: D102
         options = {
-            "connect_timeout": max(math.ceil(self.timeout), 2),  # libpq takes 1 for 2.
+            "connect_timeout": max(math.ceil(self.timeout), 2),  # The least timeout of libpq is 2 seconds.
             "application_name": "rasa_core",
             "client_encoding": "utf8",
             "prepare_threshold": self.prepared_after,
@@ -113,7 +113,7 @@ class PostgreSQL(Database):
         return partial(_connected, options, self.timeout + sql.GRACE, self.settings(math.ceil(self.timeout * 1000)))
 
     def settings(self, milliseconds: int) -> str:
-        """Return what is set on each connection, so that the server waits for no longer than that."""
+        """Return the settings of each connection, with timeouts of so many milliseconds on the server."""
         limits = [f"SET {name} = {milliseconds}" for name in ("statement_timeout", "lock_timeout")]
         return "; ".join([*limits, self.isolation])
 
@@ -141,7 +141,7 @@ class PostgreSQL(Database):
         try:
             for _ in range(3):
                 if query(cursor, _SERVER_PID) == query(other.cursor(), _SERVER_PID):
-                    cursor.execute("RESET ALL")  # What was set would stay for the others.
+                    cursor.execute("RESET ALL")  # Otherwise the settings would stay for other clients.
                     raise StoreError(
                         f"cannot use the tracker store {self.address}: a pooler gives its connections to others after "
                         "each transaction. Add ?pooler=transaction to the URL, or set pool_mode = session there."
@@ -167,11 +167,11 @@ class PostgreSQL(Database):
 
 
 class PooledPostgreSQL(PostgreSQL):
-    """PostgreSQL behind a pooler that gives a connection to others after each transaction, such as PgBouncer.
+    """PostgreSQL behind a pooler, such as PgBouncer, that gives a server connection to others after each transaction.
 
-    So a transaction stays open while a thread holds locks, and the server's connection with it; what is committed
-    meanwhile begins the next one in the same step. The locks belong to that connection. If this process dies, the
-    pooler closes it, since it cannot give it to others in the middle of a transaction. Nothing is prepared or set.
+    While a thread holds locks, a transaction stays open, so that the pooler does not give away the connection to which
+    the locks belong. A commit begins the next transaction in the same step. If this process dies, the pooler closes the
+    connection, since it is in the middle of a transaction. No statement is prepared, and no setting is changed.
     """
 
     prepared_after = None
@@ -180,7 +180,7 @@ class PooledPostgreSQL(PostgreSQL):
         return ""
 
     def check(self, cursor: Any) -> None:
-        """Refuse a pooler that gives its connections to others after each statement, so that no lock would hold."""
+        """Raise `StoreError` for a pooler that gives away connections after each statement, and so loses locks."""
         try:
             cursor.execute("BEGIN")
             cursor.execute("ROLLBACK")
@@ -207,7 +207,7 @@ class PooledPostgreSQL(PostgreSQL):
         return True
 
     def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:  # noqa: D102
-        # Committed first: who gets the lock has to see what was done under it.
+        # The commit comes first: the next holder of the lock has to see the changes that were made under it.
         end = "; COMMIT" if last else ""
         cursor.execute(f"COMMIT AND CHAIN; SELECT pg_advisory_unlock({_lock_number(name)}){end}")
 
@@ -242,12 +242,12 @@ class CockroachDB(PostgreSQL):
 
 
 class _Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that gives up on a server that hangs for `limit` seconds, for which libpq has no option."""
+    """A connection with a timeout of `limit` seconds for each answer of the server, which libpq does not have."""
 
     limit = math.inf
 
     def wait(self, gen: Generator[Any, Any, _Result], *args: Any, **kwargs: Any) -> _Result:
-        """Go through the steps of `gen`, which yield what they wait for, and are sent what is ready."""
+        """Run `gen` as psycopg does; it yields the events that it waits for, and is sent those that are ready."""
 
         def limited() -> Generator[Any, Any, _Result]:
             deadline = time.monotonic() + self.limit
@@ -278,6 +278,6 @@ def _connected(options: dict[str, Any], limit: float, settings: str) -> _Connect
 
 
 def _lock_number(name: bytes) -> int:
-    """Return a number of 64 bits; two conversations that share one merely wait for each other."""
+    """Return a 64-bit number for a lock; two conversations with the same number only wait for each other."""
     digest = hashlib.blake2b(name, digest_size=8, person=b"rasa_core").digest()
     return int.from_bytes(digest, "big", signed=True)

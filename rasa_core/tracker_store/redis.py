@@ -1,25 +1,25 @@
-"""Conversations in Redis 6 or newer, or in a Redis Cluster: for all processes of many machines.
+"""Tracker store in Redis 6 or newer, or in a Redis Cluster, for all processes of many machines.
 
 Trust
     Whoever can write to the database can change conversations, but cannot make this process run code: events
-    are JSON. What Rasa Core 0.9 pickled under bare ids is neither read nor changed.
+    are JSON. Conversations that Rasa Core 0.9 pickled under bare ids are neither read nor changed.
 Durability
-    A commit is one step of the server: it is there as a whole or not at all. Whether an acknowledged one survives the
-    death of the server is up to its configuration: ``docs/state.rst`` has the table. Without ``maxmemory-policy
-    noeviction``, Redis drops conversations when memory runs short; a commit to one that lost a part is refused.
-Order
-    A holder puts a random token under the conversation's lease key, which runs out by itself after `LEASE` seconds.
-    While a process holds any lease, one thread renews them all, so a lease lasts as long as the work, and a process
-    that dies frees it within `LEASE` seconds. A process that stands still for longer loses its leases without knowing.
-    Then two writers may work on one conversation, and the later commit fails: it names a version that is no longer
-    stored. So a lost lease costs a repeated turn, never an event, and commits need not check it.
+    A commit is one atomic step of the server. Whether an acknowledged commit survives a crash of the server depends on
+    its configuration: ``docs/state.rst`` has a table. Without ``maxmemory-policy noeviction``, Redis drops keys when
+    memory runs short; a commit to a conversation that lost a key is refused.
+Locks
+    The lock of a conversation is a lease: a key with a random token of the holder, which expires after `LEASE` seconds.
+    While a process holds leases, one thread renews all of them, so a lease lasts as long as the work. If the process
+    dies, the lease expires within `LEASE` seconds. A process that is stopped for longer loses its leases without
+    noticing. Then two writers may work on one conversation, and the later commit fails, since it expects a version that
+    is no longer stored. So a lost lease costs a repeated turn, but no event, and commits need not check the lease.
 Keys
     ``rasa_core:{id}:head`` is a hash, ``rasa_core:{id}:events`` a list of JSON, ``rasa_core:{id}:answers`` a
-    hash; beside it are two sorted sets of their keys, by when they were created and stored. A day after the last
-    answer was stored, all answers of the conversation are gone. ``rasa_core:{id}:lease`` is there while somebody
-    works on the conversation. Two keys are for all: ``rasa_core:layout`` holds the version of this layout, and
-    ``rasa_core:ids`` is a sorted set of ids. An id is in it before its conversation is, and may stay a little
-    longer, since a cluster cannot change both in one step; a list of conversations leaves it out.
+    hash; two sorted sets beside it order the answers by creation and by storing. All answers of a conversation expire a
+    day after the last of them was stored. ``rasa_core:{id}:lease`` exists while a process works on the conversation.
+    Two keys are common to all: ``rasa_core:layout`` has the version of this layout, and ``rasa_core:ids`` is a sorted
+    set of ids. A new id is added before its conversation is stored, and a deleted one may stay a little longer, since a
+    cluster cannot change both in one step; lists of conversations leave out such ids.
 """
 
 from __future__ import annotations
@@ -65,31 +65,31 @@ from rasa_core.tracker_store.redis_scripts import (
 from rasa_core.trackers import DialogueStateTracker
 
 LEASE, RENEWED = 4.0, 1.0
-"""How long a lease lasts, and how often it is renewed, in seconds."""
+"""The time after which a lease expires, and the interval of renewals, in seconds."""
 
 _LAYOUT = b"1"
 _PAGE = 500
 _FORM = "redis://user:password@host:6379/0; write /, ?, #, @ and % of a password as %2F, %3F, %23, %40 and %25"
 
-Client: TypeAlias = Any  # A `redis.Redis` or a `RedisCluster`; what they answer depends on the command.
+Client: TypeAlias = Any  # A `redis.Redis` or a `RedisCluster`, whose types of answers depend on the command.
 
 
 class RedisTrackerStore(EventLogStore):
-    """Keeps conversations in Redis; each process, a forked one too, connects at its first use.
+    """Keeps conversations in Redis; each process, also a forked one, opens its own connection at its first use.
 
     Parameters
     ----------
     domain
         The domain of the trackers; an `Agent` sets it by `bind`.
     host, port, db, username, password
-        The server, its database, and how to log in.
+        The server, its database, and the user's name and password.
     ssl
-        Whether to speak TLS. The server's certificate has to be known to the system, or to be in the file that the
-        environment variable ``SSL_CERT_FILE`` names.
+        Whether to use TLS. The certificate authority of the server has to be known to the system, or to be in the file
+        that the environment variable ``SSL_CERT_FILE`` names.
     cluster
-        Whether the server is part of a Redis Cluster, which finds the others. It has database 0 alone.
+        Whether the server is part of a Redis Cluster, whose other servers it names. A cluster has only database 0.
     key_prefix
-        What the names of all keys start with; stores with different ones share a database unseen.
+        The beginning of the names of all keys; stores with different prefixes can use the same database.
     timeout
         How long to wait for a conversation that another request works on, in seconds.
     socket_timeout
@@ -118,7 +118,7 @@ class RedisTrackerStore(EventLogStore):
         self._keys = Keys(key_prefix)
         self._address = f"{'rediss' if ssl else 'redis'}://{f'[{host}]' if ':' in host else host}:{port}/{db}"
         self._closed = False
-        # Protocol 2 is what Redis 6 to 8 and all of redis-py speak alike. No client repeats anything: `_run` does.
+        # Redis 6 to 8 and all versions of redis-py know protocol 2. The client repeats no command; `_run` does.
         self._options: dict[str, Any] = {
             **{"username": username, "password": password, "max_connections": MOST_CONNECTIONS, "protocol": 2},
             **{"timeout": socket_timeout, "socket_timeout": check_timeout(socket_timeout)},
@@ -135,7 +135,7 @@ class RedisTrackerStore(EventLogStore):
 
         Options are ``timeout``, ``key_prefix``, and ``cluster=true`` for a Redis Cluster.
         """
-        # No message quotes what may be part of a password.
+        # Error messages do not quote parts of the URL that may belong to a password.
         try:
             parts = urlsplit(url)
             _ = parts.port
@@ -144,7 +144,7 @@ class RedisTrackerStore(EventLogStore):
         if parts.scheme not in ("redis", "rediss") or "@" in parts.path + parts.query or parts.fragment:
             raise StoreError(f"this is no address of Redis. Write {_FORM}.")
         database = parts.path.strip("/")
-        if database and not (database.isascii() and database.isdigit()):  # Of which redis-py takes no notice.
+        if database and not (database.isascii() and database.isdigit()):  # redis-py would ignore such a database.
             raise StoreError(f"the database of Redis is a number. Write {_FORM}.")
         said = parse_url(url.partition("?")[0])  # type: ignore[no-untyped-call]
         ssl = said.pop("connection_class", None) is SSLConnection
@@ -156,7 +156,7 @@ class RedisTrackerStore(EventLogStore):
         return cls(domain, **said, ssl=ssl, cluster=cluster == "true", **options)
 
     def close(self) -> None:
-        """Give back the leases, and close the connections; the store cannot be used afterwards."""
+        """Release the leases, and close the connections; the store cannot be used afterwards."""
         for token, key in self._leases().end():
             self._give_back(key, token)
         self._closed = True
@@ -165,13 +165,13 @@ class RedisTrackerStore(EventLogStore):
             connected[0].close()
 
     def save(self, tracker: DialogueStateTracker, timeout: float | None = None) -> None:
-        """Store what `tracker` has and the store has not: see `EventLogStore.save`.
+        """Store the events of `tracker` that are not stored yet: see `EventLogStore.save`.
 
         Parameters
         ----------
         timeout
-            Seconds after which Redis is to forget the conversation, unless it goes on before: the next commit
-            keeps it for good again. The answers to requests with keys stay for their day.
+            Seconds after which the conversation expires in Redis; the next commit removes this limit again. The answers
+            to requests with keys are kept for a day in any case.
         """
         if timeout is not None:
             check_timeout(timeout)
@@ -182,7 +182,7 @@ class RedisTrackerStore(EventLogStore):
             self._script(SET_LIFETIME, self._keys.of(sender_id, "head", "events"), [math.ceil(timeout * 1000)])
 
     def _complete_answers(self, sender_id: str) -> None:
-        """Store the answers without reference to the log, which will be gone before them."""
+        """Store the answers without references to the log, which will expire before them."""
         (key,) = self._keys.of(sender_id, "answers")
         for name in self._call("HKEYS", key):
             if answer := self.read_answer(sender_id, name.decode()):
@@ -192,7 +192,7 @@ class RedisTrackerStore(EventLogStore):
     def _lock(self, sender_id: str) -> Iterator[None]:
         deadline = time.monotonic() + self._timeout
         (key,), token = self._keys.of(sender_id, "lease"), secrets.token_hex(16).encode()
-        # A mutex orders the threads of this process, so that it asks Redis for a conversation once at a time.
+        # With a mutex, only one thread of this process at a time asks Redis for the lease of a conversation.
         with self._mutexes.hold(key, name=sender_id, timeout=self._timeout):
             for _ in tries(deadline, 0.001, 0.02):
                 if self._hold_lease(key, token, take=1):
@@ -211,11 +211,11 @@ class RedisTrackerStore(EventLogStore):
         return self._lock(check_sender_id(sender_id))
 
     def _hold_lease(self, key: bytes, token: bytes, *, take: int = 0) -> bool:
-        """Renew a lease, or take it if it is free; return whether `token` has it."""
+        """Renew a lease or, with `take`, take it if it is free; return whether `token` has it then."""
         return bool(self._script(HOLD_LEASE, [key], [token, max(1, round(LEASE * 1000)), take]))
 
     def _give_back(self, key: bytes, token: bytes) -> None:
-        with suppress(StoreError):  # If Redis cannot be reached, the lease runs out by itself.
+        with suppress(StoreError):  # If Redis cannot be reached, the lease expires.
             self._script(HOLD_LEASE, [key], [token, 0, 0])
 
     def read_head(self, sender_id: str) -> Head | None:  # noqa: D102
@@ -253,7 +253,7 @@ class RedisTrackerStore(EventLogStore):
                 "the conversation."
             )
         if not expected_version:
-            # A delete that lost its lease may have removed the id just before the commit.
+            # A concurrent delete whose lease expired may have removed the id just before the commit.
             self._call("ZADD", self._keys.ids, 0, sender_id)
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
@@ -272,7 +272,7 @@ class RedisTrackerStore(EventLogStore):
                     keys = self._keys.of(sender_id, *ANSWERS)
                     count = self._script(EXPIRE_ANSWERS, keys, [repr(before), _PAGE], changing=True)
                     removed += count
-            # An id without a head and without answers is that of a conversation whose lifetime ended, for example.
+            # An id has neither head nor answers if, for example, its conversation has expired.
             heads, answers = self._of_each(page, "EXISTS", "head"), self._of_each(page, "EXISTS", "answers")
             self._forget_ids([one for one, *there in zip(page, heads, answers, strict=True) if not any(there)])
         return removed
@@ -296,8 +296,8 @@ class RedisTrackerStore(EventLogStore):
         return bool(had)
 
     def _pages(self, after: str | None, size: int) -> Iterator[list[str]]:
-        """Yield the ids above `after`, in order; some may have no conversation."""
-        # UTF-8 sorts as code points do.
+        """Yield pages of the ids above `after`, in order; an id may have no conversation."""
+        # The order of UTF-8 bytes is that of code points.
         start = b"-" if after is None else b"(" + check_sender_id(after).encode()
         while page := self._call("ZRANGEBYLEX", self._keys.ids, start, "+", "LIMIT", 0, size):
             yield [sender_id.decode() for sender_id in page]
@@ -306,7 +306,7 @@ class RedisTrackerStore(EventLogStore):
             start = b"(" + page[-1]
 
     def _of_each(self, sender_ids: Sequence[str], command: str, part: str, *words: Word) -> list[Any]:
-        """Run one command on the same part of several conversations, in one go."""
+        """Run a command on the same part of several conversations, in one round trip."""
 
         def run(client: Client, _: object) -> Any:
             pipeline = client.pipeline(transaction=False)
@@ -317,7 +317,7 @@ class RedisTrackerStore(EventLogStore):
         return list(self._run(run))
 
     def _forget_ids(self, sender_ids: Sequence[str]) -> None:
-        """Remove ids from the list; an id stays that has a conversation, since one may have started just now."""
+        """Remove ids from the list, except for those whose conversation has just started again."""
         if not sender_ids:
             return
         self._call("ZREM", self._keys.ids, *sender_ids)
@@ -333,7 +333,7 @@ class RedisTrackerStore(EventLogStore):
 
     @property
     def red(self) -> Client:
-        """The client of this process. A subclass may set one of its own in its constructor, as in 0.9."""
+        """The client of this process. As in 0.9, a subclass may set another client in its constructor."""
         return self._connected()[0]
 
     @red.setter
@@ -343,7 +343,7 @@ class RedisTrackerStore(EventLogStore):
         self._connected = PerProcess(lambda: self._prepared(client))
 
     def _connect(self) -> tuple[Client, dict[str, Any]]:
-        """Return a client whose server has the layout that is read here, and the scripts, by their texts."""
+        """Return a client, after checking the layout on its server, and the scripts by their texts."""
         pool, address = redis.BlockingConnectionPool, self._address
         if self._cluster:
             client: Client = RedisCluster.from_url(address, connection_pool_class=pool, **self._options)
@@ -353,7 +353,7 @@ class RedisTrackerStore(EventLogStore):
 
     def _prepared(self, client: Client) -> tuple[Client, dict[str, Any]]:
         found = client.execute_command("GET", self._keys.layout)
-        if found is None:  # Of several processes that start at once, one sets it.
+        if found is None:  # If several processes start at the same time, one of them sets the version.
             client.execute_command("SET", self._keys.layout, _LAYOUT, "NX")
             found = client.execute_command("GET", self._keys.layout)
         if found != _LAYOUT:
@@ -365,7 +365,7 @@ class RedisTrackerStore(EventLogStore):
         return client, {text: client.register_script(text) for text in SCRIPTS}
 
     def _run(self, operation: Callable[[Client, dict[str, Any]], Any], changing: bool = False) -> Any:
-        """Run an operation; do it once more if the connection drops and that does no harm: it is not `changing`."""
+        """Run an operation; repeat it once after a lost connection, unless it is `changing` data."""
         self._check_open()
         try:
             try:
@@ -378,7 +378,7 @@ class RedisTrackerStore(EventLogStore):
             raise translated(error, self._address, changing) from error
 
     def _call(self, *words: Word) -> Any:
-        """Run one command that may be run twice."""
+        """Run one command, which must be safe to repeat."""
         return self._run(lambda client, _: client.execute_command(*words))
 
     def _script(self, text: str, keys: Sequence[bytes], words: Sequence[Word] = (), changing: bool = False) -> Any:

@@ -1,10 +1,9 @@
-"""What the Redis store keeps under which keys, and its Lua scripts: each is one atomic step on one conversation.
+"""The names of the keys of the Redis store, and its Lua scripts: each is one atomic step on one conversation.
 
-Redis runs a script alone, and does not undo what a failing script wrote. So a script looks at everything that
-could be wrong before its first write: the version, the types of all keys (by reading them), and the
-permission for each write, where the server can tell (Redis 7). Redis itself refuses the first write, and
-thereby the script, when its memory is full, when it is a replica, or when it cannot save; it never starts to do
-so in the middle of a script.
+While Redis runs a script, it runs no other command; but it does not roll back the writes of a script that fails. So a
+script checks everything that could fail before its first write: the version, the types of all keys (by reading them),
+and, in Redis 7, the permission for each write. If the memory of the server is full, or if it is a replica or cannot
+save, Redis refuses the first write, and thereby the script; it never refuses a later write of the script.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from rasa_core.tracker_store.heads import Head
 
 Word: TypeAlias = str | bytes | int | float
 MOST_EVENTS = 1_000_000
-"""For one commit: Redis takes 1,048,576 words in one command."""
+"""The most events of one commit; a command of Redis has at most 1,048,576 words."""
 
 _ESCAPES = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
 ANSWERS = ("answers", "answers:created", "answers:stored")
@@ -28,10 +27,10 @@ ALL_PARTS = ("head", "events", *ANSWERS)
 
 
 class Keys:
-    """The names of the keys that start with `prefix`.
+    """The names of the keys of a store, which start with `prefix`.
 
-    The keys of one conversation have its id in a hash tag, and so stand in one slot of a Redis Cluster. What would
-    end a hash tag is escaped; no two ids give the same name.
+    The keys of one conversation have its id in a hash tag, and so are in one slot of a Redis Cluster. A character that
+    would end the hash tag is escaped; no two ids give the same name.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -43,15 +42,15 @@ class Keys:
 
     def of(self, sender_id: str, *parts: str) -> list[bytes]:
         """Return the keys of parts of a conversation."""
-        # Redis takes no empty hash tag; nothing but the empty id is written as a single %.
+        # Redis ignores an empty hash tag. The escape of the empty id, a single %, is that of no other id.
         start = f"{self._prefix}:{{{sender_id.translate(_ESCAPES) or '%'}}}:"
         return [(start + part).encode() for part in parts]
 
 
 # KEYS: head, events, answers, answers by creation, answers by storing. ARGV: the expected version, the five
 # fields of the head, key, value and creation time of the answer ('' for none), how long answers are kept in
-# seconds, events. It answers with what stands against the commit, and the number behind that.
-# RPUSH comes in parts, since Lua has room for some thousands of arguments.
+# seconds, events. It returns the reason why the commit is refused, and the number that belongs to the reason.
+# RPUSH is called several times, since Lua allows only some thousands of arguments.
 COMMIT = """
 local head, events, answers, created, stored = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local key, kept, first = ARGV[7], tonumber(ARGV[10]), 11
@@ -105,7 +104,7 @@ end
 return {'done', 0}
 """
 
-# KEYS: as for COMMIT. It answers with 1 if there was a head.
+# KEYS: as for COMMIT. It returns 1 if there was a head.
 DELETE = """
 local had = redis.call('EXISTS', KEYS[1])
 redis.call('UNLINK', unpack(KEYS))
@@ -113,7 +112,7 @@ return had
 """
 
 # KEYS: answers, answers by creation, answers by storing. ARGV: a Unix time, and how many answers to remove at
-# most, so that Redis never stands still for long. It answers with how many it removed.
+# most, so that other commands do not wait for long. It returns the number of removed answers.
 EXPIRE_ANSWERS = """
 local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
 if #old > 0 then
@@ -124,7 +123,7 @@ end
 return #old
 """
 
-# KEYS: head, events. ARGV: milliseconds. Both end at one moment: two PEXPIRE could differ by one millisecond.
+# KEYS: head, events. ARGV: milliseconds. Both keys expire at the same time, which two PEXPIRE would not ensure.
 SET_LIFETIME = """
 local now = redis.call('TIME')
 local stop = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[1]
@@ -133,9 +132,9 @@ redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', stop))
 return 1
 """
 
-# KEYS: the lease. ARGV: the holder's token; milliseconds, 0 to give the lease back; 1 to take a lease that is free. It
-# answers with 1 if the holder had or got the lease. Asking again after a lost reply does no harm. Who renews a lease
-# does not take it: it may have run out, and its holder just have left.
+# KEYS: the lease. ARGV: the holder's token; milliseconds, 0 to release the lease; 1 to take a lease that is free. It
+# returns 1 if the holder had or got the lease. It is safe to repeat after a lost reply. A renewal does not take a free
+# lease: the holder may have just released it.
 HOLD_LEASE = """
 local holder = redis.call('GET', KEYS[1])
 if holder ~= ARGV[1] and (holder or ARGV[3] ~= '1') then
@@ -170,5 +169,5 @@ def words_of_commit(
 
 
 def answer_word(answer: StoredAnswer) -> str:
-    """Return an answer as it is stored."""
+    """Return the text in which an answer is stored."""
     return f"{json.dumps([answer.request, answer.version, answer.complete, answer.created])}\n{answer.text}"

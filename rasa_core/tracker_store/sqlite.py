@@ -1,19 +1,19 @@
-"""Conversations in one SQLite file: the default of the server, for all processes of one machine.
+"""Tracker store in one SQLite file, for all processes of one machine: the default of the server.
 
 Trust and durability
     Whoever can write to the file can change conversations, but cannot make this process run code: rows are JSON. A
     commit survives the death of the process at any point. It survives a power cut with ``synchronous="full"``; with
     ``"normal"``, the default, the last commits before the cut may be missing, but the file stays sound.
 Files
-    ``x.db`` with the tables below, ``x.db-wal`` and ``x.db-shm`` of SQLite, and ``x.db-lock``, which stays empty and
-    gives each conversation one writer at a time (see `rasa_core.tracker_store.locks`). All of them on a local disk, and
-    readable for their owner alone, unless ``x.db`` was made by somebody else with other permissions.
+    ``x.db`` has the tables below, ``x.db-wal`` and ``x.db-shm`` belong to SQLite, and ``x.db-lock`` is empty and has
+    the locks of conversations (see `rasa_core.tracker_store.locks`). All of them must be on a local disk. Only their
+    owner can read them, unless ``x.db`` was made with other permissions.
 Tables
-    ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation and gives it a number;
-    ``events`` has one row an event, its JSON, written once, at the place ``number * 2**32 + seq``; ``answers`` has one
-    row a request that came with a key. Rows of several hundred bytes are what a table with a rowid is made for: without
-    one, SQLite gives each row of more than a quarter of a page another page for itself. A file of the layout before
-    this one, which was made so, is brought up to it at its first use, in one transaction.
+    ``meta(key, value)`` has the version of this layout. ``heads`` has one row for each conversation, with a number for
+    it; ``events`` has one row for each event, its JSON, at the rowid ``number * 2**32 + seq``, which is never changed;
+    ``answers`` has one row for each request with a key. The tables have rowids because of their rows of several hundred
+    bytes: in a table without rowids, SQLite needs an overflow page for each row of more than a quarter of a page. The
+    first version of this layout had such tables. A file with it is converted at its first use, in one transaction.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
-# CROSS JOIN keeps SQLite from turning the two tables round: the head first, then its span of rows.
+# CROSS JOIN keeps SQLite from swapping the two tables: first the head is read, then the range of its rows.
 _READ_EVENTS = (
     f"SELECT event FROM heads CROSS JOIN events WHERE sender_id = ? AND place >= (number << {SEQ_BITS}) + ? "
     f"AND place < (number << {SEQ_BITS}) + ? ORDER BY place"
@@ -55,7 +55,7 @@ _PUT_ANSWER = (
 _SENDER_IDS = "SELECT sender_id FROM heads WHERE {}updated < ? ORDER BY sender_id LIMIT ?"
 _EXPIRE_ANSWERS = "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE created < ? LIMIT ?)"
 _EXPIRED_AT_ONCE = 500
-_DELETE = (  # By name: Python 3.12 deprecates numbered places, which it takes for names.
+_DELETE = (  # With a named parameter, since Python 3.12 deprecates numbered ones.
     f"DELETE FROM events WHERE place >= :number << {SEQ_BITS} AND place < (:number + 1) << {SEQ_BITS}",
     "DELETE FROM answers WHERE number = :number",
     "DELETE FROM heads WHERE number = :number",
@@ -90,12 +90,12 @@ class SqliteTrackerStore(EventLogStore):
         self.path = self._connections.path
         self.url = f"sqlite:///{quote(self.path)}"
         self._timeout = timeout
-        # The real path, so that two names of one file share their locks.
+        # With the real path, two names of the same file share their locks.
         self._locks = open_lock_file(f"{os.path.realpath(self.path)}-lock", like=self.path)
 
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
-        # Only once: the locks are counted by the stores that use them.
+        # Only the first call closes the lock file, which counts its stores.
         if self._connections.close():
             close_lock_file(self._locks)
 
@@ -126,7 +126,7 @@ class SqliteTrackerStore(EventLogStore):
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
         with self._connections.writing() as connection:
-            # Within the transaction, so that nobody can commit between this look and the writing.
+            # The version is read within the transaction, so that no other commit comes between reading and writing.
             number, version = connection.execute(_FIND, (sender_id,)).fetchone() or (0, 0)
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)
@@ -150,7 +150,7 @@ class SqliteTrackerStore(EventLogStore):
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         removed, found = 0, _EXPIRED_AT_ONCE
-        while found == _EXPIRED_AT_ONCE:  # A few at a time, so that turns need not wait long.
+        while found == _EXPIRED_AT_ONCE:  # Short transactions, so that turns do not wait long for the file.
             with self._connections.writing() as connection:
                 found = connection.execute(_EXPIRE_ANSWERS, (before, _EXPIRED_AT_ONCE)).rowcount
             removed += found
@@ -159,7 +159,7 @@ class SqliteTrackerStore(EventLogStore):
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
-        most = -1 if limit is None else max(limit, 0)  # SQLite: below 0 means all.
+        most = -1 if limit is None else max(limit, 0)  # For SQLite, a negative limit is no limit.
         idle = math.inf if idle_since is None else idle_since
         start = () if after is None else (check_sender_id(after),)
         sql = _SENDER_IDS.format("sender_id > ? AND " if start else "")

@@ -1,7 +1,8 @@
-"""The open connections to one SQLite file, its layout, and what its errors mean.
+"""The connections to one SQLite file, its layout, and the translation of its errors.
 
-They are pooled, not kept by thread: threads of a server come and go, and a connection that only its own thread may
-close would stay open. There are as many as operations ever ran at one time; none is open at a fork.
+The connections are in a pool, rather than one for each thread: threads of a server come and go, and the connection of a
+thread that ended would stay open. The pool has as many connections as operations ever ran at the same time. All of them
+are closed for a fork.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rasa_core.support.folders import make_private
 from rasa_core.tracker_store.locks import check_timeout
 
 SEQ_BITS = 32
-"""How many of the bits of an event's place tell its position in the log; those above are the conversation's number."""
+"""The number of low bits of an event's rowid that are its position in the log; the higher bits number conversations."""
 
 _LAYOUT, _LAYOUT_BEFORE = "3", "2"
 _TABLES = (
@@ -36,7 +37,7 @@ _VIEWS = {
     "rasa_core_log": f"SELECT sender_id, place - (number << {SEQ_BITS}) AS seq, event FROM heads CROSS JOIN events "
     f"ON place BETWEEN number << {SEQ_BITS} AND (number << {SEQ_BITS}) + {(1 << SEQ_BITS) - 1}",
 }
-"""For people and their programs, under the names that they have in other engines."""
+"""Views for people and their programs, with the same names as in other engines."""
 _MAKE_VIEWS = tuple(f"CREATE VIEW IF NOT EXISTS {name} AS {query}" for name, query in _VIEWS.items())
 _NEW_FILE = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
@@ -58,7 +59,7 @@ _UPGRADE = (
     f"UPDATE meta SET value = '{_LAYOUT}' WHERE key = 'version'",
     *_MAKE_VIEWS,
 )
-# Pages that wait in the write-ahead log before they are moved to the file: the disk is awaited then, by everybody.
+# Pages in the write-ahead log that start a checkpoint, during which all writers wait for the disk.
 _PAGES_IN_LOG = 4000
 
 _BUSY = "Another process is writing to it for too long; try again, or give a longer timeout."
@@ -96,14 +97,14 @@ class Connections:
         self.writer = threading.Lock()
         self._synchronous = synchronous
         self._closed = False
-        self._guard = threading.Lock()  # As such, it takes a quarter of the time of the condition.
+        self._guard = threading.Lock()  # To lock it directly takes a quarter of the time of locking the condition.
         self._at_rest = threading.Condition(self._guard)
         self._in_use = 0
         self._is_awaited = False
         _open_files.add(self)
 
     def close(self) -> bool:
-        """Close what is idle now, and the rest as it comes back; return whether the file was open before."""
+        """Close the idle connections, and the others when they are given back; return whether this was not done yet."""
         with self._guard:
             was_open, self._closed = not self._closed, True
             self._close_idle()
@@ -127,7 +128,7 @@ class Connections:
         return _Lent(self, writes=True)
 
     def take(self) -> sqlite3.Connection:
-        """Return a connection; whatever happens then, `give_back` has to follow."""
+        """Return a connection; the caller must call `give_back` in any case, even after an error."""
         with self._guard:
             self._in_use += 1
             self.check_open()
@@ -136,7 +137,7 @@ class Connections:
         return self._connect()
 
     def give_back(self, connection: sqlite3.Connection | None, *, sound: bool) -> None:
-        """Keep a connection for the next operation, or close one whose state is in doubt, which also rolls back."""
+        """Keep a connection for the next operation; close it, which rolls back, if it is not `sound`."""
         with self._guard:
             if connection is not None:
                 if sound and not connection.in_transaction and not self._closed:
@@ -148,8 +149,8 @@ class Connections:
                 self._at_rest.notify_all()
 
     def translated(self, error: sqlite3.Error) -> StoreError:
-        """Return what an error of SQLite means for the caller: the only place where they become ours."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # The primary one; errors of the module have none.
+        """Return the `StoreError` for an error of SQLite; no other code translates these errors."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # The primary code; errors of the module have none.
         kind = StoreUnavailableError if code in _PASSING else StoreError
         remedy = {**_PASSING, **_LASTING}.get(code, "The file is damaged, or was changed by other software.")
         folder = os.path.dirname(self.path)
@@ -159,7 +160,7 @@ class Connections:
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Wait for the operations under way, and keep every connection closed while the block runs."""
+        """Wait for the operations in progress, and keep all connections closed while the block runs."""
         with self.writer, self._guard:
             self._is_awaited = True
             self._at_rest.wait_for(lambda: not self._in_use)
@@ -180,7 +181,7 @@ class Connections:
             self._write_ahead(connection)
             if self._missing(connection):
                 connection.execute("BEGIN IMMEDIATE")
-                for statement in self._missing(connection):  # Another process may have been first.
+                for statement in self._missing(connection):  # Empty if another process has made the tables.
                     connection.execute(statement)
                 connection.execute("COMMIT")
         except BaseException:
@@ -196,7 +197,7 @@ class Connections:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 break
             except sqlite3.OperationalError as error:
-                # Of several processes that start at once, one switches; SQLite does not let the others wait.
+                # If several processes start at the same time, SQLite lets one switch, and fails for the others.
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
@@ -207,7 +208,7 @@ class Connections:
             )
 
     def _missing(self, connection: sqlite3.Connection) -> Sequence[str]:
-        """Return the statements that bring the file to the layout; raise `StoreError` if it is not ours to use."""
+        """Return the statements that make the tables; raise `StoreError` if the file belongs to other software."""
         named = connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
         tables = {name for name, kind in named if kind == "table"}
         if not tables:
@@ -227,7 +228,7 @@ class Connections:
 
 
 class _Lent:
-    """The block in which a connection is lent; a class, since generators take twice the time."""
+    """The context manager that lends a connection; a class, since a generator takes twice the time."""
 
     __slots__ = ("_connection", "_connections", "_writes")
 
@@ -238,7 +239,7 @@ class _Lent:
 
     def __enter__(self) -> sqlite3.Connection:
         connections = self._connections
-        # SQLite lets waiting writers sleep and try again; within this process, a mutex hands over at once.
+        # In SQLite, waiting writers sleep and try again. Between threads of this process, a mutex is faster.
         if self._writes and not connections.writer.acquire(timeout=connections.timeout):
             raise StoreUnavailableError(
                 f"cannot use the tracker store {connections.path}: busy for {connections.timeout:g} s. {_BUSY}"
@@ -284,8 +285,8 @@ def _after_fork() -> None:
     _forking.files.close()
 
 
-# A connection must be closed before a fork: SQLite keeps in memory which locks the process has, of which the child has
-# none. A child that opened the file anew wrote into a log that its parent had removed, and what it acknowledged was
-# lost. To compare process ids where a connection is taken would be too late.
+# All connections must be closed before a fork. SQLite remembers in memory which locks of the file the process has, but
+# a child has none of these locks: it could write into a write-ahead log that its parent has removed, and lose the
+# commit. Comparing process ids when a connection is taken would be too late.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
