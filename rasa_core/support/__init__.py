@@ -1,1 +1,1 @@
-"""What every room stands on, and that knows no dialogue."""
+"""Support modules that every other part of the package uses, and that know nothing of dialogues."""

@@ -1,4 +1,4 @@
-"""The connections of urllib3, which are loaded when a process sends its first request: most servers never do."""
+"""Connections of urllib3; this module is imported with the first request of a process, since most servers send none."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _KEPT_AT_MOST = 100
 
 
 def pool_for(url: SplitResult, hidden_query: str, *, in_time: bool = False) -> HTTPConnectionPool:
-    """Return connections to a server.
+    """Return a pool of connections to a server.
 
     Parameters
     ----------
     hidden_query
-        Is added to each request, and to no log.
+        A query that is added to each request, but does not appear in logs.
     in_time
-        Whether a whole answer has to come within the timeout of its request, and not each part of it.
+        Whether the timeout of a request holds for the whole answer, and not only for each part of it.
     """
     is_tls = url.scheme == "https"
     host = (url.hostname or "").encode("idna").decode()
@@ -37,7 +37,7 @@ def pool_for(url: SplitResult, hidden_query: str, *, in_time: bool = False) -> H
 
 
 class _Connection(HTTPConnection):
-    """Adds to each target what urllib3, which logs targets, must not see: the token of older servers."""
+    """A connection that adds the hidden query to each target; urllib3, which logs targets, does not see the query."""
 
     def __init__(self, *args: Any, hidden_query: str = "", in_time: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -52,7 +52,7 @@ class _Connection(HTTPConnection):
 
 
 class _InTime(http.client.HTTPResponse):
-    """An answer that comes to its end in time, or not at all: not with a byte a second."""
+    """An answer that must be complete within the timeout, so that a server cannot send it one byte at a time."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -61,7 +61,7 @@ class _InTime(http.client.HTTPResponse):
 
 
 class _Until(io.RawIOBase):
-    """Reads from a socket, all in all for as long as that waits for one piece."""
+    """Reads from a socket; the socket's timeout is the limit for all reads together."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket, self._raw = sock, sock.makefile("rb", buffering=0)
@@ -81,7 +81,7 @@ class _Until(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            if self._socket.fileno() >= 0:  # The next request on this connection has all the time again.
+            if self._socket.fileno() >= 0:  # Resets the timeout for the next request on this connection.
                 self._socket.settimeout(self._patience)
             self._raw.close()
         super().close()
@@ -91,5 +91,5 @@ class _TlsConnection(_Connection, HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except OSError as error:  # From the handshake; urllib3 would not tell that nothing was sent.
+        except OSError as error:  # In the handshake, nothing was sent; urllib3's own error would not say so.
             raise NewConnectionError(self, str(error)) from error

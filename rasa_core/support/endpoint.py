@@ -1,7 +1,7 @@
-"""A server that is asked by POST with JSON, such as an action server: where it is, and how it is asked.
+"""The client of a server that gets requests by POST with JSON, such as an action server.
 
-Redirects are followed: 307 and 308 with the same request, 301, 302 and 303 by GET, as other clients do. What is secret
-in a request (``Authorization``, the query of the address) goes to no other server than the one that was named.
+Redirects are followed: 307 and 308 with the same request, 301, 302 and 303 by GET, as other clients do. The secrets
+in a request (``Authorization``, the query of the address) are only sent to the configured server.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_secrets
 
-# A circle of redirects ends here, and its last answer is what the caller is told.
+# The limit on redirects; after a circle of redirects, the caller gets the last answer.
 _MOST_HOPS: Final = 5
 LONGEST_ANSWER: Final = 16 * 1024 * 1024
-"""Bytes of an answer, unpacked where it is compressed."""
+"""The largest answer in bytes, after decompression."""
 _REPEATED: Final = (307, 308)
 _FETCHED: Final = (301, 302, 303)
 _SECRET: Final = ("authorization", "cookie")
-# Addresses are written by people, some with percent signs: what is encoded already must not be encoded twice.
+# "%" is among the safe characters, so that parts of an address that are encoded already are not encoded twice.
 _SAFE: Final = "/%:@!$&'()*+,;=~"
 
 
@@ -35,16 +35,16 @@ class Endpoint:
     url
         An ``http://`` or ``https://`` address.
     timeout
-        How long it may take to answer, in seconds.
+        Timeout for an answer, in seconds.
     headers
-        Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
+        Headers of each request, such as ``{"Authorization": "Bearer ..."}``.
     compress
         Whether requests are compressed with gzip.
 
     Raises
     ------
     ValueError
-        If the address is not one, or the time no number of seconds above 0.
+        If the address is invalid, or the timeout is not a number above 0.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a server has an address such as http://localhost:5055/webhook, not {url!r}.")
         self.url, self.timeout, self.headers, self.compress = url, _seconds(timeout), dict(headers or {}), compress
-        self.place = without_secrets(url)  # It stands in errors, which are kept in conversations.
+        self.place = without_secrets(url)  # For error messages, which are stored in conversations.
         self._parts = parts
         self._transport = _transport(parts, parts.query)
 
     @classmethod
     def from_config(cls, given: Mapping[str, Any], timeout: float) -> Self:
-        """Return the server that endpoints.yml describes: ``url``, ``token``, ``headers``, ``basic_auth`` ..."""
+        """Return the server of an entry in endpoints.yml: ``url``, ``token``, ``headers``, ``basic_auth`` ..."""
         for name in ("headers", "params", "basic_auth"):
             if not isinstance(given.get(name) or {}, Mapping):
                 raise ValueError(f"{name}: of a server is a mapping of names to values, not {given[name]!r:.80}.")
@@ -81,9 +81,9 @@ class Endpoint:
         )
 
     def post(self, request: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpAnswer:
-        """Send a JSON object and return the answer; raise `NoAnswerError` if there is none, or no end of it."""
+        """Send a JSON object and return the answer; raise `NoAnswerError` without a complete answer."""
         body: bytes | None = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        # The headers of the configuration come last, since they say what this server wants.
+        # The configured headers come last, so that they override the others.
         sent = {"Content-Type": "application/json", "Accept": "*/*", **(headers or {}), **self.headers}
         if self.compress and body:
             body, sent["Content-Encoding"] = gzip.compress(body, 1), "gzip"
@@ -104,15 +104,15 @@ class Endpoint:
                 sent = {name: value for name, value in sent.items() if not name.startswith("Content-")}
             if _server(there) != _server(self._parts):
                 sent = {name: value for name, value in sent.items() if name.lower() not in _SECRET}
-            # No connection is kept for a redirect: the next request begins at the first address again.
+            # A new connection for each redirect; it is not kept, since the next request starts at `url` again.
             transport = _transport(there, self._query_for(there))
             at = there
         return answer
 
     def _query_for(self, there: SplitResult) -> str:
-        """Return the query for a redirect: its own, and what was to be sent with each request to this server."""
+        """Return the query for a redirect: its own query and, for the configured server, the query of each request."""
         own = self._parts.query if _server(there) == _server(self._parts) else ""
-        # A server that repeats the query in its Location would get it twice.
+        # Without duplicates, since the redirect may itself contain the query.
         return "&".join(filter(None, dict.fromkeys((there.query, own))))
 
 
@@ -121,7 +121,7 @@ def _transport(parts: SplitResult, hidden_query: str) -> HttpTransport:
 
 
 def _seconds(given: object) -> float:
-    """Return a time for which a connection can wait; raise `ValueError` for anything else."""
+    """Return a timeout in seconds; raise `ValueError` for an invalid one."""
     try:
         seconds = 0.0 if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -132,11 +132,11 @@ def _seconds(given: object) -> float:
 
 
 def _target(at: SplitResult, location: str) -> SplitResult | None:
-    """Return where a redirect leads, None if that is no address of a server."""
+    """Return the target of a redirect; None if it is not the address of a server."""
     try:
         there = urlsplit(urljoin(at._replace(query="").geturl(), location))
         return there if there.scheme in ("http", "https") and there.hostname and _server(there) else None
-    except ValueError:  # From a port that is no number, or half an IPv6 address.
+    except ValueError:  # The port is not a number, or an IPv6 address is incomplete.
         return None
 
 

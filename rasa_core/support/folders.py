@@ -1,4 +1,4 @@
-"""The files in a folder; and directories and files that are written whole or not at all: models and exports."""
+"""Listing the files in a folder, and writing folders and files whole or not at all, such as models and exports."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ logger = logging.getLogger(__name__)
 
 try:
     import fcntl
-except ImportError:  # Windows, where nothing that was left is removed.
+except ImportError:  # On Windows, folders that killed processes have left are not removed.
     fcntl = None  # type: ignore[assignment]
 
 Stamp = tuple[int, int, int]
 
 OLD = ".old"
-"""Ending of the name of a directory that was there before, while another takes its place."""
-_told_links: set[str] = set()  # Commands go through the same folders many times.
+"""Ending of the name of an old directory while it is being replaced."""
+_told_links: set[str] = set()  # Links that were logged, since commands read the same folders many times.
 _LEFT_AFTER = 60.0  # Seconds.
-_LEAST_ROOM = 16_384  # Bytes; a model takes more, and a full disk has none.
+_LEAST_ROOM = 16_384  # Bytes that are written to check for a full disk; a model is larger.
 _OF_THIS_MACHINE = frozenset(
     {
         *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
     }
 )
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # The values in Linux's <fcntl.h> and <linux/fs.h>.
 
 
 def is_of_this_machine(error: OSError) -> bool:
-    """Tell whether an error says something of this machine, such as that its disk is full, and not of what was sent."""
+    """Tell whether an error comes from this machine, such as a full disk, and not from the data of a client."""
     return error.errno in _OF_THIS_MACHINE
 
 
 def files_below(folder: Path) -> list[Path]:
     """Return the files in a folder and in the folders below it, without hidden ones, in the order of their paths.
 
-    Links to folders are followed; one that leads back to where it came from, or to a folder that cannot be read, is
-    told of in the log.
+    Links to folders are followed. A link that leads into a circle, or to a folder that cannot be read, is logged and
+    skipped.
     """
     found: list[Path] = []
-    # Each folder knows the real paths above it: a link in a circle is found, and two links to one folder are both
-    # followed.
+    # Each folder is kept with the real paths of its parents. So a circle of links is found, but two links to one folder
+    # are both followed.
     waiting: list[tuple[Path, frozenset[str]]] = [(folder, frozenset({os.path.realpath(folder)}))]
     while waiting:
         here, above = waiting.pop()
@@ -72,14 +72,14 @@ def files_below(folder: Path) -> list[Path]:
             elif path.is_dir() and (link := str(path.absolute())) not in _told_links:
                 _told_links.add(link)
                 logger.warning("%s: the link leads back to %s, and is not followed.", path, real)
-    # By parts: as text, "a-b/c" would come before "a/b".
+    # Sorted by the parts of the paths: as texts, "a-b/c" would come before "a/b".
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
 def copy_folder(source: Path, target: Path, **options: Any) -> None:
     """Copy a folder as `shutil.copytree` does; raise the `OSError` of the first file that cannot be copied.
 
-    That names one file and one reason, where `shutil.Error` lists all that went wrong as texts.
+    This error names one file and one reason, while `shutil.Error` lists all errors as texts.
     """
     failed: list[OSError] = []
 
@@ -95,26 +95,28 @@ def copy_folder(source: Path, target: Path, **options: Any) -> None:
     except shutil.Error as error:
         if failed:
             raise failed[0] from None
-        _, there, reason = error.args[0][0]  # Of a folder, or a link.
+        _, there, reason = error.args[0][0]  # The error concerns a folder or a link.
         raise OSError(errno.EIO, str(reason), str(there)) from None
 
 
 def replace_directory(
     path: str | Path, fill: Callable[[Path], None], known_by: Collection[str], kind: str = "a model"
 ) -> None:
-    """Make the folder `path` anew through `fill`, which gets an empty folder; readers see the old or the new.
+    """Replace the folder `path` by a new one that `fill` writes; readers see the whole old or the whole new folder.
 
     Parameters
     ----------
+    fill
+        A function that writes the content into an empty folder.
     known_by
-        Names of files one of which a folder has to hold, or to be empty, to be replaced.
+        Names of files. A folder is only replaced if it is empty, or has one of these files.
     kind
-        What the folder is, for messages.
+        The kind of folder, for messages.
 
     Raises
     ------
     ModelError
-        If `path` is something other than a model, or cannot be written; what was there is unchanged.
+        If `path` is another kind of folder, or cannot be written; then it is not changed.
     """
     path = Path(os.path.realpath(path))
     _refuse_other_things(path, known_by, kind)
@@ -122,15 +124,15 @@ def replace_directory(
     stands_there = path.exists() and os.path.samefile(path, ".")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():  # Or one of them may hold what was there before.
+        if path.exists():  # If it does not exist, a folder left by a killed process may have the old content.
             clear_left(path.parent, prefix)
-        # Beside its place, since nothing can be renamed from one file system to another.
+        # Beside `path`, since folders cannot be renamed from one file system to another.
         with workplace_in(path.parent, prefix) as workplace:
             folder = workplace / path.name
             folder.mkdir()
             fill(folder)
             _swap(folder, path)
-            if stands_there:  # Else "." would go on meaning the folder that was there before, and is removed.
+            if stands_there:  # `path` is the working folder: "." would still be the old folder, which is removed.
                 os.chdir(path)
     except OSError as error:
         raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}. What was there is unchanged.") from error
@@ -138,7 +140,10 @@ def replace_directory(
 
 @contextmanager
 def workplace_in(parent: Path, prefix: str) -> Iterator[Path]:
-    """Make a folder whose name begins with `prefix`, and remove it in the end; `clear_left` does if nobody else can."""
+    """Make a temporary folder whose name begins with `prefix`, and remove it after the block.
+
+    If the process is killed, `clear_left` removes the folder later.
+    """
     made = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     held = _hold(made)
     try:
@@ -150,11 +155,11 @@ def workplace_in(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def clear_left(parent: Path, prefix: str) -> None:
-    """Remove the folders that `workplace_in` has made in processes which were killed."""
+    """Remove the folders that `workplace_in` made in processes that were killed."""
     for left in sorted(parent.glob(f"{glob.escape(prefix)}*")):
         with suppress(OSError):
             about = left.lstat()
-            # Who makes one holds it a moment later.
+            # A new folder may not be locked yet by the process that has just made it, so young folders are skipped.
             if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _LEFT_AFTER:
                 held = _hold(left)
                 if held is not None:
@@ -163,7 +168,7 @@ def clear_left(parent: Path, prefix: str) -> None:
 
 
 def _hold(folder: Path) -> int | None:
-    """Return a descriptor with which this process holds a folder until it ends; None if another one does."""
+    """Lock a folder until this process ends, and return the descriptor; None if another process holds the lock."""
     if fcntl is None:
         return None
     try:
@@ -186,14 +191,14 @@ def _refuse_other_things(path: Path, known_by: Collection[str], kind: str) -> No
 
 
 def check_place(path: str | Path, known_by: Collection[str], kind: str = "a model") -> None:
-    """Raise what `replace_directory` would raise in the end, before anything takes time."""
+    """Raise the errors of `replace_directory` in advance, before any slow work."""
     path = Path(os.path.realpath(path))
     _refuse_other_things(path, known_by, kind)
     check_writable(path.parent)
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `ModelError` if nothing can be written into a folder, before anything takes time."""
+    """Raise `ModelError` if nothing can be written into a folder; for a check before any slow work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
@@ -204,13 +209,13 @@ def check_writable(folder: Path) -> None:
 
 
 def check_parent(path: str | Path) -> None:
-    """Raise `RasaCoreError` if there is no folder for a file to be written, before anything takes time."""
+    """Raise `RasaCoreError` if the folder of a file does not exist; for a check before any slow work."""
     if not (parent := Path(path).absolute().parent).is_dir():
         raise RasaCoreError(f"cannot write {str(path)!r}: there is no folder {str(parent)!r}; make it first.")
 
 
 def is_replaceable(path: Path, known_by: Collection[str]) -> bool:
-    """Tell whether a folder is empty, or holds a file of one of these names."""
+    """Tell whether a folder is empty, or has a file with one of the given names."""
     if not path.is_dir():
         return False
     names = os.listdir(path)
@@ -218,7 +223,7 @@ def is_replaceable(path: Path, known_by: Collection[str]) -> bool:
 
 
 def _swap(folder: Path, path: Path) -> None:
-    """Put `folder` in the place of `path`; what was there, if anything, is left in the folder of `folder`."""
+    """Put `folder` in the place of `path`; the old `path`, if any, is moved beside `folder`."""
     try:
         folder.rename(path)
     except OSError:
@@ -229,9 +234,9 @@ def _swap(folder: Path, path: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step, which only Linux can; return whether that was done."""
+    """Exchange two folders in one step, which only Linux supports; return whether it was done."""
     try:
-        # macOS and old C libraries lack the function, and Windows a library without a name.
+        # macOS and old C libraries do not have this function, and Windows has no library without a name.
         renameat2 = ctypes.CDLL(None).renameat2
     except (AttributeError, OSError, TypeError):
         return False
@@ -240,7 +245,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _swap_in_two_steps(folder: Path, path: Path) -> None:
-    # A process that is killed between the two leaves no `path`; who reads the model then finds it by this name.
+    # If the process is killed between the two steps, there is no `path`; an error then names the old folder.
     old = folder.with_name(folder.name + OLD)
     path.rename(old)
     try:
@@ -251,19 +256,19 @@ def _swap_in_two_steps(folder: Path, path: Path) -> None:
 
 
 def stamp_of(file: Path) -> Stamp | None:
-    """Return what changes when another file takes the place of this one, None if there is none."""
+    """Return values that change when a file is replaced or written; None if there is no file."""
     try:
         found = file.stat()
     except OSError:
         return None
-    # The inode tells a file that was renamed here from one of the same size in the same tick of the clock.
+    # The inode also tells apart a file that was renamed to this name with the same size and the same time.
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def make_private(path: str | Path) -> None:
-    """Make a file that only its owner can read, if there is none yet; who opens it then tells what stands against it.
+    """Create a file that only its owner can read, unless it exists; errors are left to the code that opens the file.
 
-    A file that is there is not opened: to close it again would cost the locks that this process has in it.
+    An existing file is not opened, since closing it would release the locks that this process holds in it.
     """
     with suppress(OSError):
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -271,10 +276,10 @@ def make_private(path: str | Path) -> None:
 
 @contextmanager
 def whole_file(path: str | Path, encoding: str = "ascii", permissions: int = 0o600) -> Iterator[TextIO]:
-    """Open a text file for a block to write; it takes its place when the block ends well.
+    """Open a text file for a block to write; it replaces `path` if the block ends without an error.
 
-    Only its owner can read it, or who else these `permissions` and the umask let. A pipe or a device keeps its place,
-    and is written to as it is. Bytes go into the ``buffer`` of the file. The errors are those of the operating system.
+    By default only its owner can read the file; `permissions` and the umask may allow others. A pipe or a device is not
+    replaced but written to. Bytes can be written to the ``buffer`` of the file. Raises the system's `OSError`.
     """
     real = os.path.realpath(path)
     if os.path.exists(real) and not os.path.isfile(real):
@@ -288,10 +293,10 @@ def whole_file(path: str | Path, encoding: str = "ascii", permissions: int = 0o6
         with open(descriptor, "w", encoding=encoding) as file:
             yield file
             file.flush()
-            # Else a machine that crashes may leave the new name with nothing in it.
+            # Without this, the file may be empty after a crash of the machine.
             os.fsync(file.fileno())
         os.replace(written, real)
-    # Ctrl-C must leave no half file either.
+    # `BaseException`, so that Ctrl+C leaves no incomplete file either.
     except BaseException:
         with suppress(OSError):
             os.unlink(written)

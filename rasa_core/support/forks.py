@@ -1,4 +1,4 @@
-"""Processes that others start or fork: none goes on with what its parent did, works for nobody, or holds its files."""
+"""Care for started and forked processes: they end with their parent, and do not hold its files and sockets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OPEN_FILES = ("/proc/self/fd", "/dev/fd")
 
 
 def end_with_parent() -> None:
-    """End this process soon after the one that `ends_with_this_process` names, however that ends.
+    """Watch the process that started this one with `ends_with_this_process`, and end this process soon after it.
 
-    A program calls this first that another one has started to wait for it, and that would work on for nobody.
+    For a program whose parent waits for it; without the parent, its work would be of no use.
     """
     parent = os.environ.pop(_ENDS_WITH, None)
     if parent is not None:
@@ -31,7 +31,7 @@ def end_with_parent() -> None:
 
 
 def ends_with_this_process() -> dict[str, str]:
-    """Return the environment for such a program."""
+    """Return the environment for a program that calls `end_with_parent`."""
     return {**os.environ, _ENDS_WITH: str(os.getpid())}
 
 
@@ -42,14 +42,14 @@ def _watch(parent: int) -> None:
 
 
 def end_child(what: str) -> NoReturn:
-    """End this process as Python ends one: it is a child that came back from code which has forked it.
+    """End this process, a child that was forked inside custom code and has returned from that code.
 
-    It would go on with the turn of its parent, over connections and locks that both have.
+    If it went on, it would continue the turn of its parent, with the parent's connections and locks.
 
     Parameters
     ----------
     what
-        What it came back from, to be told.
+        The name of the code that forked the process, for the message.
     """
     error = sys.exc_info()[1]
     status = 1
@@ -60,16 +60,16 @@ def end_child(what: str) -> NoReturn:
     else:
         print(f"a process that {what} has forked came back from it, and is ended here: end it there.", file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # Whatever it was replaced by.
+        with suppress(Exception):  # Custom code may have replaced the stream by any object.
             stream.flush()
     os._exit(status & 0xFF)
 
 
 def end_as_main_thread() -> None:
-    """Let the one thread of a child end it, also where Python has not started that thread, as those of a server.
+    """Prepare the only thread of a forked child to be its main thread, if Python itself has not started the thread.
 
-    Before Python 3.12, such a thread lacked a lock when it became the main one, so that `multiprocessing` gave a child
-    of it the exit code 1, whatever it had done.
+    Granian starts its threads without Python. Before Python 3.12, such a thread lacked a lock when it became the main
+    thread of a child, so that `multiprocessing` always gave the child the exit code 1.
     """
     thread = threading.main_thread()
     if getattr(thread, "_tstate_lock", thread) is None:
@@ -77,10 +77,10 @@ def end_as_main_thread() -> None:
 
 
 def pipes() -> dict[int, int]:
-    """Return the pipes that this process has open, but for its standard streams: number -> inode."""
+    """Return the open pipes of this process, except its standard streams, as a mapping of descriptor to inode."""
     found = {}
     for number in _open_files():
-        with suppress(OSError):  # The listing itself, which is closed by now.
+        with suppress(OSError):  # The descriptor of the listing itself is closed by now.
             status = os.fstat(number)
             if number > 2 and stat.S_ISFIFO(status.st_mode):
                 found[number] = status.st_ino
@@ -88,22 +88,22 @@ def pipes() -> dict[int, int]:
 
 
 def let_go_of_server(port: int, pipes: Mapping[int, int]) -> None:
-    """Close in a child what it has of the server that forked it, and must not hold as long as it lives.
+    """Close the sockets and pipes of a server in a child that it has forked, so that the child does not hold them.
 
     Parameters
     ----------
     port
-        Where the server listens; its connections, which end with the server, are closed too.
+        The port of the server; the sockets of its connections are closed, too.
     pipes
-        By which the processes of the server notice that another one has ended; the number of one that was closed
-        meanwhile may be that of another, which the child needs.
+        The pipes by which the processes of the server notice that another process has ended. The inode is compared,
+        since the number of a closed pipe may meanwhile belong to a file that the child needs.
     """
     for number, inode in pipes.items():
         with suppress(OSError):
             if os.fstat(number).st_ino == inode:
                 os.close(number)
     for number in _open_files():
-        with suppress(OSError):  # What is no socket, or was closed by now.
+        with suppress(OSError):  # The descriptor is not a socket, or is closed by now.
             found = socket.socket(fileno=number)
             is_of_server = found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockname()[1] == port
             if is_of_server:

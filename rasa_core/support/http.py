@@ -1,8 +1,8 @@
-"""One request over HTTP: the answer to it, or an error that tells whether it may have arrived.
+"""Sending one HTTP request: returns the answer, or raises an error that tells whether the request may have arrived.
 
-urllib3 holds the connections. It repeats no request, since only the caller knows what may be repeated (see
-`rasa_core.support.http_calls`), and follows no redirect, since a token must not go where it leads.
-Connections go straight to the server: ``http_proxy`` and the like are not looked at.
+urllib3 manages the connections. Requests are not repeated here, since only the caller knows which may be repeated (see
+`rasa_core.support.http_calls`), and redirects are not followed, since a token must not be sent to another server.
+Connections go directly to the server: environment variables such as ``http_proxy`` are ignored.
 """
 
 from __future__ import annotations
@@ -26,52 +26,52 @@ if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool
 
 IDLE_LIMIT = 50.0
-"""How long connections are kept, in seconds; balancers tend to forget one that was idle for a minute."""
+"""Seconds for which idle connections are kept; load balancers often drop connections that were idle for a minute."""
 
 
 class NoAnswerError(RasaCoreError):
-    """A request got no answer, or only a part of one.
+    """A request got no answer, or an incomplete one.
 
-    `sent` tells whether it may have reached the server, `passing` whether another attempt may fare better, and
-    `timed_out` whether the server was silent for too long.
+    `sent` tells whether the request may have reached the server, `passing` whether another attempt may succeed, and
+    `timed_out` whether the timeout was exceeded.
     """
 
     def __init__(self, error: Exception) -> None:
-        from urllib3.exceptions import ConnectTimeoutError  # Loaded, as whatever raised the error has loaded it.
+        from urllib3.exceptions import ConnectTimeoutError  # Imported already by the code that raised `error`.
 
         cause = _cause_of(error)
         super().__init__(str(cause) or type(cause).__name__)
-        # A refused connection, an unknown host, and a handshake that fails are errors of connecting for urllib3.
+        # In urllib3, a refused connection, an unknown host and a failed handshake are also `ConnectTimeoutError`.
         self.sent = not isinstance(error, ConnectTimeoutError | UnicodeError)
         self.passing = _is_passing(cause)
         self.timed_out = isinstance(cause, TimeoutError)
 
 
 def without_secrets(address: str) -> str:
-    """Return an address without what may be secret in it: the user, the password, and the parameters."""
+    """Return an address without the parts that may be secret: the user, the password, and the query."""
     return re.sub(r"//[^/]*@", "//", address.partition("?")[0])
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """Return what urllib3 has wrapped: the error of the socket or of the protocol."""
+    """Return the error of the socket or of the protocol that urllib3 has wrapped."""
     inner = error.__cause__ or next((part for part in error.args if isinstance(part, Exception)), None)
     return error if inner is None else _cause_of(inner)
 
 
 def _is_passing(error: BaseException) -> bool:
-    """Tell an error of the network, or of a server that goes away, from one that would come again."""
+    """Tell whether an error comes from the network, or a server that stops, so that another attempt may succeed."""
     if isinstance(error, ssl.SSLError):
         return isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
     if isinstance(error, http.client.BadStatusLine) and not isinstance(error, ConnectionError):
-        return not str(error.args[0]).endswith("\n")  # A first line that was cut; a whole one is another protocol.
+        return not str(error.args[0]).endswith("\n")  # The first line was cut off; a whole line is another protocol.
     return isinstance(error, OSError | http.client.IncompleteRead)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What came back; not `whole` if nothing tells the length of the body, so that its end may be missing."""
+    """The answer to a request; it is not `whole` if the length of the body is unknown, as its end may be missing."""
 
     status: int
     headers: Mapping[str, str]
@@ -80,10 +80,10 @@ class HttpAnswer:
 
 
 class HttpTransport:
-    """Connections to the server at `url`, safe to share between threads, and with processes that are forked.
+    """Connections to the server at `url`. Safe to share between threads, and with forked processes.
 
-    No more than `answer_limit` bytes of an answer are read, and where there is a limit, for as long as its timeout.
-    The `hidden_query` is added to each request, and to no log.
+    At most `answer_limit` bytes of an answer are read; with such a limit, the timeout holds for the whole answer. The
+    `hidden_query` is added to each request, but does not appear in logs.
     """
 
     def __init__(self, url: SplitResult, answer_limit: int | None = None, hidden_query: str = "") -> None:
@@ -94,7 +94,7 @@ class HttpTransport:
         self.close()
 
     def close(self) -> None:
-        """Close the idle connections; the next request opens one."""
+        """Close the idle connections; the next request opens a new one."""
         self._kept: tuple[int, float, HTTPConnectionPool] | None = None
 
     def exchange(
@@ -110,10 +110,10 @@ class HttpTransport:
     ) -> HttpAnswer:
         """Send a request once and return the answer, or raise `NoAnswerError`.
 
-        The path is percent-encoded, the query not; the server may stay silent for `timeout` seconds, or if there is a
-        limit of its answers, has that long for the whole of one. With `reuse`, a
-        kept connection may be used. The server may close it in the same moment, and then nobody knows what became
-        of the request; so this is for requests that may be repeated.
+        The path must be percent-encoded, the query must not. `timeout` is the time for which the server may send
+        nothing, in seconds, or, with an `answer_limit`, the time for the whole answer. With `reuse`, a kept connection
+        may be used. The server may close it at the same moment, and then it is unknown whether the request was carried
+        out; so `reuse` is only for requests that may be repeated.
         """
         parameters = urlencode(list(query), errors="replace")
         target = self._prefix + path + ("?" if parameters else "") + parameters
@@ -136,10 +136,10 @@ class HttpTransport:
         return HttpAnswer(response.status, response.headers, content, whole=told)
 
     def _kept_pool(self) -> HTTPConnectionPool:
-        """Return connections of this process that have not been idle for long; those of old are closed when unused."""
+        """Return the pool of this process, or a new pool if it is too old; an old pool is closed when it is unused."""
         now, process = time.monotonic(), os.getpid()
         kept = self._kept
-        # A forked process must not write into connections of its parent. The age is that of the whole pool: no
+        # A forked process must not use connections of its parent. The age of the whole pool is checked, since no
         # connection in it can have been idle for longer.
         if kept is None or kept[0] != process or now - kept[1] >= IDLE_LIMIT:
             kept = self._kept = process, now, self._new_pool()
@@ -152,5 +152,5 @@ class HttpTransport:
 
 
 def without_token(text: str, token: str | None) -> str:
-    """Return `text` of a server or of an error, in which the token may have been repeated, without it."""
+    """Return the text of a server or an error with the token removed, which the server may have repeated."""
     return text.replace(token, "<token>").replace(quote_plus(token), "<token>") if token else text

@@ -1,11 +1,12 @@
-"""Calls of a JSON interface over HTTP that are carried out once, although they may be sent several times.
+"""Calls of a JSON API over HTTP that are carried out once, although a request may be sent several times.
 
-A call that got no answer may have been carried out. Sent again as it is, it would be carried out twice; sent again
-with its key, to a server that keeps keys, it is not. So a changing call is repeated if
+A call without an answer may have been carried out. If the request were simply sent again, it could be carried out
+twice; if it has an idempotency key, and the server supports keys, it is not. So a call that changes something is
+repeated only if
 
-- it cannot have reached the server (the connection was refused), or
-- the server keeps keys: its answers about conversations carry their version as ``ETag``, which the server of
-  Rasa Core 0.9 does not do. Before the first such answer, the caller looks at the conversation to find out.
+- the request cannot have reached the server (the connection was refused), or
+- the server supports keys. Such a server sends the version of a conversation as ``ETag``, which the server of
+  Rasa Core 0.9 does not do. Before the first such answer, the client reads the conversation to find out.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ _version_tag = re.compile(r'(W/)?"[0-9]+"')
 
 
 class Attempts:
-    """The attempts of one request: how many, and after which pauses; exponential backoff with full jitter.
+    """The attempts of one request: their number, and the pauses between them; exponential backoff with full jitter.
 
     Before attempt n + 1 there is a pause, evenly distributed from 0 to ``first_delay * 2 ** (n - 1)`` seconds, so
-    that clients which failed together do not come back together. (Brooker, "Exponential Backoff And Jitter",
-    AWS Architecture Blog, 2015.) The ``Retry`` of urllib3 has no deadline for all attempts, and no seed.
+    that clients that failed together do not retry together. (Brooker, "Exponential Backoff And Jitter",
+    AWS Architecture Blog, 2015.) urllib3's own ``Retry`` has no timeout for all attempts, and no seed.
 
     Parameters
     ----------
     retries
         How many attempts may follow the first one.
     within
-        No attempt begins, or waits for the server, longer than this after the first one began, in seconds.
+        Total timeout of all attempts, in seconds from the start of the first one.
     first_delay, longest_delay
         Upper limit of the first pause, and of all pauses, in seconds.
     rng
-        Where chance comes from. Not given: from the system, which differs between forked processes.
+        The random numbers; by default the system's, which differ between forked processes.
     """
 
     def __init__(
@@ -67,15 +68,15 @@ class Attempts:
         self._rng = rng or random.SystemRandom()
 
     def timeout(self, usual: float) -> float:
-        """Return how long this attempt may wait for the server: `usual`, or what is left of the time, in seconds."""
+        """Return the timeout of this attempt in seconds: `usual`, or the rest of the total timeout if it is less."""
         if self.number == 1:
             return usual
         return min(usual, max(self._end - time.monotonic(), _SHORTEST_TIMEOUT))
 
     def again(self, asked: float = 0.0) -> bool:
-        """Wait before the next attempt; tell whether there may be one.
+        """Wait before the next attempt, and return True; return False if there may be no further attempt.
 
-        The server may have asked for some seconds: up to the longest pause of them come before the random pause.
+        `asked` is the time in seconds that the server asks to wait; up to `longest_delay` of it is added to the pause.
         """
         if self.number > self._retries:
             return False
@@ -91,7 +92,7 @@ class Attempts:
 def exchange_again(
     transport: HttpTransport, request: Mapping[str, Any], attempts: Attempts, timeout: float
 ) -> HttpAnswer:
-    """Send a request that does no harm if it arrives twice, again where the connection breaks, not after a silence."""
+    """Send a request that may be carried out twice; repeat it if the connection breaks, but not after a timeout."""
     while True:
         try:
             return transport.exchange(**request, timeout=attempts.timeout(timeout))
@@ -108,10 +109,10 @@ class RequestError(ClientError):
     status : int or None
         The HTTP status of the last answer, None if the last attempt got none.
     attempts : int
-        How often the request was sent, or tried to be.
+        The number of attempts to send the request.
     idempotency_key : str or None
-        The key that came with each attempt, None if the request needs none. A request that is repeated
-        unchanged with this key is carried out once.
+        The idempotency key of all attempts; None if the request needs none. If the unchanged request is sent again with
+        this key, it is carried out only once.
     """
 
     def __init__(
@@ -131,17 +132,17 @@ class ServerAnswerError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of the server; the path is percent-encoded, the query not.
+    """A request to the server; the path is percent-encoded, the query is not.
 
     Attributes
     ----------
     key : str or None
-        Names the call; None if it may be carried out any number of times.
+        The idempotency key; None if the request may be carried out several times.
     probe : str or None
-        Goes with `key`: a path whose answer to GET shows whether the server keeps keys.
+        With a `key`, a path whose answer to GET shows whether the server supports keys.
     timeout : float or None
-        How long the server may stay silent, in seconds, where that is longer than usual. Such a call is too long to be
-        repeated, so it has a connection of its own.
+        Timeout in seconds, if it is longer than usual. Such a request takes too long to be repeated, so it is sent on a
+        new connection.
     """
 
     method: str
@@ -156,7 +157,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why an attempt failed; `passing`: another may not; `unsure`: the call may have been carried out all the same."""
+    """Why an attempt failed; `passing`: another attempt may succeed; `unsure`: the call may have been carried out."""
 
     reason: str
     status: int | None
@@ -166,10 +167,10 @@ class _Failure:
 
 
 class JsonCaller:
-    """Makes calls to the server at `host`, each of them with retries, which `Attempts` explains; safe for threads.
+    """Makes calls to the server at `host`, with retries as in `Attempts`. Safe to share between threads.
 
-    The token goes into the header ``Authorization``, and to a server that knows only that, into the URL. A server may
-    stay silent for `timeout` seconds.
+    The token is sent in the header ``Authorization``, or in the URL if the server only accepts that. `timeout` is the
+    time for which the server may send nothing, in seconds.
     """
 
     def __init__(self, host: str, token: str | None, timeout: float, **retries: Any) -> None:
@@ -183,10 +184,10 @@ class JsonCaller:
                 f"the address of a server is like http://localhost:5005, without a user name, not {shown!r}."
             )
         self._attempts = partial(Attempts, **retries)
-        self._attempts()  # Settings that make no sense are refused now.
+        self._attempts()  # Raises an error for invalid settings now.
         self._keeps_connections = retries.get("retries") != 0
-        self._keeps_keys: bool | None = None  # Not known before an answer about a conversation.
-        # Spaces at the ends of a token, and control characters, do not come through in a header.
+        self._keeps_keys: bool | None = None  # Whether the server supports keys; unknown at first.
+        # A header cannot carry control characters, or spaces at the ends of a token.
         self._sends_bearer = token is not None and token.isprintable() and token == token.strip()
         self._transport = self._new_transport(token_in_url=not self._sends_bearer)
 
@@ -195,11 +196,11 @@ class JsonCaller:
         return HttpTransport(self._url, hidden_query=hidden)
 
     def close(self) -> None:
-        """Close the idle connections; the next call opens one."""
+        """Close the idle connections; the next call opens a new one."""
         self._transport.close()
 
     def call(self, call: Call, **retries: Any) -> dict[str, Any]:
-        """Make a call, and return the JSON of the answer, or raise `RequestError`; `retries` overrules the settings."""
+        """Make a call, and return the JSON of the answer, or raise `RequestError`; `retries` override the settings."""
         attempts = self._attempts(**retries)
         tries, unsure = 0, False
         while True:
@@ -230,9 +231,9 @@ class JsonCaller:
         return outcome
 
     def _exchange(self, call: Call, attempts: Attempts) -> HttpAnswer:
-        """Send the request, and anew with the token in the URL if the server seems to look for it only there."""
+        """Send the request; if the server seems to accept a token only in the URL, send it again in this way."""
         answer = self._send(self._transport, call, attempts, self._sends_bearer)
-        # A server of Rasa Core 0.9 does not say how to send a token. What it refused for want of one, it has not done.
+        # A server of Rasa Core 0.9 answers 401 without WWW-Authenticate. The refused request was not carried out.
         if answer.status == 401 and self._sends_bearer and "WWW-Authenticate" not in answer.headers:
             transport = self._new_transport(token_in_url=True)
             answer = self._send(transport, call, attempts, bearer=False)
@@ -245,7 +246,7 @@ class JsonCaller:
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
         if bearer:
-            headers["Authorization"] = f"Bearer {self.token}".encode().decode("latin-1")  # As servers read a header.
+            headers["Authorization"] = f"Bearer {self.token}".encode().decode("latin-1")  # Sent as UTF-8 bytes.
         may_be_repeated = call.timeout is None and (call.key is None or self._keeps_keys is True)
         return transport.exchange(
             call.method,
@@ -258,7 +259,7 @@ class JsonCaller:
         )
 
     def _may_repeat(self, call: Call, attempts: Attempts) -> bool:
-        """Tell whether a call that may have been carried out may be sent again; ask the server if need be."""
+        """Tell whether a call that may have been carried out may be sent again; ask the server if this is unknown."""
         if call.probe is None:
             return True
         while self._keeps_keys is None:
@@ -274,7 +275,7 @@ class JsonCaller:
         text = answer.content.decode("utf-8", "replace")
         status = answer.status
         try:
-            value = json.loads(text)  # A server of Rasa Core 0.9 sends NaN where it was given NaN.
+            value = json.loads(text)  # Not the strict decoder, since a server of Rasa Core 0.9 may send NaN.
         except (ValueError, RecursionError):
             value = None
             if status < 300:
@@ -293,7 +294,7 @@ class JsonCaller:
         return _Failure(f"answered {status}: {shown}", status, passing, unsure=passing, retry_after=seconds)
 
     def _error(self, call: Call, failure: _Failure, tries: int, unsure: bool) -> RequestError:
-        """Return the error that tells what happened, and what may be done."""
+        """Return the error with the reason and the remedy."""
         sentences = [f"{call.method} {self.host}{call.path} {failure.reason}"]
         if tries > 1:
             sentences.append(f"That was the last of {tries} attempts.")

@@ -1,10 +1,11 @@
-"""A folder of versions, each with a name, one of which is the current one; going back is one step.
+"""A folder with named versions of a model, one of which is the current version.
 
-    models/20261129-103508-3fa94c1e/dialogue   a version, and in it its parts
-    models/current                             names the version that counts; replaced in one step
-    models/dialogue                            a link to that part of the current version, for whoever knows this path
+    models/20261129-103508-3fa94c1e/dialogue   a version, with its parts
+    models/current                             a file with the name of the current version; replaced in one step
+    models/dialogue                            a link to this part of the current version, for programs that use this
+    path
 
-A name is the time, in UTC, and a fingerprint of the content. Only the last few versions are kept, and the current one.
+A name consists of the time in UTC and a fingerprint of the content. The last few versions and the current one are kept.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class KeptVersions:
     Parameters
     ----------
     folder
-        Where they are; it need not exist.
+        The folder with the versions; it need not exist.
     parts
-        What a version may consist of, each a folder, to which links lead.
+        The names of the folders that a version may have, and of the links to them.
     """
 
     def __init__(self, folder: Path, parts: Iterable[str]) -> None:
@@ -53,11 +54,11 @@ class KeptVersions:
 
     @property
     def current(self) -> str | None:
-        """The name of the version that counts; None if there is none."""
+        """The name of the current version, or None."""
         return current_version(self.folder)
 
     def path(self, name: str) -> Path:
-        """Return the folder of a version; raise `ModelError` if there is none of this name."""
+        """Return the folder of a version; raise `ModelError` for an unknown name."""
         known = self.names()
         if name not in known:
             listed = f" Versions: {', '.join(known)}." if known else ""
@@ -67,16 +68,16 @@ class KeptVersions:
         return self.folder / name
 
     def add(self, fill: Callable[[Path], str], at: datetime | None = None, *, use: bool = True) -> str:
-        """Make a version, and return its name; one that cannot be made whole leaves nothing.
+        """Add a version, and return its name; after an error, nothing is left of it.
 
         Parameters
         ----------
         fill
-            Writes the parts into an empty folder, and returns a fingerprint of them in hexadecimal.
+            A function that writes the parts into an empty folder, and returns their fingerprint in hexadecimal.
         at
-            When it was made; if not given, now, or a second after the last one.
+            The time in the name; by default now, or a second after the last version.
         use
-            Whether it is the current one from then on.
+            Whether the new version becomes the current one.
         """
         moment = at or self._next_moment()
         try:
@@ -85,9 +86,9 @@ class KeptVersions:
             workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
             try:
                 name = f"{moment:{_TIME}}-{fill(workplace)[:8]}"
-                # A temporary folder is its owner's alone; who serves the model may be another user.
+                # Only the owner can read a temporary folder, but another user may serve the model.
                 workplace.chmod(0o755)
-                # The same second and the same content: somebody may be reading that version already.
+                # A version with the same second and content is kept, since somebody may be reading it.
                 if not (self.folder / name).exists():
                     workplace.rename(self.folder / name)
             finally:
@@ -100,14 +101,14 @@ class KeptVersions:
         return name
 
     def _clear_unfinished(self) -> None:
-        """Remove what trainings that were broken off have left; a younger folder may belong to one that still runs."""
+        """Remove folders of interrupted trainings; young folders are kept, as their training may still be running."""
         for left in self.folder.glob(f"{_UNFINISHED}*"):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > _LEFT_AFTER:
                     shutil.rmtree(left, ignore_errors=True)
 
     def _next_moment(self) -> datetime:
-        # Names in order tell the ages, also of two versions in one second, and after a clock was set back.
+        # Names must sort by age, also for two versions in one second, and after the clock was set back.
         now, names = datetime.now(UTC), self.names()
         if not names:
             return now
@@ -115,17 +116,17 @@ class KeptVersions:
         return max(now, last + timedelta(seconds=1))
 
     def use(self, name: str) -> None:
-        """Make a version the current one; who reads meanwhile sees the one before, or this one, as a whole.
+        """Make a version the current one; a reader sees the whole old version or the whole new version.
 
         Raises
         ------
         ModelError
-            If that cannot be written; then the version before stays the current one.
+            If this cannot be written; then the old version stays the current one.
         """
         version = self.path(name)
         try:
             with whole_file(self.folder / CURRENT) as file:
-                # All that a full disk can refuse comes before anything that is seen.
+                # Everything that a full disk can refuse is done before any visible change.
                 file.write(f"{name}\n")
                 file.flush()
                 os.chmod(file.fileno(), 0o644)
@@ -142,24 +143,24 @@ class KeptVersions:
             ) from error
 
     def prune(self, keep: int = KEPT) -> None:
-        """Remove all versions but the last few, and the current one."""
+        """Remove all versions except the last `keep` and the current one."""
         for name in self.names()[:-keep]:
             if name != self.current:
                 shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
 def current_version(folder: Path) -> str | None:
-    """Return the name that ``current`` in a folder gives, None if it names no version there."""
+    """Return the name in the file ``current`` of a folder; None if it names no version in the folder."""
     try:
         name = (folder / CURRENT).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return None
-    # Anything else than a name could lead out of the folder.
+    # The pattern is checked, since another text could be a path that leads out of the folder.
     return name if _NAME.fullmatch(name) and (folder / name).is_dir() else None
 
 
 def as_current(path: Path) -> Path:
-    """Return the part of the current version to which `path` leads; `path` itself if it leads to none."""
+    """Return the folder in the current version that the link `path` stands for, or `path` itself if there is none."""
     if not path.is_symlink():
         return path
     name = current_version(path.parent)
@@ -167,13 +168,13 @@ def as_current(path: Path) -> Path:
 
 
 def name_of_model(path: str | Path) -> str:
-    """Return the name of the version of which a folder is a part, or of the folder itself."""
+    """Return the name of the version that a folder is a part of, or else the name of the folder."""
     folder = Path(path).absolute()
     return folder.parent.name if _NAME.fullmatch(folder.parent.name) else folder.name
 
 
 def _made_link(link: Path, target: Path) -> tuple[Path, Path]:
-    # A link cannot be overwritten, only replaced by another that is renamed.
+    # A link cannot be overwritten, only replaced by renaming a new link.
     made = link.with_name(f".{link.name}-link")
     with suppress(FileNotFoundError):
         made.unlink()

@@ -22,12 +22,12 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.support.strict_json import decode_prefix
 
 MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city", "value": "Lisbon"}'
-"""What errors say is expected."""
+"""The expected forms, for error messages."""
 _MARKED: Final = re.compile(r"\[([^\[\]]*)\](?=\(|\{|\[\s*\{)")
 _MARK_KEYS: Final = ("entity", "value", "role", "group")
 
 MOST_SHOWN: Final = 80
-"""Characters of what people wrote that an error repeats."""
+"""How many characters of a text an error message quotes."""
 
 Fail = Callable[[str], NoReturn]
 Tell = Callable[[str], object]
@@ -37,18 +37,18 @@ EntityMark = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True, order=True)
 class EntitySpan:
-    """A part of a text that names something.
+    """An entity in a text.
 
     Attributes
     ----------
     start, end : int
-        The part is ``text[start:end]``, in characters. In data that people wrote it may be empty, and says nothing.
+        The entity is ``text[start:end]``, in characters. In training data it may be empty, and is ignored then.
     entity : str
-        What kind of thing: ``city``.
+        The name of the entity, such as ``city``.
     value : str
-        What is named, after synonyms: ``New York`` for ``NYC``.
+        The value, with synonyms replaced: ``New York`` for ``NYC``.
     role, group : str
-        What it is there, as ``departure``, and to which others it belongs; empty for neither.
+        The role of the entity, such as ``departure``, and the group of entities that it belongs to; may be empty.
     """
 
     start: int
@@ -60,26 +60,27 @@ class EntitySpan:
 
     @property
     def label(self) -> tuple[str, str, str]:
-        """What is learnt of it: entity, role and group."""
+        """The label that a model learns: entity, role and group."""
         return self.entity, self.role, self.group
 
 
 def as_value(value: Any) -> str | None:
-    """Return the value of an entity as text: empty for null, None for what is no text and no number."""
+    """Return the value of an entity as text; empty for null, None for values other than texts and numbers."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | None):
         return None
     return "" if value is None else str(value)
 
 
 def has_marks(text: str) -> bool:
-    """Tell whether words of a text are marked."""
+    """Tell whether a text has marked entities."""
     return _MARKED.search(text) is not None
 
 
 def read_annotated(annotated: str, fail: Fail, tell: Tell | None = None) -> tuple[str, list[EntitySpan]]:
     """Return the plain text of a message and the entities that were marked in it.
 
-    `fail` gets what is wrong; `tell`, if it is given, what is not as it should be, but is clear.
+    `fail` is called with the message of an error, and must raise; `tell` is called with the message of a minor mistake,
+    for which `fail` is called if there is no `tell`.
     """
     pieces: list[str] = []
     spans: list[EntitySpan] = []
@@ -95,7 +96,7 @@ def read_annotated(annotated: str, fail: Fail, tell: Tell | None = None) -> tupl
 
 
 def _read_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[EntityMark], int]:
-    """Return the entities that a mark at `position` tells, and where it ends."""
+    """Return the entities of the mark at `position`, and the position of its end."""
     if text[position] != "(":
         return _read_json_marks(text, position, fail, tell)
     closing = text.find(")", position)
@@ -128,16 +129,17 @@ def _read_json_mark(mark: Any, fail: Fail, tell: Tell) -> EntityMark:
     return name.strip(), value, str(mark.get("role") or ""), str(mark.get("group") or "")
 
 
-# -- written
+# -- writing
 
 
 def with_marks(
     text: str, entities: Iterable[Mapping[str, Any]], *, as_json: bool = True
 ) -> tuple[str, list[Mapping[str, Any]]]:
-    """Return a text with the entities marked that stand in it, and which these are.
+    """Return a text with its entities marked, and the list of the entities that were marked.
 
-    Of entities that share letters, and are not of the very same text, the first and longest is marked. Values that are
-    not the text stand in a JSON object; without `as_json`, behind a colon, if there is nothing else to tell.
+    Of overlapping entities, unless they have exactly the same text, the first and longest is marked. A value that
+    differs from the text is written in a JSON object or, without `as_json`, after a colon, if there is no role or
+    group.
     """
     spans: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
     for entity in entities:

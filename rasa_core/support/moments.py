@@ -1,7 +1,7 @@
-"""Moments: as ISO text, to the second, as reminders have them; and when the clock that tells them was set.
+"""The times of reminders as ISO text, and a watch that notices when the machine's clock was set.
 
-Nobody sets `time.monotonic`, beside which the clock is read. Where the machine slept, that stood still, so that the
-clock seems to have been set forward.
+The clock is compared with `time.monotonic`, which is never set. After the machine slept, during which `time.monotonic`
+stands still, the clock seems to have been set forward.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Final
 
 from rasa_core.exceptions import EventError
 
-# Java, and JavaScript's Temporal, name the zone behind the offset: 2018-09-03T13:41:10+02:00[Europe/Berlin].
+# Java, and JavaScript's Temporal, add the zone's name after the offset: 2018-09-03T13:41:10+02:00[Europe/Berlin].
 _NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
-# These names of UTC are unknown to `datetime.fromisoformat`.
+# Names of UTC that `datetime.fromisoformat` does not accept.
 _UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
-_DRIFT: Final = 5.0  # Seconds; less is no more than what two clocks differ by after a while.
+_DRIFT: Final = 5.0  # Seconds; a smaller difference may be the normal drift of two clocks.
 _MOST_KNOWN: Final = 100
 
 
 def moment_in(written: object) -> datetime:
-    """Return the moment that ISO text or ``now`` names, to the second: in UTC if it has an offset, else naive."""
+    """Return the time of an ISO text or ``now``, to the second; in UTC if it has an offset, else naive."""
     if str(written).strip() == "now":
         return datetime.now().replace(microsecond=0)
     try:
@@ -36,7 +36,7 @@ def moment_in(written: object) -> datetime:
 
 
 def moment_as_text(moment: datetime) -> str:
-    """Return ISO text of a moment, to the second: in UTC if it has an offset, else without one."""
+    """Return the ISO text of a time, to the second; in UTC if the time has an offset, else without offset."""
     try:
         _checked(moment)
         return moment.isoformat()[:19] if moment.utcoffset() is None else moment.astimezone(UTC).isoformat()[:19] + "Z"
@@ -45,20 +45,20 @@ def moment_as_text(moment: datetime) -> str:
 
 
 def _checked(moment: datetime) -> datetime:
-    """Return a moment; raise an error for one of which no clock can tell whether it has passed, as in the year 1."""
+    """Return `moment`; raise an error if it cannot be converted to Unix time, as in the year 1."""
     moment.timestamp()
     return moment
 
 
 class ClockWatch:
-    """Knows when the clock was set, and by how much, since this was made; somebody has to look now and then."""
+    """Notices when the clock was set, and by how much; `look` has to be called regularly."""
 
     def __init__(self) -> None:
         self._ahead = time.time() - time.monotonic()
-        self._set: deque[tuple[float, float]] = deque(maxlen=_MOST_KNOWN)  # When, as `time.monotonic`, and by how much.
+        self._set: deque[tuple[float, float]] = deque(maxlen=_MOST_KNOWN)  # (`time.monotonic`, seconds set) pairs.
 
     def look(self) -> float:
-        """Return by how many seconds the clock was set since this was last asked, below zero if back."""
+        """Return by how many seconds the clock was set since the last call; negative if it was set back."""
         ahead = time.time() - time.monotonic()
         moved, self._ahead = ahead - self._ahead, ahead
         if abs(moved) > _DRIFT:
@@ -66,9 +66,9 @@ class ClockWatch:
         return moved
 
     def too_old(self, seconds: float) -> float:
-        """Return by how many seconds, at most, something of the last `seconds` is younger than its time stamp says.
+        """Return by how many seconds a timestamp of the last `seconds` may seem too old, at most.
 
-        What was stamped by a clock that was behind seems older once it is right, and all does once it is ahead.
+        After the clock was set forward, earlier timestamps seem older than they are.
         """
         since = time.monotonic() - seconds
         most = total = 0.0

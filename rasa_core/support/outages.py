@@ -1,4 +1,4 @@
-"""What fails for everybody alike, as when a database is down: told at once, then at times, and once when it is over."""
+"""Logging of outages, such as a database that is down: at their start, then now and then, and once at their end."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from dataclasses import dataclass, field
 from typing import Final
 
 TOLD_EVERY: Final = 10.0
-"""Seconds between two lines that say the same; between them it is only logged for debugging."""
+"""Seconds between two equal log lines; in between, they are only logged at the level DEBUG."""
 MOST_KNOWN: Final = 100
 
 
 @dataclass(slots=True)
 class _Outage:
     told: float = float("-inf")
-    count: int = 0  # Failures since it was told.
-    is_told: bool = False  # And not yet that it is over.
+    count: int = 0  # Failures since the last log line.
+    is_told: bool = False  # Whether the start was logged, and the end was not.
     places: set[str] = field(default_factory=set)
 
 
 class Outages:
-    """The failures that a log was told of.
+    """The present outages, which are logged.
 
     Parameters
     ----------
     logger
-        What is told.
+        The logger for the lines.
 
     Attributes
     ----------
     is_any
-        Whether anything failed that is not known to be over; else `answered` need not be called.
+        Whether there is an outage whose end is not known; otherwise `answered` need not be called.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -42,14 +42,14 @@ class Outages:
         self.is_any = False
 
     def failed(self, said: str, place: str) -> None:
-        """Tell of a failure, unless the same was told a moment ago.
+        """Log a failure, unless the same was logged less than `TOLD_EVERY` seconds ago.
 
         Parameters
         ----------
         said
-            What failed, and why.
+            The message: what failed, and why.
         place
-            What was asked for; an answer there says that it is over.
+            The name of the server or route that failed; a later success there is the end of the outage.
         """
         now = time.monotonic()
         with self._lock:
@@ -68,7 +68,7 @@ class Outages:
             self._logger.debug("%s", said)
 
     def answered(self, place: str) -> None:
-        """Tell what is over, if anything failed there before."""
+        """Log the end of outages at a place, if there are any."""
         if not self.is_any:
             return
         with self._lock:

@@ -1,8 +1,8 @@
-"""Code of the user's own: where it is found, how it is imported and called, and what is said when that fails.
+"""Custom code of users: finding, importing and calling it, with errors that name the place and the remedy.
 
-A command looks for modules in the folder that it is called in, as ``python -m`` does, and beside the bot. The modules
-that define classes which a model names, such as policies and slots, are given with ``--import`` or in `VARIABLE`, and
-stand under ``imports:`` in the ``config.yml`` of a bot, where training has written them.
+A command looks for modules in its working folder, as ``python -m`` does, and beside the bot. Modules with classes that
+a model names, such as policies and slots, are given with ``--import`` or in the environment variable `VARIABLE`;
+training writes them under ``imports:`` into the ``config.yml`` of the bot.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
 NO_YAML: Final = (ValueError, AttributeError, LookupError, TypeError, RecursionError, yaml.YAMLError)
-"""What PyYAML raises for a text that is none, or whose tags do not fit what stands there."""
-_MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|.*\.py")  # Rasa 3 has paths of folders under the same key.
+"""The errors of PyYAML for invalid YAML, or for tags that do not fit their values."""
+_MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|.*\.py")  # In Rasa 3, the same key has paths of folders.
 _folders: dict[str, None] = {}
-"""Where the user's own modules may be; a dict for its order."""
+"""The folders in which custom modules are looked for; a dict as an ordered set."""
 
 
 def _here() -> list[str]:
-    """Return the working folder as a list, which is empty if somebody has removed that folder."""
+    """Return a list of the working folder; it is empty if the folder was removed."""
     with suppress(FileNotFoundError):
         return [os.getcwd()]
     return []
 
 
 def look_in(*folders: str | Path) -> None:
-    """Look for modules in these folders, before all others, the first of them first."""
+    """Look for modules first in the given folders, in their order."""
     for folder in reversed(folders):
         path = os.path.abspath(folder)
         _folders[path] = None
@@ -48,12 +48,12 @@ def look_in(*folders: str | Path) -> None:
 
 
 def import_module(name: str) -> Any:
-    """Return a module of the user's own, by its dotted name or the path of its file.
+    """Import and return a custom module, given by its dotted name or the path of its file.
 
     Raises
     ------
     ImportError
-        If there is none, or it fails; the message says where, and which package is missing if one is.
+        If there is no such module, or it raises an error; the message has the line, and the missing package, if any.
     """
     if name.endswith(".py"):
         look_in(Path(name).parent)
@@ -62,7 +62,7 @@ def import_module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        # Else the module is there, and what is missing is something that it imports.
+        # Otherwise the module exists, and another module that it imports is missing.
         if name == missing or name.startswith(f"{missing}."):
             known = ", ".join(_folders or _here()) or "no folder"
             problem = f"there is no module {missing!r}; looked in {known} and on the Python path.{_hint(name)}"
@@ -70,12 +70,12 @@ def import_module(name: str) -> Any:
         package = missing.partition(".")[0]
         problem = f"the package {package!r}, which is not installed; install it, as with: pip install {package}"
         raise ImportError(f"{_place(error, name)} needs {problem}.") from error
-    except (Exception, SystemExit) as error:  # Whatever code of the user's may raise.
+    except (Exception, SystemExit) as error:  # Custom code may raise anything.
         raise ImportError(f"{_place(error, name)} fails: {type(error).__name__}: {error}.") from error
 
 
 def _hint(name: str) -> str:
-    """Return what was meant by a name that no module has: the module of a class, a file, or a name like it."""
+    """Return a hint for an unknown module name: the module of a class, a file, or a similar name."""
     parts = re.split(r"[.:/\\]", name)
     known = {".".join(path.relative_to(folder).with_suffix("").parts) for folder, path in _own_modules()}
     for end in range(len(parts), 0, -1):
@@ -99,8 +99,8 @@ def _place(error: BaseException, name: str) -> str:
 
 
 def module_with(class_name: str) -> str | None:
-    """Return the name of a module beside the bot that defines a class of this name, None if none does."""
-    # As text, since to import modules just to look at them would run them.
+    """Return the name of a module beside the bot that defines a class of this name, or None."""
+    # The files are searched as text, since importing a module would run its code.
     definition = re.compile(rf"^class[ \t]+{re.escape(class_name)}\b", re.MULTILINE)
     for folder, path in _own_modules():
         try:
@@ -113,19 +113,19 @@ def module_with(class_name: str) -> str | None:
 
 
 def _own_modules() -> Iterator[tuple[str, Path]]:
-    """Yield the folders in which modules may be, and the files of these, also of those one folder deeper."""
+    """Yield each folder for custom modules with each Python file in it, and in its direct subfolders."""
     for folder in _folders or _here():
         for path in sorted([*Path(folder).glob("*.py"), *Path(folder).glob("*/*.py")]):
             yield folder, path
 
 
 def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
-    """Import the modules that are given, those in `VARIABLE`, and those that bots remember; return their names.
+    """Import the given modules, those in `VARIABLE`, and those in the config.yml of bots; return their names.
 
     Parameters
     ----------
     places
-        The bot: its folder, its domain file or its model. The folders of these are looked in, too.
+        The bots: each the folder, the domain file or the model of a bot. Their folders are searched for modules, too.
     """
     folders = [folder for place in places for folder in _beside(Path(place))]
     look_in(*_here(), *folders)
@@ -143,7 +143,7 @@ def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
 
 
 def _written(folder: str | None, name: str) -> str:
-    """Return where a config.yml names a module, in front of what is wrong with it; nothing for one that is given."""
+    """Return the place in config.yml that names a module, as the prefix of an error; empty if it was not from there."""
     if folder is None:
         return ""
     file = Path(folder, CONFIG_NAME)
@@ -154,12 +154,12 @@ def _written(folder: str | None, name: str) -> str:
 
 
 def _beside(place: Path) -> list[Path]:
-    """Return the folders in which code of a bot may stand: its own, and those around a model."""
+    """Return the folders that may contain the code of a bot: its own folder, and the parent folders of a model."""
     if place.is_file():
         return [place.parent]
     if place.is_dir() and not (place / "metadata.json").exists():
         return [place]
-    # A model may be reached by a link to the current version of it, and a version stands one folder deeper.
+    # A model's path may be a link to its current version, and a version is one folder deeper.
     above = [*Path(os.path.abspath(place)).parents[:2], *place.resolve().parents[:2]]
     deeper = [folder.parent.parent for folder in above[::2] if (folder.parent / "current").is_file()]
     return list(dict.fromkeys([*above, *deeper]))
@@ -171,7 +171,7 @@ def remembered(folder: str | Path) -> list[str]:
 
 
 def is_module(name: object) -> bool:
-    """Tell whether what stands under ``imports:`` is written as the name or the file of a module."""
+    """Tell whether an entry under ``imports:`` is the name or the file of a module."""
     return isinstance(name, str) and _MODULE.fullmatch(name) is not None
 
 
@@ -186,11 +186,11 @@ def imports_in(folder: str | Path) -> list[str]:
 
 
 def call_either(function: Callable[..., object], arguments: tuple[Any, ...], others: tuple[Any, ...]) -> object:
-    """Call a function of the user's own with `arguments`, or with `others` if it cannot be called with the first."""
+    """Call a custom function with `arguments`, or with `others` if its parameters do not fit `arguments`."""
     try:
         inspect.signature(function).bind(*arguments)
     except TypeError:
         return function(*others)
-    except ValueError:  # It is not written in Python, and does not tell.
+    except ValueError:  # A function that is not written in Python may have no signature.
         pass
     return function(*arguments)

@@ -1,4 +1,4 @@
-"""Where something stands in a file: what errors, findings and explanations name."""
+"""Places in files, which errors, findings and explanations name."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file, and what of it.
+    """A file, or a line in it.
 
     Attributes
     ----------
     file : str or None
-        A path as the user gave it; None for text that came from no file.
+        The path as the user gave it; None for text that is not from a file.
     line : int or None
         Counted from 1; None for the whole file.
     name : str or None
-        What stands there, such as the name of a story.
+        The name of the item at this place, such as the name of a story.
     column : int or None
         Counted from 1.
     note : str or None
-        What is to be said of it, where several places are listed.
+        A note about the place in a list of several places.
     """
 
     file: str | None
@@ -38,5 +38,5 @@ class Place:
 
     @property
     def order(self) -> tuple[str, int, int, str]:
-        """What sorts places: file, line, column and note."""
+        """The key by which places are sorted: file, line, column and note."""
         return self.file or "", self.line or 0, self.column or 0, self.note or ""

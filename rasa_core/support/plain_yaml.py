@@ -1,6 +1,6 @@
-"""YAML of plain data, as domains have it: what JSON has too, and texts as they are written where texts are meant.
+"""Reading and writing domains as YAML of plain data: only values that JSON has, and texts as they are written.
 
-What a domain never holds, tags of Python and deep nesting, is refused before anything is built from it.
+Python tags and deep nesting, which no domain needs, are refused before any object is built.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from rasa_core.exceptions import DomainError
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, foreign_tags
 
-# libyaml reads the same, only faster; PyYAML may be built without it.
+# libyaml gives the same results faster; PyYAML may be built without it.
 Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TEXT_TYPES: Final = ("text", "categorical")
-"""Types of slots whose initial value is a text."""
+"""The types of slots whose initial value is a text."""
 
 _RARE_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 
 
 def check_depth(text: str, name: str) -> None:
-    """Refuse nesting and aliases beyond what a domain has."""
+    """Raise `DomainError` for nesting or aliases beyond the limits."""
     try:
         check_yaml(text, Loader, "domain")
     except YamlLimitError as error:
@@ -31,23 +31,23 @@ def check_depth(text: str, name: str) -> None:
 
 
 def check_tags(root: yaml.Node, name: str) -> None:
-    """Refuse tags such as ``!!python/object`` wherever they stand."""
+    """Raise `DomainError` for tags such as ``!!python/object``."""
     for node, tag in foreign_tags(root):
         remedy = "A domain holds plain data only; remove the tag."
         raise DomainError(f"{place_of(name, node)}: the tag {tag} is not allowed. {remedy}")
 
 
 def place_of(name: str, node: yaml.Node) -> Place:
-    """Return where a node begins, in the file that is called `name`."""
+    """Return the place of a node in the file `name`."""
     return Place(name, node.start_mark.line + 1, column=node.start_mark.column + 1)
 
 
 class PlainData(yaml.constructor.SafeConstructor):
-    """Plain data that JSON has too: a date stays text, and so does a time, which is no number to the base of 60."""
+    """Constructs only data that JSON has; dates and times stay texts (YAML 1.1 reads ``12:30`` as a number)."""
 
 
 def written(node: yaml.Node, read: Any) -> Any:
-    """Return what stands without quotes as it is written; `read`, its data, of anything else."""
+    """Return a scalar without quotes as it is written; for any other node, `read`, which is its data."""
     return str(node.value) if isinstance(node, yaml.ScalarNode) and not node.style else read
 
 
@@ -73,7 +73,7 @@ for _name, _construct in (
 
 
 def write_yaml(content: dict[str, Any]) -> str:
-    """Return the plain data of a domain as YAML that reads as the same data; text outside ASCII stays readable."""
+    """Return YAML that reads as the given plain data; text outside ASCII is not escaped."""
     slots = content.get("slots")
     if isinstance(slots, dict):
         content = {**content, "slots": {name: _typed(options) for name, options in slots.items()}}
@@ -81,7 +81,7 @@ def write_yaml(content: dict[str, Any]) -> str:
 
 
 def _typed(options: Any) -> Any:
-    """Mark a number that is the initial value of a text slot, which would be read as a text."""
+    """Mark a number that is the initial value of a text slot, as it would otherwise be read as a text."""
     if not isinstance(options, dict) or options.get("type") not in TEXT_TYPES:
         return options
     value = options.get("initial_value")
@@ -89,14 +89,14 @@ def _typed(options: Any) -> Any:
 
 
 class _Number:
-    """A number, or true or false, that is written with its type."""
+    """A number or boolean that is written with a YAML tag."""
 
     def __init__(self, value: float) -> None:
         self.value = value
 
 
 class _Dumper(yaml.SafeDumper):
-    """Escapes the line breaks of Unicode, which other styles of text would turn into spaces."""
+    """A dumper that escapes Unicode line breaks, which would otherwise be read as spaces."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:

@@ -1,6 +1,6 @@
-"""Probabilities of logits, and the temperature that makes them as sure as they are right (Guo et al. 2017).
+"""Softmax probabilities, and their calibration by a temperature (Guo et al. 2017).
 
-Notation: ``z`` are logits, ``T`` is the temperature; ``p = softmax(z / T)``. A higher ``T`` makes ``p`` less sure.
+Notation: ``z`` are logits, ``T`` is the temperature; ``p = softmax(z / T)``. A higher ``T`` makes ``p`` less certain.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 TEMPERATURES: Final = (0.05, 10.0)
-"""Least and greatest temperature that `best_temperature` returns."""
+"""The lowest and the highest temperature that `best_temperature` returns."""
 
 
 def softmax(logits: Floats, axis: int = -1) -> Floats:
@@ -32,7 +32,7 @@ def log_loss(logits: Floats, *, labels: NDArray[Any], temperature: float, weight
     logits
         ``(examples, labels)``.
     labels, weights
-        The right label of each example, and how much the example counts (None: all the same), ``(examples,)``.
+        The right label and the weight of each example (None: equal weights), ``(examples,)``.
     """
     scaled = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature
     losses = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), labels]
@@ -48,7 +48,7 @@ def best_temperature(
     def loss(log_temperature: float) -> float:
         return log_loss(logits, labels=labels, temperature=math.exp(log_temperature), weights=weights)
 
-    # The loss has one minimum: two thirds of the interval that holds it are kept in each round.
+    # Ternary search: the loss has one minimum, and each round keeps the two thirds of the interval that contain it.
     for _ in range(20):
         third = (high - low) / 3
         if loss(low + third) < loss(high - third):

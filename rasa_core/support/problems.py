@@ -1,4 +1,4 @@
-"""What is wrong in files that people wrote: gathered while they are read, so that one mistake does not hide others."""
+"""Mistakes in users' files; they are collected while a file is read, so that one mistake does not hide others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Severity = Literal["error", "warning"]
 Fate = Literal["same", "replaced", "left out"]
 
 UNKNOWN_KEY: Final = "left out, as such a key is unknown"
-"""What is said of a key of a file that nothing reads, before the nearest that is known."""
+"""The message about an unknown key in a file, before the suggested key."""
 
 MOST_LOGGED: Final = 100
 """How many warnings of one file are logged."""
 MOST_LISTED: Final = 10
-"""How many errors an exception lists; whoever wants all gathers the problems."""
+"""How many errors an exception lists; a list of problems has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Problem:
     Attributes
     ----------
     severity : str
-        ``error`` if something cannot be read, ``warning`` if it is read in spite of it.
+        ``error`` if a part of the file cannot be read, ``warning`` if it is read nevertheless.
     message : str
-        What is wrong, what was expected, and the remedy.
+        The mistake, what was expected, and the remedy.
     place : Place
-        Where.
+        The place of the mistake.
     kind : str
-        What sort of mistake, for whoever treats some in another way.
+        The kind of mistake, for code that treats some kinds differently.
     """
 
     severity: Severity
@@ -45,27 +45,27 @@ class Problem:
     kind: str = ""
 
     def __str__(self) -> str:
-        """Return ``place: message``; half characters, which no file and no terminal takes, are escaped."""
+        """Return ``place: message``; lone surrogates, which cannot be written, are escaped."""
         return f"{self.place}: {self.message}".encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What becomes of a part of a project that was made for Rasa.
+    """A note on how this package treats a part of a Rasa project.
 
     Attributes
     ----------
     place : Place
-        Where it stands.
+        The place of the part.
     what : str
-        Its name.
+        The name of the part.
     fate : str
-        ``same`` if it does here what it did there, ``replaced`` if something else stands for it, ``left out`` if
-        nothing does.
+        ``same`` if the part works as in Rasa, ``replaced`` if another part is used in its place, ``left out`` if
+        there is no replacement.
     message : str
-        What stands for it, or what is to be done.
+        The replacement, or the remedy.
     unused : tuple of str
-        Its options that do nothing here.
+        Options of the part that have no effect here.
     """
 
     place: Place
@@ -82,18 +82,18 @@ class Note:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it is of a key that nothing reads."""
+        """Whether the note is about an unknown key."""
         return self.message.startswith(UNKNOWN_KEY)
 
 
 def unread(options: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """Return those of some options that nothing reads, each with the name that may be meant."""
+    """Return the options that are not known, each with a suggestion of a similar known name."""
     hints = {key: did_you_mean(key, known).strip() for key in options if key not in known}
     return tuple(f"{key} ({hint})" if hint else key for key, hint in hints.items())
 
 
 def told(notes: Iterable[Note]) -> list[str]:
-    """Return a line for each note on what is not the same; those of one message, of one file, share a line."""
+    """Return a line for each note whose fate is not ``same``; notes of one file with equal messages share a line."""
     alike: dict[tuple[str | None, Fate, str], list[Note]] = {}
     for note in notes:
         if note.fate != "same":
@@ -113,7 +113,7 @@ def errors_in(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def log_warnings(problems: Sequence[Problem], logger: logging.Logger) -> list[Problem]:
-    """Log the problems that are warnings, of very many the first and how many more there are; return the errors."""
+    """Log the warnings, up to `MOST_LOGGED` and the number of the rest, and return the errors."""
     warnings = [problem for problem in problems if problem.severity == "warning"]
     for problem in warnings[:MOST_LOGGED]:
         logger.warning("%s", problem)
@@ -123,7 +123,7 @@ def log_warnings(problems: Sequence[Problem], logger: logging.Logger) -> list[Pr
 
 
 def listed(errors: Sequence[object]) -> str:
-    """Return errors as text, a line each; of very many, the first and how many more there are."""
+    """Return errors as text, one per line, up to `MOST_LISTED` and the number of the rest."""
     lines = [str(error) for error in errors[:MOST_LISTED]]
     if len(errors) > MOST_LISTED:
         rest = len(errors) - MOST_LISTED

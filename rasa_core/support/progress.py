@@ -1,7 +1,7 @@
-"""Progress of long work: one line that is rewritten on a terminal, log entries elsewhere.
+"""Progress of long work: one line that is rewritten on a terminal, and separate lines without a terminal.
 
-The progress bar of Click, with which the commands are made, writes nothing where there is no terminal, and shows
-no figures; besides, the rooms below the commands do without Click.
+The progress bar of Click, which the commands use, writes nothing without a terminal, and shows no figures. Also, only
+the commands may import Click.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ REDRAW_EVERY_SECONDS = 0.1
 
 
 class Progress:
-    """Tells how far a piece of work has come.
+    """Shows the progress of a piece of work.
 
     Parameters
     ----------
     title
-        What is being done.
+        The name of the work.
     total
         Number of steps.
     silent
-        Whether to say nothing at all.
+        Whether to write nothing.
     stream
-        Where to write; standard error if not given.
+        The stream to write to; by default standard error.
 
     Examples
     --------
@@ -48,12 +48,12 @@ class Progress:
         self._on_terminal = not silent and self._stream is not None and self._stream.isatty()
         self._every = REDRAW_EVERY_SECONDS if self._on_terminal else LOG_EVERY_SECONDS
         self._started = time.monotonic()
-        # A terminal shows the first step at once; a log is told nothing of what is over in a moment.
+        # On a terminal, the first step is shown at once; without a terminal, short work writes nothing.
         self._told = -math.inf if self._on_terminal else self._started
         self._width = 0
 
     def step(self, done: int, figures: Mapping[str, float] | None = None) -> None:
-        """Tell that `done` steps are done, with figures such as the loss; but not so often that it takes the time."""
+        """Show that `done` steps are done, with figures such as the loss; calls in quick succession show nothing."""
         now = time.monotonic()
         if self._silent or (done < self._total and now - self._told < self._every):
             return
@@ -62,8 +62,8 @@ class Progress:
         if not self._on_terminal:
             logger.info(line)
             return
-        line = line[: self._columns() - 1]  # A longer one would break, and could not be rewritten.
-        # Spaces cover what a longer line before has left.
+        line = line[: self._columns() - 1]  # A wrapped line could not be rewritten.
+        # Padded with spaces, which overwrite the rest of a longer line before.
         self._stream.write("\r" + line.ljust(self._width))
         self._stream.flush()
         self._width = len(line)
@@ -81,7 +81,7 @@ class Progress:
         return "  ".join([f"{self._title} {done}/{self._total}", clock, *told])
 
     def __enter__(self) -> Self:
-        """Return the progress itself."""
+        """Return this object."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -1,4 +1,4 @@
-"""What models are stored with: arrays of numbers, classes that are known by name, and errors that name the file."""
+"""Helpers for storing models: arrays of numbers, classes that are registered by name, and errors with the file name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError, did_you_mean
 
-# What JSON, NumPy and the zip format below it raise for a file that is damaged, or for content of another shape.
+# The errors of JSON, NumPy and zipfile for a damaged file, or for a file with another structure.
 _DAMAGED = (
     OSError,
     ValueError,
@@ -31,17 +31,17 @@ _DAMAGED = (
 
 
 MAX_ARRAYS: Final = 1000
-_BYTES_AN_ENTRY: Final = 1000  # Of the list; a name has at most some hundreds.
+_BYTES_AN_ENTRY: Final = 1000  # Limit for an entry in the list of files, whose names are at most some hundred bytes.
 _END_OF_ZIP: Final = b"PK\x05\x06"
 _LONG_END_OF_ZIP: Final = b"PK\x06\x07"
-_END: Final = 22  # Bytes of the record that ends a zip file; a comment may stand behind it.
+_END: Final = 22  # Bytes of the end record of a zip file, which a comment may follow.
 _LONG_END: Final = 20
 _TAIL: Final = _LONG_END + _END + 65_535
 
 
 @contextmanager
 def reading(what: str, file: str | Path) -> Iterator[None]:
-    """Turn what a missing, damaged or foreign `file` raises into `ModelError`, which says `what` it should hold."""
+    """Turn errors of a missing, damaged or foreign `file` into `ModelError`; `what` is the expected content."""
     try:
         yield
     except ModelError:
@@ -52,13 +52,13 @@ def reading(what: str, file: str | Path) -> Iterator[None]:
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays of numbers as ``.npz``; the same arrays give the same bytes."""
-    # NumPy dates all members of the archive 1980, so that no clock is in the bytes.
+    # NumPy dates all members of the archive 1980, so the bytes do not depend on the time.
     options: dict[str, Any] = dict(arrays)
     np.savez(path, **options)
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an ``.npz`` file; raise `ModelError` if it is damaged, or holds objects."""
+    """Return the arrays of an ``.npz`` file; raise `ModelError` if it is damaged, or contains objects."""
     with reading("the arrays in", path), open(path, "rb") as file:
         size_of_arrays(file)
         file.seek(0)
@@ -67,14 +67,14 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 def size_of_arrays(file: IO[bytes]) -> int:
-    """Return how many bytes the arrays of an ``.npz`` file need; they are not read.
+    """Return how many bytes of memory the arrays of an ``.npz`` file need, without reading them.
 
-    NumPy makes room for the shape that an array claims before it reads it; so each has to be as large as it claims.
+    NumPy allocates memory for the shape in an array's header before it reads the data, so the header must fit the data.
 
     Raises
     ------
     ValueError
-        If an array is not what it claims, or holds objects.
+        If the header of an array does not fit its data, or an array contains objects.
     """
     check_list(file, MAX_ARRAYS)
     with zipfile.ZipFile(file) as archive:
@@ -94,37 +94,37 @@ def size_of_arrays(file: IO[bytes]) -> int:
 
 
 def check_list(archive: IO[bytes], most: int) -> None:
-    """Raise ValueError for a zip file that lists more than so many files, all of which would be read before any."""
+    """Raise `ValueError` if a zip file lists more than `most` files; `zipfile` would read the whole list at once."""
     length = archive.seek(0, 2)
     archive.seek(max(0, length - _TAIL))
     tail = archive.read()
-    # Where `zipfile` looks for it: the sizes in it may look like a second one.
+    # The end record is looked for as `zipfile` does, since its own bytes may look like a second record.
     at_end = tail[-_END:].startswith(_END_OF_ZIP) and tail.endswith(b"\0\0")
     end = len(tail) - _END if at_end else tail.rfind(_END_OF_ZIP)
     if end < 0 or len(tail) < end + _END:
-        return  # No zip file, as will be told.
+        return  # Not a zip file; opening it raises the fitting error.
     (size,) = struct.unpack_from("<L", tail, end + 12)
-    # A list of the long kind (ZIP64) is for more than 65,535 files, or for 4 GB.
+    # ZIP64 is only needed for more than 65,535 files or 4 GB, and is refused.
     if size > most * _BYTES_AN_ENTRY or tail[max(0, end - _LONG_END) : end].startswith(_LONG_END_OF_ZIP):
         raise ValueError(f"it lists more than the {most} files that it may hold")
 
 
 def _claimed(content: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type in the head of an array."""
+    """Return the shape and the dtype in the header of an array."""
     version = np.lib.format.read_magic(content)
-    if version != (1, 0):  # Such a head has at most 64 KiB; what this package writes needs no other.
+    if version != (1, 0):  # The header of this version has at most 64 KiB; this package writes no other version.
         raise ValueError(f"an array has the version {version}, which is none of a model")
     shape, _, dtype = np.lib.format.read_array_header_1_0(content)
     return shape, dtype
 
 
 class KnownByName:
-    """Base of classes that models name: a subclass is known as soon as it is defined, the one defined last wins."""
+    """Base of classes that models name: each subclass is registered by its name; of equal names, the last is used."""
 
     registry: ClassVar[dict[str, type[Any]]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Begin a registry for a direct subclass, and enter other subclasses into that of their base."""
+        """Start a registry for a direct subclass, and add further subclasses to the registry of their base."""
         super().__init_subclass__(**kwargs)
         if KnownByName in cls.__bases__:
             cls.registry = {}
@@ -138,16 +138,16 @@ class KnownByName:
         Parameters
         ----------
         file
-            What names it.
+            The file that names the class.
         module
-            Which module defined it when the model was written; told if the class is not known, never imported.
+            The module that defined the class when the model was written; it is named in the error, but never imported.
         others
-            More names that may be meant.
+            Further names that the error may suggest.
 
         Raises
         ------
         ModelError
-            If there is none.
+            If there is no such subclass.
         """
         if name not in cls.registry:
             where = f" ({module})" if module else ""

@@ -1,8 +1,8 @@
-"""The one decoder of JSON that comes from outside, and the one encoder of what goes out.
+"""The decoder for all JSON from outside, and the encoder for all JSON that is sent or stored.
 
-What JSON text can hold but JSON clients cannot all read, or arithmetic cannot carry, is refused: NaN and infinity,
-numbers beyond a float, endless digits, endless nesting. Half characters (U+D800 to U+DFFF alone) are kept,
-since a log may hold them; whoever must not have them asks `has_half_characters`.
+The decoder refuses values that not all JSON clients can read, or that arithmetic cannot handle: NaN and infinity,
+numbers beyond the range of a float, too many digits, too deep nesting. Lone surrogates (U+D800 to U+DFFF) are kept,
+since a log may contain them; `has_half_characters` finds them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import orjson
 MAX_DEPTH: Final = 100
 MAX_DIGITS: Final = 300
 MAX_RANGE: Final = 1_000_000
-"""Digits of an integer; any number of so many is within the range of a float."""
+"""The most digits of an integer; every number with so many digits is within the range of a float."""
 
 _half_character = re.compile("[\ud800-\udfff]")
 
@@ -49,30 +49,30 @@ def _bounded(digits: str) -> int:
 
 
 _odd_number: Final = re.compile(r"[0-9]{19}|[0-9][eE]|-0")
-"""What `orjson` may read as another number than `json` does, or be refused for its size."""
+"""Matches numbers that `orjson` may read differently from `json`, or that may be refused for their size."""
 _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_bounded)
 
 
-# orjson would write these in forms of its own; `json` refuses them, so that they become what `encode` makes of other
-# objects.
+# orjson would write dataclasses and times in its own formats. They are left to `json`, which refuses them, so that
+# `encode` converts them like other objects.
 _LEFT_TO_JSON: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def _as_list(value: Any) -> Any:
-    """Return a named tuple as what `orjson` knows, and leave everything else to `json`."""
+    """Return a named tuple as a list, for `orjson`; for any other object raise `TypeError`, so that `json` is used."""
     if isinstance(value, tuple):
         return tuple(value)
     raise TypeError
 
 
 def _encoder(*, sort_keys: bool = False, is_strict: bool = False) -> Callable[[Any], str]:
-    """Return what writes a value as one line of ASCII JSON.
+    """Return a function that writes a value as one line of ASCII JSON.
 
-    `orjson` takes a third of the time of `json`, which was a fifth of that of a turn. What it does not know, or would
-    write as anything but ASCII, is left to `json`: half characters, integers beyond 64 bits, types of somebody's own.
-    It writes NaN and infinity as null, so that where these are errors, a null is looked for in the value.
+    `orjson` takes a third of the time of `json`, which took a fifth of the time of a turn. Values that it does not
+    support, or would not write in ASCII, are left to `json`: lone surrogates, integers beyond 64 bits, custom types. It
+    writes NaN and infinity as null; with `is_strict`, where these are errors, a null in the result is checked.
     """
-    # Circular data ends in a RecursionError; looking for it in every answer would cost more than building most of them.
+    # Circular data raises a RecursionError; the check for it would take longer than building most answers.
     encoder = json.JSONEncoder(sort_keys=sort_keys, allow_nan=False, check_circular=False, separators=(",", ":"))
     dumps, options = orjson.dumps, _LEFT_TO_JSON | (orjson.OPT_SORT_KEYS if sort_keys else 0)
 
@@ -92,7 +92,7 @@ _encode: Final = _encoder(sort_keys=True)
 encode_as_ordered: Final = _encoder(is_strict=True)
 """Return a value as one line of ASCII JSON whose keys keep their order, or raise what `json` raises."""
 encode_known: Final = _encoder()
-"""Return a value that is JSON already as such a line; NaN and infinity in it would become null."""
+"""Return a value that is known to be JSON data as one line of ASCII JSON; NaN and infinity would become null."""
 
 
 def decode(text: str) -> Any:
@@ -101,7 +101,7 @@ def decode(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is not JSON, or holds what is refused; the message is a clause that says what and where.
+        If the text is not JSON, or has a refused value; the message is a clause that says what and where.
     """
     value = _decoded(text)
     _check_depth(text, value)
@@ -113,7 +113,7 @@ def _decoded(text: str) -> Any:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
-            pass  # `json` takes half characters, and says what is wrong.
+            pass  # `json` accepts lone surrogates, and has better error messages.
     try:
         return _decoder.decode(text)
     except RecursionError:
@@ -121,7 +121,7 @@ def _decoded(text: str) -> Any:
 
 
 def decode_prefix(text: str, start: int = 0) -> tuple[Any, int]:
-    """Return the JSON value that begins at ``text[start]``, and where it ends; `decode` tells the errors."""
+    """Return the JSON value that begins at ``text[start]``, and its end; raises the errors of `decode`."""
     try:
         value, end = _decoder.raw_decode(text, start)
     except RecursionError:
@@ -135,10 +135,10 @@ def _too_deep() -> ValueError:
 
 
 def _check_depth(text: str, value: Any) -> None:
-    # Brackets in texts count too, but too few brackets are never too deep: hardly any value has to be walked.
+    # With few brackets, those in texts included, the value cannot be too deep, so hardly any value has to be walked.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
-    # Level by level, since a recursion would overflow on the very values that are to be refused.
+    # Level by level, since a recursion would overflow the stack for the values that are to be refused.
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in _parts(node) if isinstance(child, dict | list)]
@@ -154,15 +154,15 @@ def _parts(node: Any) -> Iterable[Any]:
 
 
 def has_half_characters(value: Any) -> bool:
-    """Tell whether a text in a JSON value, or a key, holds half of a surrogate pair, which is no character."""
+    """Tell whether a text or a key in a JSON value has a lone surrogate, which is no character."""
     return _half_character.search(json.dumps(value, ensure_ascii=False)) is not None
 
 
 def encode(data: object) -> str:
     """Return `data` as one line of ASCII JSON with sorted keys.
 
-    Interpreters, actions and slots of users' own can hold what JSON cannot express. An answer must not fail
-    for that: NaN and infinity become null, other objects become text.
+    Custom interpreters, actions and slots may contain values that JSON cannot express. An answer must not fail
+    because of them: NaN and infinity become null, other objects become text.
     """
     try:
         return _encode(data)
@@ -187,7 +187,7 @@ _TOO_LARGE: Final = 10**MAX_DIGITS
 
 
 def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return the JSON value that `value` obviously stands for: `value` itself, if it is one.
+    """Return `value` converted to JSON data; `value` itself, if it is JSON data already.
 
     Tuples and other sequences become lists, sets sorted lists, dataclasses objects, enums their values, dates and times
     ISO text, paths and UUIDs text, Decimal and what has NumPy's ``tolist`` numbers or lists.
@@ -195,19 +195,19 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     Parameters
     ----------
     depth
-        How many levels of lists and objects there may be.
+        The largest number of nested lists and objects.
 
     Raises
     ------
     ValueError
-        If it stands for none; the message is a clause that says why.
+        If it cannot be converted; the message is a clause that says why.
     """
     return value if is_plain(value, depth) else _made_plain(value, depth)
 
 
 def is_plain(value: Any, depth: int = MAX_DEPTH) -> bool:
-    """Tell whether a value is JSON, of at most so many levels, as nearly every one is: then `plain` returns it."""
-    # By the exact type: a subclass, such as an enum or a number of NumPy, may be written in another way than its base.
+    """Tell whether a value is JSON data of at most `depth` levels, which `plain` does not change; mostly it is."""
+    # The exact type is checked, since a subclass, such as an enum or a NumPy number, may be written differently.
     kind = type(value)
     if kind is dict:
         for key in value:
@@ -241,7 +241,7 @@ def _made_plain(value: Any, depth: int) -> Any:
         return _plain_float(value)
     if kind is list:
         made = [_made_plain(part, depth - 1) for part in _within(value, depth)]
-        # The same object where nothing had to change, by which callers see that.
+        # The same object is returned if nothing was converted, so that callers can notice that.
         return value if all(map(is_, made, value)) else made
     if kind is dict:
         return _plain_object(value, depth)
@@ -278,13 +278,13 @@ def _plain_key(key: Any) -> str:
         return key
     text = key.value if isinstance(key, Enum) else key
     if isinstance(text, str):
-        # Not `str(text)`, which an enum or another subclass may answer with something else.
+        # Not `str(text)`, which an enum or another subclass may override.
         return str.__str__(text)
     raise ValueError(f"the keys of an object are text, and one is of the type {type(key).__name__}")
 
 
 def _converted(value: Any, depth: int) -> Any:
-    """Return what `plain` makes of anything that JSON does not give."""
+    """Convert a value of a type that JSON does not have."""
     if isinstance(value, Enum):
         return plain(value.value, depth)
     if isinstance(value, str):
@@ -295,7 +295,7 @@ def _converted(value: Any, depth: int) -> Any:
         return _plain_float(float(value))
     if isinstance(value, Decimal):
         return _plain_decimal(value)
-    if isinstance(value, date | time) and value == value:  # Not-a-time of other libraries equals nothing.
+    if isinstance(value, date | time) and value == value:  # A not-a-time value of other libraries is unequal to itself.
         return value.isoformat()
     if isinstance(value, UUID | PurePath | UserString):
         return str(value)
@@ -319,7 +319,7 @@ def _converted_container(value: Any, depth: int) -> Any:
     if hasattr(value, "tolist") and not is_bytes:
         return _plain_array(value, depth)
     if isinstance(value, Sequence) and not is_bytes:
-        # A range of any length takes no memory, and none longer than this is counted.
+        # A range takes no memory, but its list would, so the length is limited.
         if isinstance(value, range) and len(value[: MAX_RANGE + 1]) > MAX_RANGE:
             raise ValueError(f"a range has more than {MAX_RANGE} numbers")
         return [plain(part, depth - 1) for part in _within(value, depth)]
@@ -327,7 +327,7 @@ def _converted_container(value: Any, depth: int) -> Any:
 
 
 def _in_order(values: list[Any]) -> list[Any]:
-    """Return the values of a set in an order that is the same in every process."""
+    """Return the values of a set in a deterministic order."""
     try:
         return sorted(values)
     except TypeError:
@@ -335,10 +335,10 @@ def _in_order(values: list[Any]) -> list[Any]:
 
 
 def _plain_array(value: Any, depth: int) -> Any:
-    """Return what an array, or a scalar, of NumPy or another library holds; moments of any resolution as ISO text."""
+    """Return the content of an array or a scalar of NumPy or another library; times of any resolution as ISO text."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     made = value.astype(str).tolist() if kind == "M" else value.tolist()
-    if kind == "f" and hasattr(made, "tolist"):  # A long float has no number of Python's own that is as exact.
+    if kind == "f" and hasattr(made, "tolist"):  # A long double; Python has no float with this precision.
         return _plain_float(float(made))
     if kind == "m" or (kind == "M" and "NaT" in str(made)) or hasattr(made, "tolist"):
         raise ValueError(f"JSON has nothing for a value of the type {type(value).__name__} like this one")
@@ -349,12 +349,12 @@ _ATOMS: Final = frozenset({str, float, int, bool, type(None)})
 
 
 def independent(value: Any) -> Any:
-    """Return `value` as it comes back from JSON: equal data that shares no dict and no list with it."""
+    """Return a deep copy of JSON data, as if it was written and read again: it shares no dict and no list."""
     if type(value) in _ATOMS:
         return value
     try:
         return orjson.loads(orjson.dumps(value, _as_list, _LEFT_TO_JSON))
-    except TypeError:  # What `orjson` does not know, such as half a character.
+    except TypeError:  # `orjson` does not support the value, such as a lone surrogate.
         return json.loads(json.dumps(value))
 
 
@@ -370,7 +370,7 @@ _KINDS: Final[Mapping[type, str]] = {
 
 
 def json_type(value: object) -> str:
-    """Return what a JSON value is called in JSON."""
+    """Return the name of a value's type in JSON."""
     return _KINDS[type(value)]
 
 
@@ -380,7 +380,7 @@ def is_number(value: object) -> bool:
 
 
 def hashable(value: object) -> object:
-    """Return something hashable that is equal for equal values."""
+    """Return a hashable object that is equal for equal values."""
     if isinstance(value, Mapping):
         return frozenset((key, hashable(part)) for key, part in value.items())
     if isinstance(value, list | tuple):

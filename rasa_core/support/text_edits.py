@@ -1,4 +1,4 @@
-"""Changes of files that people wrote: a few lines more, the rest byte for byte, never over a newer edit."""
+"""Edits of users' files: lines are inserted or replaced, other bytes are kept, and newer edits are not overwritten."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from rasa_core.exceptions import RasaCoreError
 
 
 class EditError(RasaCoreError, ValueError):
-    """A file cannot be changed as wanted."""
+    """A file cannot be changed in the requested way."""
 
 
 class NewerEditError(EditError):
-    """Somebody has changed a file since the change was made up."""
+    """Somebody has changed a file since an edit of it was prepared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A file, as it is and as it is to be.
+    """The edit of a file.
 
     Attributes
     ----------
     path : Path
-        The file; it need not be there yet.
+        The file; it need not exist.
     before, after : bytes
-        Its content; nothing of a file that is not there.
+        The content before and after the edit; empty for a file that does not exist.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Edit:
 
     @property
     def stamp(self) -> str:
-        """What tells this content of the file from any other."""
+        """A hash of the content before the edit."""
         return stamp_of_content(self.before)
 
     def diff(self, name: str) -> str:
@@ -57,17 +57,17 @@ def stamp_of_content(content: bytes) -> str:
 
 
 def _as_written(text: str) -> list[str]:
-    """Return the lines of a text with their ends; `str.splitlines` would break at U+2028 and form feeds as well."""
+    """Return the lines of a text with their line ends; `str.splitlines` would also split at U+2028 and form feeds."""
     return io.StringIO(text, newline="").readlines()
 
 
 def lines_in(content: bytes) -> list[str]:
-    """Return the lines of a file without their ends, as many as `inserted` and `replaced` count."""
+    """Return the lines of a file without their line ends, numbered as in `inserted` and `replaced`."""
     return [line.rstrip("\r\n") for line in _as_written(content.decode("utf-8-sig", "replace"))]
 
 
 def content_of(path: Path) -> bytes:
-    """Return the content of a file, nothing if there is none; raise `EditError` if it cannot be read."""
+    """Return the content of a file, empty if it does not exist; raise `EditError` if it cannot be read."""
     try:
         content = path.read_bytes()
         content.decode("utf-8")
@@ -81,7 +81,7 @@ def content_of(path: Path) -> bytes:
 
 
 def end_of_section(lines: Sequence[str], first: int) -> int:
-    """Return the last line with anything in it below a key of YAML that stands on line `first`, counted from 1."""
+    """Return the last line that is not empty in the section of the YAML key on line `first`, counted from 1."""
     keys = (number for number in range(first + 1, len(lines) + 1) if re.match(r"[\w\"']", lines[number - 1]))
     last = next(keys, len(lines) + 1) - 1
     while last > first and not lines[last - 1].strip():
@@ -90,7 +90,7 @@ def end_of_section(lines: Sequence[str], first: int) -> int:
 
 
 def inserted(content: bytes, line: int, new: Sequence[str]) -> bytes:
-    """Return a text with lines more behind the first `line` ones, in the way in which its lines end."""
+    """Return the content with new lines inserted after line number `line`, with the line ends of the file."""
     text = content.decode("utf-8")
     end = "\r\n" if "\r\n" in text else "\n"
     lines = _as_written(text)
@@ -103,33 +103,33 @@ def inserted(content: bytes, line: int, new: Sequence[str]) -> bytes:
 def _encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8")
-    except UnicodeEncodeError as error:  # Messages may hold one, and are kept as they came.
+    except UnicodeEncodeError as error:  # A message in a log may have a lone surrogate.
         shown = text[max(0, error.start - 30) : error.end]
         raise EditError(f"half of a character cannot be written into a file: {shown!r}. Leave it out.") from error
 
 
 def replaced(content: bytes, first: int, last: int, new: Sequence[str]) -> bytes:
-    """Return a text with other lines in the place of those from `first` to `last`, counted from 1."""
+    """Return the content with the lines `first` to `last`, counted from 1, replaced by new lines."""
     lines = _as_written(content.decode("utf-8"))
     rest = "".join([*lines[: first - 1], *lines[last:]]).encode("utf-8")
     return inserted(rest, first - 1, new)
 
 
 def write_edits(edits: Sequence[Edit]) -> None:
-    """Write all files, each whole, if none has changed since the edits were made up.
+    """Write all files, each whole or not at all, if none has changed since the edits were prepared.
 
     Raises
     ------
     NewerEditError
-        If one has changed; nothing is written then.
+        If a file has changed; then nothing is written.
     EditError
-        If one cannot be written.
+        If a file cannot be written.
     """
     for edit in edits:
         if content_of(edit.path) != edit.before:
             raise NewerEditError(f"{edit.path} was changed by somebody else meanwhile; look at the change once more.")
-    # All are written beside their places before the first takes its place: a full disk is met while nothing has
-    # changed.
+    # All new files are written beside the old ones before the first is replaced, so that a full disk is noticed
+    # before anything has changed.
     written: list[tuple[str, str]] = []
     try:
         for edit in edits:
@@ -137,7 +137,7 @@ def write_edits(edits: Sequence[Edit]) -> None:
         for new, path in written:
             os.replace(new, path)
     except OSError as error:
-        # An error of writing, such as a full disk, names no file, other than one of opening.
+        # An error while writing, such as a full disk, has no file name, unlike an error while opening.
         raise EditError(f"{error.filename or edit.path}: the file cannot be written: {error.strerror}.") from error
     finally:
         for new, _ in written:
@@ -146,10 +146,10 @@ def write_edits(edits: Sequence[Edit]) -> None:
 
 
 def _beside(edit: Edit) -> str:
-    """Write the new content into a file beside the one that it is to replace, with its permissions."""
+    """Write the new content into a temporary file beside the old file, with the permissions of the old file."""
     real = Path(os.path.realpath(edit.path))
     real.parent.mkdir(parents=True, exist_ok=True)
-    # A temporary file is its owner's alone, and a file that people edit is not.
+    # By default, only the owner could read a temporary file.
     mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
     descriptor, name = tempfile.mkstemp(prefix=f".{real.name}.new-", dir=real.parent)
     try:

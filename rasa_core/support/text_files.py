@@ -1,4 +1,4 @@
-"""Text that people wrote: UTF-8 with or without a byte order mark, and lines that end in any of the usual ways."""
+"""Reading of users' text files: UTF-8 with or without a byte order mark, and with any of the usual line ends."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class TextFileError(RasaCoreError, ValueError):
     Parameters
     ----------
     problem
-        What is wrong, and the remedy.
+        The mistake, and the remedy.
     place
-        Where; the message begins with it.
+        The place of the mistake, with which the message begins.
     """
 
     def __init__(self, problem: str, place: Place) -> None:
@@ -27,7 +27,7 @@ class TextFileError(RasaCoreError, ValueError):
 
 
 class MissingTextFileError(TextFileError, FileNotFoundError):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 def read_text(path: str | Path) -> str:
@@ -48,10 +48,10 @@ def read_text(path: str | Path) -> str:
 
 
 def decoded(content: bytes, name: str) -> str:
-    """Return the text in `content`, which errors call `name`; raise `TextFileError` if it is not UTF-8."""
+    """Return the text in `content`; raise `TextFileError`, with `name` as the file, if it is not UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise TextFileError("this is UTF-16; save the file as UTF-8.", Place(name, 1, column=1))
-    if 4 * content.count(b"\0") > len(content):  # As where characters have two or four bytes.
+    if 4 * content.count(b"\0") > len(content):  # As in an encoding with two or four bytes per character.
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise TextFileError("this is no text, or not UTF-8; save the file in that encoding.", Place(name, line))
     try:
@@ -64,7 +64,7 @@ def decoded(content: bytes, name: str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text; other characters that break lines, such as U+2028, stay in them."""
+    """Return the lines of a text; it is not split at other line-breaking characters such as U+2028."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 

@@ -1,4 +1,4 @@
-"""Threads for what may wait or be left undone: none must fail a request because the system has no room for one more."""
+"""Starting threads for optional work: if the system cannot start another thread, no request fails because of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def started(work: Callable[..., Any], name: str, *arguments: Any, after: float = 0.0) -> threading.Thread | None:
-    """Return a thread that does the work, `after` some seconds, and ends with the process.
+    """Start a daemon thread that does the work after `after` seconds, and return the thread.
 
-    It is None where the system lets no more be started, as under a limit of processes or of memory.
+    Return None if the system cannot start another thread, such as because of a limit on processes or memory.
     """
     thread = threading.Timer(after, work, arguments) if after else threading.Thread(target=work, args=arguments)
     thread.name, thread.daemon = name, True

@@ -1,4 +1,4 @@
-"""What a thread works on: a request, whose id stands in its log lines, and goes to the servers that it asks."""
+"""The request that a thread works on; its id is in log lines, and is sent to other servers."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from typing import Final
 HEADER: Final = "X-Request-ID"
 
 _is_sound = re.compile(r"[A-Za-z0-9._:/+=@~-]{1,128}").fullmatch
-_random = random.Random()  # Not the one that users seed, so that ids differ.
+_random = random.Random()  # Not the module's generator, which users may seed, so that ids differ.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
 
 @dataclass(slots=True)
 class Work:
-    """A request that is worked on, or what a server does by itself.
+    """A request that a thread works on, or a server's own work, such as a reminder.
 
     Attributes
     ----------
     request_id : str
-        Names it in logs, and to other servers.
+        The id in logs and in requests to other servers.
     route : str
-        Its path without the name of the conversation; ``other`` where there is no such path.
+        The path of the request without the sender_id; ``other`` for an unknown path.
     sender : str or None
-        The conversation that it is about, None for none.
+        The sender_id of the conversation, or None.
     most_read : int or None
-        How many characters of a log it may read at once; None for any number.
+        The most characters of a conversation's log that may be read at once; None for any number.
     """
 
     request_id: str
@@ -42,17 +42,17 @@ class Work:
 
 
 UNDER_WAY: Final[ContextVar[Work | None]] = ContextVar("rasa_core_work", default=None)
-"""What this thread works on now."""
+"""The present work of this thread."""
 
 
 def request_id(given: str | None = None) -> str:
-    """Return the id that a caller has given, or a new one if there is none, or none that can stand in a log."""
+    """Return the caller's request id, or a new id if it is missing or cannot be logged."""
     return given if given is not None and _is_sound(given) else f"{_random.getrandbits(64):016x}"
 
 
 @contextmanager
 def under_way(work: Work) -> Iterator[None]:
-    """Let this thread work on something."""
+    """Set the present work of this thread during a block."""
     token = UNDER_WAY.set(work)
     try:
         yield
@@ -61,6 +61,6 @@ def under_way(work: Work) -> Iterator[None]:
 
 
 def passed_on() -> dict[str, str]:
-    """Return the header that tells another server what it is asked for."""
+    """Return the header with the present request id, for requests to other servers."""
     work = UNDER_WAY.get()
     return {} if work is None else {HEADER: work.request_id}

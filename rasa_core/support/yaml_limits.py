@@ -1,4 +1,4 @@
-"""YAML before it is data: limits on how deep it nests and what its aliases stand for, its tags, and merged keys."""
+"""Checks of YAML before it is loaded: limits on its nesting and its aliases, its tags, and its merged keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ODD_SPACE: Final = re.compile(r"[ -]*([\t\u00a0\u2000-\u200b\u202f\u3000\ufeff]
 _NOT_ALLOWED: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _QUOTED: Final = re.compile(r"[%@`*&!]")
 _TEXT_AFTER: Final = re.compile(r"""(?:\s*-)*\s*(?:[^\s:"'\[{][^:]*:\s+)?([\[{"'])""")
-"""The beginning of a line whose text begins with a bracket or a quote, as far as that character."""
+"""Matches the beginning of a line up to the bracket or quote with which its text begins."""
 _MARKDOWN: Final = re.compile(
     r"^##[ \t]*(?:\w.*\n(?:[ \t]*\n)*[ \t]*\*[ \t]*\w|(?:intent|synonym|regex|lookup):)", re.MULTILINE
 )
@@ -24,16 +24,16 @@ _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
 MAX_DEPTH: Final = 50
 MAX_ALIASED: Final = 1_000_000
-"""Characters that all aliases together may stand for: where each holds ten others, a few lines mean a billion texts."""
+"""The most characters that all aliases together may stand for; with nested aliases, a few lines can mean a billion."""
 
 
 class YamlLimitError(ValueError):
-    """YAML that goes beyond a limit.
+    """YAML exceeds a limit.
 
     Parameters
     ----------
     problem, line
-        What is wrong, and where, counted from 1.
+        The message, and the line, counted from 1.
     """
 
     def __init__(self, problem: str, line: int) -> None:
@@ -43,23 +43,23 @@ class YamlLimitError(ValueError):
 
 
 def check_yaml(text: str, loader: Any, what: str) -> None:
-    """Refuse a text that nests too deep, or whose aliases stand for too much.
+    """Raise an error for a text that is nested too deep, or whose aliases stand for too much text.
 
-    The depth is checked before nodes are made, with which the YAML library overflows the stack of the process.
+    The depth is checked before the nodes are composed, as the YAML library would overflow the stack of the process.
 
     Parameters
     ----------
     loader
-        What reads it afterwards.
+        The loader class that reads the text afterwards.
     what
-        What it holds, such as ``domain``.
+        The kind of content for messages, such as ``domain``.
 
     Raises
     ------
     YamlLimitError
-        If that is so; `yaml.YAMLError` if the text is no YAML.
+        If a limit is exceeded; `yaml.YAMLError` if the text is not YAML.
     """
-    waiting: list[tuple[str | None, int]] = []  # Open collections: their anchors, and the sizes of what is around them.
+    waiting: list[tuple[str | None, int]] = []  # Open collections: their anchors, and the sizes of those around them.
     sizes: dict[str, int] = {}
     size = aliased = 0
     for event in yaml.parse(text, Loader=loader):
@@ -86,8 +86,8 @@ def check_yaml(text: str, loader: Any, what: str) -> None:
 
 
 def foreign_tags(root: yaml.Node) -> Iterator[tuple[yaml.Node, str]]:
-    """Yield the nodes whose tags are not those of plain data, and these tags, such as ``!!python/object``."""
-    # A node stands wherever an alias names it; each is looked at once, else a few lines would mean a billion looks.
+    """Yield each node with a tag that is not one of plain data, such as ``!!python/object``, and the tag."""
+    # Each node is visited once, although aliases may repeat it: otherwise a few lines could mean a billion visits.
     waiting, seen = [root], {id(root)}
     while waiting:
         node = waiting.pop()
@@ -112,7 +112,7 @@ def is_null(node: yaml.Node) -> bool:
 
 
 def error_place(error: yaml.YAMLError, text: str) -> tuple[int, int] | None:
-    """Return line and column, counted from 1, of what is wrong with a text that is no YAML; None if nobody knows."""
+    """Return the line and column of an error in a text, counted from 1; None if the error has no place."""
     mark = getattr(error, "context_mark" if _begins_wrongly(error) else "problem_mark", None)
     if mark is not None:
         return mark.line + 1, mark.column + 1
@@ -121,7 +121,7 @@ def error_place(error: yaml.YAMLError, text: str) -> tuple[int, int] | None:
 
 
 def _begins_wrongly(error: yaml.YAMLError) -> str:
-    """Return what to say of a mistake that is told where something begins, and not where it was noticed; or nothing."""
+    """Return a message for a mistake that is reported at the start of a collection or quote; else an empty text."""
     context, problem = getattr(error, "context", "") or "", getattr(error, "problem", "") or ""
     if context == "while scanning a simple key":
         return " A key ends with a colon, and the one that begins here has none."
@@ -133,13 +133,13 @@ def _begins_wrongly(error: yaml.YAMLError) -> str:
 
 
 def explained(error: yaml.YAMLError, text: str) -> str:
-    """Return what is wrong with a text that is no YAML, as a sentence, and what it comes from if that can be seen."""
+    """Return a sentence about an error in YAML, with its probable cause, if it is a frequent mistake."""
     if isinstance(error, ReaderError) and (control := _NOT_ALLOWED.search(text)):
         return f"the character U+{ord(control[0]):04X} is not allowed; remove it, which nobody sees."
     problem = f"{getattr(error, 'problem', error)}."
     mark = getattr(error, "problem_mark", None)
     lines = text.split("\n")[: mark.line + 1] if mark else []
-    # The place is behind the last line where something is missing at the end.
+    # If something is missing at the end, the line number is beyond the last line.
     at = lines[mark.line] if mark and mark.line < len(lines) else ""
     if _MARKDOWN.search(text):
         problem += " This looks like stories or NLU data in Markdown, and not like YAML."
@@ -173,9 +173,9 @@ def _after(begin: str) -> str:
 
 
 def merged_pairs(node: yaml.MappingNode, tell: Callable[[yaml.Node, str], object]) -> list[tuple[yaml.Node, yaml.Node]]:
-    """Return keys and values, with those that ``<<: *base`` takes over, unless the mapping has them itself.
+    """Return the keys and values of a mapping, with those of ``<<: *base`` that the mapping does not have itself.
 
-    What is to be taken over and has no keys is told.
+    `tell` is called for a base that is not a mapping.
     """
     found = [(key, value) for key, value in node.value if key.tag != _MERGE]
     merged = [(key, value) for key, value in node.value if key.tag == _MERGE]
@@ -193,7 +193,7 @@ def _bases(node: yaml.Node) -> list[yaml.Node]:
 
 
 def number_in(value: Any) -> Any:
-    """Return the number that a text is, as ``1e4`` is one for YAML 1.1; anything else as it is."""
+    """Return the number in a text such as ``1e4``, which YAML 1.1 reads as a text; other values unchanged."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

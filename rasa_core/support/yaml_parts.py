@@ -1,7 +1,7 @@
-"""YAML of Rasa 2 and 3 as parts that know where they stand.
+"""Reading YAML of Rasa 2 and 3 as parts with their places in the file.
 
-Plain data only: a tag such as ``!!python/object`` is an error. Texts are read as YAML 1.2 reads them, so that ``no``,
-``on`` and ``12:30`` stay what was written; ``${NAME}`` stands for a variable of the environment, where wanted.
+Only plain data is read: a tag such as ``!!python/object`` is an error. Scalars are read as in YAML 1.2, so that ``no``,
+``on`` and ``12:30`` are texts; ``${NAME}`` stands for an environment variable in some files.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _FLOAT: Final = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]
 
 
 class YamlError(RasaCoreError, ValueError):
-    """A file is no YAML of plain data.
+    """A file is not YAML of plain data.
 
     Parameters
     ----------
     place, problem
-        Where, and what is wrong; the message has both.
+        The place and the mistake, which are both in the message.
     """
 
     def __init__(self, place: Place, problem: str) -> None:
@@ -44,7 +44,7 @@ class _Loader(_BASE):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (of the library)
 
 
-# The core schema of YAML 1.2; PyYAML's own resolvers are those of 1.1, in which `no` is false and 12:30 is 750.
+# The core schema of YAML 1.2; PyYAML's own resolvers are for YAML 1.1, in which `no` is false and 12:30 is 750.
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -61,7 +61,7 @@ class Part:
     Attributes
     ----------
     place, key_place : Place
-        Where it stands; of the value of a key, where the key stands, which may be lines before it.
+        The place of the node; for the value of a key, the place of the key, which may be some lines before the value.
     """
 
     __slots__ = ("_file", "_node", "key_place", "place")
@@ -72,22 +72,22 @@ class Part:
 
     @property
     def is_mapping(self) -> bool:
-        """Tell whether it has keys."""
+        """Tell whether the node is a mapping."""
         return isinstance(self._node, yaml.MappingNode)
 
     @property
     def is_list(self) -> bool:
-        """Tell whether it is a list."""
+        """Tell whether the node is a list."""
         return isinstance(self._node, yaml.SequenceNode)
 
     @property
     def is_null(self) -> bool:
-        """Tell whether nothing stands there."""
+        """Tell whether the node is null or empty."""
         return isinstance(self._node, yaml.ScalarNode) and self._node.tag == f"{TAG}null"
 
     @property
     def written(self) -> str:
-        """The text of a scalar as it was written; an empty one for anything else."""
+        """The text of a scalar as it is written; an empty text for other nodes."""
         return str(self._node.value) if isinstance(self._node, yaml.ScalarNode) else ""
 
     @property
@@ -97,7 +97,7 @@ class Part:
 
     @property
     def meant(self) -> Any:
-        """The plain data; a number that is not written as numbers are, such as ``010``, is a text, also as a value."""
+        """The plain data, in which a number with an unusual notation, such as ``010``, is a text."""
         if self.is_mapping:
             return {key: part.meant for key, part in self.keys().items()}
         is_number = self._node.tag in (f"{TAG}int", f"{TAG}float")
@@ -106,14 +106,14 @@ class Part:
     def _is_written_as_number(self) -> bool:
         try:
             return str(self.data) == self.written
-        except YamlError:  # Such as .inf, which is no number in JSON.
+        except YamlError:  # For a value such as .inf, which JSON does not have.
             return False
 
     def told(self, texts: Collection[str], inside: Collection[str] = (), meant: Collection[str] = ()) -> Any:
-        """Return the plain data with texts as they are written, ``010`` and ``1.50`` included.
+        """Return the plain data, in which some scalars are texts as they are written, such as ``010`` and ``1.50``.
 
-        Texts are the values of the keys `texts` and what lists have, here and below the keys `inside`. Of the keys
-        `meant`, the value is what `meant` returns.
+        The values of the keys `texts` and the items of lists are such texts, here and below the keys `inside`. For the
+        keys in `meant`, the value is that of the property `meant`.
         """
         if self.is_list:
             return [entry.told(texts, inside, meant) for entry in self.entries()]
@@ -129,11 +129,11 @@ class Part:
         return self.told(texts, inside, meant) if is_text or is_around else self.data
 
     def entries(self) -> list[Part]:
-        """Return the items of a list; none of anything else."""
+        """Return the items of a list; an empty list for other nodes."""
         return [Part(node, self._file) for node in self._node.value] if self.is_list else []
 
     def pairs(self) -> Iterator[tuple[Part, Part]]:
-        """Yield keys and values of a mapping; none of anything else. A key that stands twice is an error."""
+        """Yield the keys and values of a mapping; nothing for other nodes. A duplicate key is an error."""
         seen: dict[str, int] = {}
         for key, value in _pairs(self._node, self._file) if self.is_mapping else ():
             part = Part(key, self._file)
@@ -150,25 +150,25 @@ class Part:
         return {key.written: value for key, value in self.pairs()}
 
     def get(self, key: str) -> Part | None:
-        """Return the value of a key, None if it is not there or null."""
+        """Return the value of a key; None if the key is missing or its value is null."""
         found = self.keys().get(key)
         return None if found is None or found.is_null else found
 
 
 def keys_in(path: str | Path) -> dict[str, Part]:
-    """Return what the keys of a file have; nothing of a file that is not there, or that has no keys.
+    """Return the values of a file's top-level keys; an empty dictionary if the file is missing or has no keys.
 
     Raises
     ------
     YamlError
-        If it cannot be read, or is no YAML of plain data.
+        If the file cannot be read, or is not YAML of plain data.
     """
     root = read_yaml(path) if Path(path).is_file() else None
     return {} if root is None else root.keys()
 
 
 def settings_in(path: str | Path, example: str) -> dict[str, Part]:
-    """Return what `keys_in` does of a file that may have nothing but keys, such as the `example`; else `ModelError`."""
+    """Return the same as `keys_in`; raise `ModelError` if the file has other content than keys, such as `example`."""
     try:
         root = read_yaml(path) if Path(path).exists() else None
         keys = {} if root is None else root.keys()
@@ -180,7 +180,7 @@ def settings_in(path: str | Path, example: str) -> dict[str, Part]:
 
 
 def entries_of(keys: Mapping[str, Part], key: str) -> list[Part]:
-    """Return what stands below a key of config.yml, one a dash; `ModelError` if there is something else."""
+    """Return the items of the list below a key of config.yml; raise `ModelError` for any other value."""
     part = keys.get(key)
     if part is None or part.is_null:
         return []
@@ -193,7 +193,7 @@ def entries_of(keys: Mapping[str, Part], key: str) -> list[Part]:
 
 
 def _unnamed(entry: Part) -> str:
-    """Say what is wrong with an entry that does not say what it is; nothing of one that does."""
+    """Return an error message for an entry without a name; an empty text if it has a name."""
     keys = entry.keys()
     if "name" in keys if entry.is_mapping else entry.written:
         return ""
@@ -202,12 +202,12 @@ def _unnamed(entry: Part) -> str:
 
 
 def read_yaml(path: str | Path) -> Part | None:
-    """Read a file; None if there is nothing in it.
+    """Return the content of a YAML file; None if it is empty.
 
     Raises
     ------
     YamlError
-        If it cannot be read, or is no YAML of plain data.
+        If the file cannot be read, or is not YAML of plain data.
     """
     try:
         text = read_text(path)
@@ -217,7 +217,7 @@ def read_yaml(path: str | Path) -> Part | None:
 
 
 def yaml_part(text: str, name: str) -> Part | None:
-    """Return the only document of a text; None if there is nothing in it."""
+    """Return the only document in a text; None if the text is empty."""
     try:
         check_yaml(text, _Loader, "file of a bot")
         root = yaml.compose(text, Loader=_Loader)
@@ -233,10 +233,10 @@ def yaml_part(text: str, name: str) -> Part | None:
 
 
 def _pairs(node: yaml.Node, file: str) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Yield the pairs of a mapping, those of merged mappings (``<<: *base``) first and only where not overridden."""
+    """Yield the pairs of a mapping; pairs of merged mappings (``<<: *base``) come first, unless they are overridden."""
     own = [(key, value) for key, value in node.value if key.tag != f"{TAG}merge"]
-    # As YAML has it, an own key wins over a merged one, and of two merged ones the earlier; own ones are not dropped,
-    # so that a key that stands twice is found.
+    # As in YAML, the mapping's own key goes before a merged key, and an earlier merged key before a later one. No own
+    # key is dropped, so that duplicate keys are found.
     names = {_key(key, file) for key, _ in own}
     for base in (base for key, value in node.value if key.tag == f"{TAG}merge" for base in _bases(value, file)):
         merged = [(key, value) for key, value in _pairs(base, file) if _key(key, file) not in names]
@@ -278,7 +278,7 @@ def _key(node: yaml.Node, file: str) -> str:
 
 
 def _scalar(node: yaml.Node) -> Any:
-    """Return the value of a scalar, whose tag may have been written by hand; raise `ValueError` if it is none of it."""
+    """Return the value of a scalar; raise `ValueError` if its text does not fit a tag that is written in the file."""
     kind, text = node.tag.removeprefix(TAG), str(node.value)
     if kind == "null":
         return None
@@ -288,7 +288,7 @@ def _scalar(node: yaml.Node) -> Any:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float":
         number = float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
-        if not math.isfinite(number):  # It could be neither stored nor sent.
+        if not math.isfinite(number):  # JSON does not have infinity and NaN, so they could not be stored or sent.
             raise ValueError
         return number
     return text
