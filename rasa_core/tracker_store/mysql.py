@@ -75,11 +75,11 @@ class MySQL(Database):
         wait = max(math.ceil(self.timeout), 1)
         options = {
             "charset": "utf8mb4",
-            "client_flag": CLIENT.FOUND_ROWS,  # So that a head which stays the same counts as one that was changed.
+            "client_flag": CLIENT.FOUND_ROWS,  # An update that changes no value counts as one row, too.
             "connect_timeout": wait,
             "read_timeout": self.timeout + sql.GRACE,
             "write_timeout": self.timeout + sql.GRACE,
-            # The mode is set, too, so that backslashes mean the same wherever the server stands.
+            # The SQL mode is set, since it decides whether backslashes escape.
             "init_command": f"SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = {wait}",
             **self.options,
         }
@@ -105,9 +105,9 @@ class MySQL(Database):
         cursor.execute("START TRANSACTION")
         changed = cursor.execute(_NEXT_HEAD, parameters)
         if not changed and not expected:
-            changed = cursor.execute(_FIRST_HEAD, parameters)  # A head of another version is a clash of keys.
+            changed = cursor.execute(_FIRST_HEAD, parameters)  # An existing head is an error: a duplicate key.
         if changed and events:
-            # PyMySQL joins them to statements of up to 1 MB.
+            # PyMySQL joins the rows to statements of up to 1 MB.
             cursor.executemany(_ADD_EVENT, [(sender_id, seq, text) for seq, text in enumerate(events, expected)])
         if changed and "answer_key" in parameters:
             cursor.execute(_PUT_ANSWER, parameters)

@@ -133,11 +133,11 @@ class PostgreSQL(Database):
         query(cursor, _UNLOCK, {"lock": _lock_number(name)})
 
     def check(self, cursor: Any) -> None:
-        """Refuse a pooler that gives several clients one connection to the server, which has one set of locks."""
+        """Raise `StoreError` for a pooler that shares server connections, and with them their locks, among clients."""
         client = cursor.connection
         if query(cursor, _SERVER_PID)[0][0] == client.info.backend_pid:
             return
-        other = self.connector()()  # A pooler names another process than the one that works, or none.
+        other = self.connector()()  # A pooler reports another process id for a connection than the server's, or none.
         try:
             for _ in range(3):
                 if query(cursor, _SERVER_PID) == query(other.cursor(), _SERVER_PID):
@@ -230,9 +230,9 @@ def _is_idle(cursor: Any) -> bool:
 
 
 class CockroachDB(PostgreSQL):
-    """A CockroachDB database, which speaks like PostgreSQL but has no advisory locks: only versions order writers."""
+    """A CockroachDB database, with the protocol of PostgreSQL, but no advisory locks: only versions order writers."""
 
-    isolation = ""  # Its own default is stricter.
+    isolation = ""  # The default of CockroachDB is stricter.
 
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
         return True

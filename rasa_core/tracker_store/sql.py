@@ -1,10 +1,10 @@
-"""Conversations in PostgreSQL, MySQL, MariaDB or CockroachDB: for several hosts, and databases with backups.
+"""Tracker store in PostgreSQL, MySQL, MariaDB or CockroachDB: for several hosts, and databases with backups.
 
 Trust
     Whoever can write to the tables can change conversations, but cannot make this process run code: rows are JSON.
 Durability
-    A commit is acknowledged when the server says that it is committed, and survives the death of this process at any
-    point. What else it survives is a setting of the server:
+    A commit is acknowledged when the server has acknowledged it, and survives the death of this process at any point.
+    Settings of the server decide what else a commit survives:
 
     - PostgreSQL with ``synchronous_commit = on``, its default: a crash of the server and a power cut. With ``off``, the
       last commits before either, of less than a second, may be missing; the rest is whole. ``fsync = off`` may lose the
@@ -13,24 +13,25 @@ Durability
       binary log, ``sync_binlog = 1`` too. With ``2``, a power cut may cost the last second, with ``0`` a crash as well.
 
     A commit whose connection breaks before the server answered raises `StoreUnavailableError` and may have been
-    applied. Nothing is repeated behind the caller's back; a repeated request with a key is recognised.
-Order
-    Threads of a process wait for each other by mutexes, then processes and hosts by locks of the server that live as
-    long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. A process that dies frees its
-    locks at once, a host that vanishes when the server notices. A pooler between that gives its connections to others
-    after each transaction (PgBouncer: ``pool_mode = transaction``) needs ``?pooler=transaction``; without that it is
-    refused, if it is noticed. In a cluster of several writable servers, ``GET_LOCK`` knows only its own
-    server. CockroachDB has no such locks. There, and wherever a lock is lost, the version that each commit names keeps
-    conversations whole: of two writers one gets `VersionConflictError`, and repeats its turn.
+    applied. The store repeats no commit; it recognises a repeated request with a key.
+Locks
+    Threads of a process are ordered by mutexes. Processes and hosts are ordered by locks of the server that last as
+    long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. When a process dies, its
+    locks are free at once; when a host vanishes, they are free when the server notices. Behind a pooler that gives its
+    connections to others after each transaction (PgBouncer: ``pool_mode = transaction``), the URL needs
+    ``?pooler=transaction``; without this option, such a pooler is refused if it is detected. In a cluster of several
+    writable servers, ``GET_LOCK`` orders the writers of one server only. CockroachDB has no such locks. Without a lock,
+    conversations stay whole by the version that each commit expects: the later of two writers gets
+    `VersionConflictError`, and repeats its turn.
 Tables
-    ``rasa_core_meta(name, value)`` holds the version of this layout. ``rasa_core_heads`` has one row a conversation,
-    ``rasa_core_events`` one row an event: ``(sender_id, seq)`` and its JSON, written once. ``rasa_core_answers`` has
-    one row for each request that came with a key. They are made at the first use, in the database, and for PostgreSQL
-    the schema, that new tables of the user go to. For people, the views ``rasa_core_conversations(sender_id, version,
-    updated)`` and ``rasa_core_log(sender_id, seq, event)`` have ids as text; nothing here reads them. They are made
-    where they are missing, beside older tables too; where that is not allowed, there are none.
+    ``rasa_core_meta(name, value)`` has the version of this layout. ``rasa_core_heads`` has one row for each
+    conversation, ``rasa_core_events`` one row for each event: ``(sender_id, seq)`` and its JSON, which is never
+    changed. ``rasa_core_answers`` has one row for each request with a key. The tables are made at the first use, in the
+    default database and, in PostgreSQL, the default schema of the user. The views ``rasa_core_conversations(sender_id,
+    version, updated)`` and ``rasa_core_log(sender_id, seq, event)`` are for people, with ids as text; this package does
+    not read them. Missing views are made, also beside older tables, if the user may make views.
 
-CockroachDB is reached as PostgreSQL, and this part is not tested on a server.
+CockroachDB uses the protocol of PostgreSQL. It is not tested on a server.
 """
 
 from __future__ import annotations
@@ -56,14 +57,14 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
 MAX_ID = 2000
-"""Most bytes of a sender_id: with a key of 255 beside it, an index entry fits both PostgreSQL and InnoDB."""
+"""The most bytes of a sender_id: an index entry of it and a key of 255 bytes fits both PostgreSQL and InnoDB."""
 
 _ATTEMPTS = 3
 _POSTGRESQL = ("postgresql", "postgres", "cockroachdb")
 _MYSQL = ("mysql", "mariadb")
 
-# Ids and keys are bytes, in UTF-8: so no collation folds their case, drops their trailing spaces, or refuses a NUL, and
-# they sort by code point. Events, states and answers are ASCII JSON of any length.
+# Ids and keys are stored as bytes of UTF-8, so that no collation folds case, drops trailing spaces, or refuses a NUL.
+# They sort by code point. Events, states and answers are ASCII JSON of any length.
 _TABLES = {
     "rasa_core_meta": "name VARCHAR(64) NOT NULL, value VARCHAR(255) NOT NULL, PRIMARY KEY (name)",
     "rasa_core_heads": "sender_id {id} NOT NULL, version BIGINT NOT NULL, origin BIGINT NOT NULL, "
@@ -82,7 +83,7 @@ _VIEWS = {
     "rasa_core_log": ({"sender_id", "seq", "event"}, "SELECT {shown} AS sender_id, seq, event FROM rasa_core_events"),
 }
 _LAYOUT = "1"
-_LAYOUT_LOCK = b"\xff rasa_core layout"  # No sender_id, since it is not UTF-8.
+_LAYOUT_LOCK = b"\xff rasa_core layout"  # No sender_id has these bytes, which are not UTF-8.
 _COLUMNS = (
     "SELECT table_name AS t, column_name AS c FROM information_schema.columns "
     f"WHERE table_schema = {{}} AND table_name IN ({', '.join(map(repr, (*_TABLES, *_VIEWS)))})"
@@ -92,7 +93,7 @@ _WRITE_LAYOUT = (
     f"INSERT INTO rasa_core_meta (name, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')"
 )
 
-# Both drivers take parameters in this way, and all servers this SQL.
+# Both drivers take parameters in this form, and all servers understand this SQL.
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM rasa_core_heads WHERE sender_id = %(id)s"
 _READ_EVENTS = (
     "SELECT event FROM rasa_core_events WHERE sender_id = %(id)s AND seq >= %(start)s AND seq < %(stop)s ORDER BY seq"
@@ -102,15 +103,15 @@ _READ_ANSWER = (
     "WHERE sender_id = %(id)s AND request_key = %(key)s"
 )
 _SENDER_IDS = "SELECT sender_id FROM rasa_core_heads WHERE {} ORDER BY sender_id{}"
-# The oldest ones first, a few at a time, so that no statement takes long. MySQL wants a table of its own for them.
+# Deletes the oldest answers, a few at a time, so that no statement takes long. MySQL requires the subquery.
 _EXPIRED_AT_ONCE = 1000
 _EXPIRE_ANSWERS = (
     "DELETE FROM rasa_core_answers WHERE created < %(before)s AND created <= COALESCE((SELECT created FROM (SELECT "
     "created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created LIMIT 1 OFFSET %(page)s) AS youngest), "
     "%(before)s)"
 )
-# The head first: deleting it waits for a commit under way, and only then are that commit's rows visible. Without a head
-# there is nothing else, unless a commit adds it at this moment: it keeps its rows.
+# The head is deleted first, which waits for a concurrent commit; then the rows of that commit are visible, too. If
+# there is no head, there are no rows, except those of a commit that is just adding the head: they must stay.
 _DELETE = [f"DELETE FROM rasa_core_{part} WHERE sender_id = %(id)s" for part in ("heads", "events", "answers")]
 
 
@@ -128,7 +129,7 @@ class SqlTrackerStore(EventLogStore):
         How long to wait for a conversation that another request works on, for a connection, and for an answer of
         the server, in seconds.
     connections
-        How many connections this process opens at most. A thread uses one, while it works on conversations.
+        The most connections of this process. A thread uses one connection while it works on conversations.
     """
 
     def __init__(self, domain: Domain | None = None, *, url: str, timeout: float = 30.0, connections: int = 20) -> None:
@@ -141,7 +142,7 @@ class SqlTrackerStore(EventLogStore):
     def from_url(cls, url: str, domain: Domain | None = None) -> Self:
         """Return the store at `url`, in which ``?timeout=5&connections=10`` are the parameters of those names."""
         parsed = _parsed(url)
-        # SQLAlchemy leaves out what has no value.
+        # SQLAlchemy drops options with an empty value, which are errors here.
         options = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))
         most = options.get("connections", "20")
         if not (most.isascii() and most.isdigit() and len(most) < 6):
@@ -183,7 +184,7 @@ class SqlTrackerStore(EventLogStore):
                 if self._database.write(lambda cursor: self._database.append(cursor, parameters, events)):
                     return
             except ClashError as error:
-                clash = error  # The server undid it, so that it may be sent again.
+                clash = error  # The server has rolled back the commit, so that it may be sent again.
             stored = self.read_head(sender_id)
             version = 0 if stored is None else stored.version
             if version != expected_version:
@@ -222,7 +223,7 @@ class SqlTrackerStore(EventLogStore):
 
 
 def _key(sender_id: str) -> bytes:
-    """Return the bytes that stand for `sender_id`; raise `SenderIdError` if there are none, or too many."""
+    """Return `sender_id` as bytes of UTF-8; raise `SenderIdError` if it has none, or too many."""
     key = check_sender_id(sender_id).encode()
     if len(key) > MAX_ID:
         raise SenderIdError(
@@ -239,11 +240,11 @@ def _fields(one: Head | StoredAnswer, prefix: str = "") -> dict[str, Any]:
 def _parsed(url: str) -> URL:
     scheme, colon, rest = url.partition(":")
     if colon and not rest.startswith("//"):
-        url = f"{scheme}://{rest}"  # What urllib leaves of a URL without a host.
+        url = f"{scheme}://{rest}"  # urllib drops the slashes of a URL without a host.
     try:
         return make_url(url)
     except (SQLAlchemyError, ValueError):
-        # The reason may quote a part of the password.
+        # The message does not have the reason, which may quote a part of the password.
         raise StoreError(
             f"the URL of the tracker store cannot be read: write {scheme}://user:password@host:port/database, and "
             "in user and password @ as %40, : as %3A, / as %2F, # as %23, ? as %3F and % as %25."
@@ -275,7 +276,7 @@ def _database(url: URL, timeout: float, connections: int) -> Database:
         raise StoreError(f"an option in the URL of the tracker store is wrong: {error}.") from error
 
 
-# -- the tables are made at the first use, by one of many processes; those of other software are refused
+# -- making the tables at the first use, in one of several processes; tables of other software are refused
 
 
 def _prepare(database: Database, cursor: Any) -> None:
@@ -287,9 +288,9 @@ def _prepare(database: Database, cursor: Any) -> None:
             f"{database.timeout:g} s. Try again."
         )
     try:
-        missing = _missing(database, cursor)  # Another process may have been first.
+        missing = _missing(database, cursor)  # Another process may have made the tables meanwhile.
         if "rasa_core_meta" in missing:
-            # First the table that says whose they are, last its rows: MySQL cannot make tables in a transaction.
+            # The table with the layout comes first, and its rows last, since MySQL cannot make tables in a transaction.
             for name, columns in _TABLES.items():
                 cursor.execute(
                     f"CREATE TABLE IF NOT EXISTS {name} ({columns.format_map(database.types)}) {database.storage}"
@@ -297,7 +298,7 @@ def _prepare(database: Database, cursor: Any) -> None:
             for statement in (*database.after_tables, _WRITE_LAYOUT):
                 cursor.execute(statement)
         for name in sorted(_VIEWS.keys() & missing):
-            # Nothing needs them: whoever may not make them goes on without.
+            # No code needs the views, so the user need not be allowed to make them.
             with suppress(database.error):
                 cursor.execute(database.view.format(name, _VIEWS[name][1].format_map(database.types)))
     finally:
@@ -305,7 +306,7 @@ def _prepare(database: Database, cursor: Any) -> None:
 
 
 def _missing(database: Database, cursor: Any) -> set[str]:
-    """Return which views are missing, and ``rasa_core_meta`` if tables are, or if whoever was making them died."""
+    """Return the missing views, and ``rasa_core_meta`` if tables are missing, or were not finished by a process."""
     found: dict[str, set[str]] = defaultdict(set)
     for table, column in query(cursor, _COLUMNS.format(database.schema)):
         found[table].add(column)
@@ -314,7 +315,7 @@ def _missing(database: Database, cursor: Any) -> set[str]:
 
 
 def _has_layout(database: Database, cursor: Any, found: Mapping[str, set[str]]) -> bool:
-    """Return False if the tables are missing, or if whoever was making them died."""
+    """Return False if the tables are missing, or if a process died while it made them."""
     for table, columns in found.items():
         ours = {part.split()[0] for part in _TABLES[table].partition(", PRIMARY KEY")[0].split(", ")}
         if "rasa_core_meta" not in found or not columns >= ours:

@@ -1,14 +1,14 @@
-"""The database of a SQL store: what servers differ in, and the connections to one of them.
+"""The base of the databases of a SQL store, and its connections to a server.
 
-Connections come from the pool of SQLAlchemy's engine, and statements run on the driver's own cursors: run by
+Connections come from the pool of SQLAlchemy's engine, but statements run on the driver's own cursors: through
 SQLAlchemy, each takes twice the processor time, 225 us instead of 110 us in PostgreSQL, and a turn has four of them.
 
-A thread that holds conversations has one connection of its own, on which their locks stand and through which all that
-it reads and writes meanwhile goes. Any other operation takes a connection for itself alone. So no thread that has a
-connection waits for another one, unless the server ended the one that it had.
+A thread that holds locks of conversations has one connection for all of them, and all its reads and writes use this
+connection. A thread without locks takes a connection for each operation. So no thread that has a connection waits for
+another one, unless the server closed its connection.
 
-A connection that broke is replaced, and the locks are taken again on the new one. Reads are then repeated. A commit is
-not, once it was sent: nobody knows whether it was applied.
+A broken connection is replaced, and the locks are taken again on the new one. Reads are then repeated. A commit that
+was sent is not repeated, since it is unknown whether the server applied it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _Result = TypeVar("_Result")
 
 
 class ClashError(StoreUnavailableError):
-    """The server undid a commit because another one was in its way."""
+    """The server rolled back a commit because of a conflict with a concurrent one."""
 
 
-GRACE = 1.0  # Seconds by which this side gives up later than the server, whose own message then comes first.
+GRACE = 1.0  # Seconds by which timeouts here are longer than the server's, so that its message comes first.
 
-# What an error is for the caller, and the remedy.
+# The class of error to raise, and the remedy.
 Meaning = tuple[type[StoreError], str]
 CLASH: Meaning = (ClashError, "Try again.")
 LOST: Meaning = (
@@ -57,32 +57,32 @@ OPTIONS: Meaning = (StoreError, "Check the options in the URL.")
 LAYOUT: Meaning = (StoreError, "Its tables were changed or removed; restore them, or use another database.")
 UNKNOWN: Meaning = (StoreError, "See the log of the server.")
 
-# Connections that threads of the parent process had. A child never touches them again, not even by dropping them: that
-# would return them to their pool, and wait for mutexes whose holders do not exist here.
+# Connections of the threads of the parent process. A child keeps references to them, since dropping a connection would
+# return it to its pool, and wait for mutexes whose holders do not exist in the child.
 _inherited: list[object] = []
 
 
 class Database(ABC):
-    """A database on a server: how to connect, what to say, and what its errors mean.
+    """A database on a server: its connections, its SQL, and the meaning of its errors.
 
     Parameters
     ----------
     url
-        Where it is; the query holds options of the driver.
+        The address; its query has options of the driver.
     timeout
-        Longest wait for a connection, and for an answer, in seconds.
+        The longest wait for a connection, and for an answer, in seconds.
     connections
-        How many connections may be open at one time.
+        The largest number of open connections.
     prepare
-        Is called with this object and a cursor before this process uses the database for the first time.
+        A function that is called with this object and a cursor before the first use of the database in this process.
     """
 
-    driver: str  # What SQLAlchemy calls the dialect and the driver.
-    error: type[Exception]  # Root of the driver's errors.
-    schema: str  # What the server calls the place of new tables.
-    types: ClassVar[dict[str, str]]  # Of sender_ids, of keys, and of long texts; an index of answers; ids as text.
-    storage = ""  # What follows the columns of a table where it is made.
-    after_tables: tuple[str, ...] = ()  # Statements that are run when the tables were made.
+    driver: str  # SQLAlchemy's name of dialect and driver.
+    error: type[Exception]  # The root of the driver's errors.
+    schema: str  # The SQL expression for the schema of new tables.
+    types: ClassVar[dict[str, str]]  # Types of sender_ids, keys and long texts; an index of answers; ids as text.
+    storage = ""  # The SQL behind the columns in a CREATE TABLE.
+    after_tables: tuple[str, ...] = ()  # Statements that are run after the tables are made.
     view = "CREATE OR REPLACE VIEW {} AS {}"
 
     def __init__(self, url: URL, timeout: float, connections: int, prepare: Callable[[Database, Any], None]) -> None:
@@ -106,7 +106,7 @@ class Database(ABC):
 
     @abstractmethod
     def connector(self) -> Callable[[], Any]:
-        """Return what makes a connection on which each statement is a transaction; it must not refer to this object."""
+        """Return a function that opens an autocommit connection; it must have no reference to this object."""
 
     @staticmethod
     @abstractmethod
@@ -115,17 +115,17 @@ class Database(ABC):
 
     @abstractmethod
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:
-        """Take a lock that lives as long as the connection; return False if it was not free for that long."""
+        """Take a lock, which lasts as long as the connection; return False if it is not free within `seconds`."""
 
     @abstractmethod
     def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:
-        """Give the lock back; `last` tells that no other one stands on the connection."""
+        """Release a lock; `last` says whether the connection has no other locks."""
 
     def check(self, cursor: Any) -> None:  # noqa: B027
-        """Raise `StoreError` if what is between here and the server breaks the locks; before the first use."""
+        """Raise `StoreError` if a pooler before the server would break the locks; called before the first use."""
 
     def delete(self, cursor: Any, statements: Sequence[str], parameters: Mapping[str, object]) -> bool:
-        """Run statements in one transaction; return whether the first one found rows, else leave out the others."""
+        """Run the first statement and, if it found rows, the others, in a transaction; return whether it found rows."""
         cursor.execute("START TRANSACTION")
         found = delete_rows(cursor, statements, parameters)
         cursor.execute("COMMIT")
@@ -133,32 +133,32 @@ class Database(ABC):
 
     @abstractmethod
     def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:
-        """Store a commit, all or nothing; return False, and store nothing, if the version is not the expected one.
+        """Store a commit atomically; return False, and store nothing, if the version is not the expected one.
 
         Parameters
         ----------
         parameters
-            ``sender_id``, the ``expected`` version, and the fields of the head by name; with ``answer_`` before their
-            names, the fields of the answer, if there is one to store.
+            ``sender_id``, the ``expected`` version, the fields of the head by name and, if there is an answer, its
+            fields with ``answer_`` before their names.
         """
 
     @abstractmethod
     def diagnosis(self, error: Exception) -> tuple[str, Meaning]:
-        """Return what the server or the driver said, and what that means."""
+        """Return the message of the server or driver in an error, and its meaning."""
 
     # -- work
 
     def read(self, sql: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """Return the rows that a query gives; it is repeated if the connection turns out to be lost."""
+        """Return the rows of a query, which is repeated if the connection was lost."""
         return self._run(lambda cursor: query(cursor, sql, parameters), repeat=True)
 
     def write(self, work: Callable[[Any], _Result]) -> _Result:
-        """Return what `work` gives for a cursor; it is never repeated."""
+        """Call `work` with a cursor, and return its result; after a lost connection, it is not repeated."""
         return self._run(work, repeat=False)
 
     @contextmanager
     def hold(self, name: bytes, sender_id: str, timeout: float) -> Iterator[None]:
-        """Hold the lock `name` while the block runs; what this thread does meanwhile goes over its connection."""
+        """Hold the lock `name` while the block runs; all operations of the thread in it use one connection."""
         deadline = time.monotonic() + timeout
 
         def take(cursor: Any) -> _ThreadConnection:
@@ -174,13 +174,13 @@ class Database(ABC):
             try:
                 yield
             finally:
-                if thread.pid == os.getpid():  # Not in a child of the process that holds it.
+                if thread.pid == os.getpid():  # Only the process that took the lock releases it, not its child.
                     self._let_go(thread, name)
 
     def _let_go(self, thread: _ThreadConnection, name: bytes) -> None:
         thread.held.remove(name)
         try:
-            if thread.cursor is not None:  # Else the lock is gone with its connection.
+            if thread.cursor is not None:  # Without a cursor, the connection was closed, which freed the lock.
                 self.unlock(thread.cursor, name, last=not thread.held)
         except BaseException as error:
             thread.discard()
@@ -200,7 +200,7 @@ class Database(ABC):
                 except BaseException as error:
                     worked = thread.cursor is not None
                     if not (worked and isinstance(error, StoreError)):
-                        thread.discard()  # After an error of this package, a connection that worked is in order.
+                        thread.discard()  # Only after a `StoreError` of this package, the connection is still sound.
                     if not isinstance(error, self.error | exc.TimeoutError):
                         raise
                     lost = worked and self.diagnosis(error)[1] is LOST
@@ -211,7 +211,7 @@ class Database(ABC):
             self._give_back(thread)
 
     def translated(self, error: Exception) -> StoreError:
-        """Return what an error of driver or pool is for the caller: the one place where they become ours."""
+        """Return the `StoreError` for an error of driver or pool; no other code translates these errors."""
         if isinstance(error, exc.TimeoutError):
             reason = f"all of its {self._limit} connections are busy for {self.timeout:g} s"
             kind, remedy = BUSY
@@ -225,7 +225,7 @@ class Database(ABC):
     # -- connections
 
     def _start(self) -> None:
-        """Begin without connections."""
+        """Make a new engine, with an empty pool."""
         connect, opened, idle = self.connector(), WeakSet[Any](), IdleConnections(self.error)
 
         def creator() -> Any:
@@ -242,12 +242,12 @@ class Database(ABC):
             pool_timeout=self.timeout,
             pool_use_lifo=True,
             pool_pre_ping=True,
-            # Each statement is a transaction of its own, and a connection on which anything failed is closed: to reset
-            # it would merely cost one more trip to the server, of five in a turn.
+            # No reset, which would cost a round trip, of five in a turn: each statement is a transaction of its own,
+            # and a connection is closed after an error.
             pool_reset_on_return=None,
         )
-        # A ping by SQL would cost another one. What a dialect asks a new server about itself changes nothing here, and
-        # it takes no version of CockroachDB for one of PostgreSQL.
+        # A ping by SQL would cost a round trip, too. The first queries of a dialect on a server are not needed here,
+        # and fail on the version of a CockroachDB.
         engine.dialect.do_ping = type(self)._is_alive  # type: ignore[method-assign, assignment]
         engine.dialect.initialize = lambda connection: None  # type: ignore[method-assign]
         idle.engine, self._idle = ref(engine), idle
@@ -255,13 +255,13 @@ class Database(ABC):
 
     @classmethod
     def _is_alive(cls, connection: Any) -> bool:
-        """Tell whether the server keeps a connection; that costs a trip to it only if it sent anything unasked."""
+        """Return whether a connection is open; this asks the server only if it has sent something unexpected."""
         try:
             poll = select.poll()
             poll.register(cls.socket(connection), select.POLLIN)
             if poll.poll(0):
                 query(connection.cursor(), "SELECT 1")
-        except (cls.error, OSError, ValueError):  # The last of a descriptor that is closed.
+        except (cls.error, OSError, ValueError):  # A closed descriptor raises ValueError.
             return False
         return True
 
@@ -271,7 +271,7 @@ class Database(ABC):
             raise StoreError(f"the tracker store {self.address} is closed: make a new one.")
 
     def close(self) -> None:
-        """Close what is idle now, and the rest as it comes back."""
+        """Close the idle connections now, and the others when they are given back."""
         self._closed = True
         self._engine.dispose()
 
@@ -281,7 +281,7 @@ class Database(ABC):
             self._engine.dispose()
 
     def _connect(self, thread: _ThreadConnection, deadline: float) -> None:
-        """Give `thread` a connection in a state to work with, with all its locks, unless it has one."""
+        """Give `thread` a working connection with all its locks, unless it has one."""
         self.check_open()
         if thread.pooled is not None and self._is_alive(thread.pooled.dbapi_connection):
             return
@@ -289,7 +289,7 @@ class Database(ABC):
         thread.pooled = self._pooled(deadline)
         cursor = thread.pooled.cursor()
         prepare = self._prepare
-        if prepare is not None:  # Threads that begin at once may all do it.
+        if prepare is not None:  # Several threads may do this at the same time, without harm.
             self.check(cursor)
             prepare(self, cursor)
             self._prepare = None
@@ -299,7 +299,7 @@ class Database(ABC):
         thread.cursor = cursor
 
     def _pooled(self, deadline: float) -> PoolProxiedConnection:
-        """Return a connection of the pool; while the server allows no more, wait for one that is given back."""
+        """Return a connection of the pool; if the server allows no more, wait until another one is given back."""
         refused: Exception | None = None
         for _ in tries(deadline, 0.005, 0.1):
             try:
@@ -313,10 +313,10 @@ class Database(ABC):
         raise refused
 
     def _give_back(self, thread: _ThreadConnection) -> None:
-        """Return a connection to the pool, unless locks stand on it."""
+        """Return a connection to the pool, unless it has locks."""
         if thread.held:
             return
-        if self._threads.connection is thread:  # Else another thread collects a block that was never left.
+        if self._threads.connection is thread:  # It is not, if another thread collects a block that was not left.
             self._threads.connection = None
         if self._closed:
             thread.discard()
@@ -325,9 +325,9 @@ class Database(ABC):
             thread.pooled = None
 
     def leave_to_parent(self) -> None:
-        """Start afresh in a child, and close its copies of the parent's connections; the server learns nothing of it.
+        """Start with an empty pool in a child, and close its copies of the parent's sockets, unnoticed by the server.
 
-        While they are open in any process, the server keeps the session, with its locks, of a parent that was killed.
+        With open copies in a child, the server would keep the connections and locks of a parent that was killed.
         """
         opened = list(self._opened)
         _inherited.append((self._engine, self._threads))
@@ -341,7 +341,7 @@ class Database(ABC):
 
 
 class _ThreadConnection:
-    """The connection through which a thread works, and the locks that stand on it."""
+    """The connection of a thread, and the locks that it holds on it."""
 
     __slots__ = ("cursor", "held", "pid", "pooled")
 
@@ -358,7 +358,7 @@ class _ThreadConnection:
             pooled.invalidate()
 
     def __del__(self) -> None:
-        """Close the connection of a thread that was ended in the middle of its work; the pool would keep its locks."""
+        """Close the connection of a thread that ended within a block; in the pool, it would keep the locks."""
         if self.pooled is not None:
             if self.pid == os.getpid():
                 self.discard()
@@ -371,13 +371,13 @@ class _Threads(threading.local):
 
 
 def query(cursor: Any, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
-    """Return the rows that a statement gives."""
+    """Return the rows of a statement."""
     cursor.execute(sql, parameters)
     return list(cursor.fetchall())
 
 
 def delete_rows(cursor: Any, statements: Sequence[str], parameters: Mapping[str, object]) -> bool:
-    """Run statements as `Database.delete` does, in a transaction that is open."""
+    """Run statements as `Database.delete` does, in an open transaction."""
     cursor.execute(statements[0], parameters)
     found = bool(cursor.rowcount > 0)
     for statement in statements[1:] if found else ():
@@ -393,6 +393,6 @@ def _in_child() -> None:
         database.leave_to_parent()
 
 
-# The process id tells whose a connection is where it is used. But nothing can close what a child never uses but this.
+# Comparing process ids protects connections that a child uses; this closes those that it never uses.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)

@@ -1,19 +1,18 @@
-"""Conversations out of a store, into a store, and from one store to another.
+"""Exports and imports conversations, and copies them from one store to another.
 
-Whatever writes here holds the lock of the one conversation that it writes, goes on where an earlier run was
-stopped, and stores nothing that is there already. A long conversation is written in several commits. The head of
-all but the last has no state, and the fingerprint of no model: whoever uses it computes the state from the log.
+Each conversation is written under its lock. A run continues where an earlier run was stopped, and stores nothing twice.
+A long conversation is written in several commits. Until the last commit, its head has no state, and an empty
+fingerprint, so that a turn computes the state from the log.
 
-A conversation in a file is one line of ASCII JSON, as `rasa-core store export` writes it::
+In a file, a conversation is one line of ASCII JSON, as `rasa-core store export` writes it::
 
     {"format": 1, "sender_id": "anna", "version": 2, "origin": 0, "events": [{"event": "action", ...}, ...]}
 
-``events`` is the whole log, as it is stored: also the events before ``origin``, which were replaced and count no
-more. So a conversation that is imported has the version, and with it the ETag, that it had before. Where somebody
-noted something about it, there is ``mark``, too.
+``events`` is the whole log, also the events before ``origin``, which were replaced and count no more. So an imported
+conversation has the same version, and the same ETag, as before. ``mark`` is the mark of a reviewer, if there is one.
 
-Read, but never written, is the tracker that servers give for ``GET /conversations/<id>/tracker``, as those of Rasa
-Core 0.9 do too: an object with ``sender_id`` and ``events``, all of which count.
+The import also reads the tracker that servers, including those of Rasa Core 0.9, return for
+``GET /conversations/<id>/tracker``: an object with ``sender_id`` and ``events``, all of which count.
 """
 
 from __future__ import annotations
@@ -46,23 +45,23 @@ _WITH_EVENTS = "Ask the server for /conversations/<id>/tracker?ignore_restarts=t
 
 
 class DumpError(StoreError, ValueError):
-    """A line is not a conversation."""
+    """A line of a file is not a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """A conversation outside of any store.
+    """A conversation outside of a store.
 
     Parameters
     ----------
     sender_id
-        Its id.
+        The id of the conversation.
     origin
-        Position of the first event that counts.
+        The position of the first event that counts.
     rows
-        JSON text of each event of its log, as a store keeps it.
+        The rows of its log: the JSON text of each event.
     mark
-        What somebody noted about it.
+        The mark of a reviewer.
     """
 
     sender_id: str
@@ -72,12 +71,12 @@ class Dump:
 
     @property
     def version(self) -> int:
-        """Number of events."""
+        """The version of the conversation: the number of events in its log."""
         return len(self.rows)
 
     @property
     def updated(self) -> float:
-        """Time of the last event that has one: Unix time in seconds, 0 if none has."""
+        """The time of the last event with a time: Unix time in seconds, 0 if no event has one."""
         for row in reversed(self.rows):
             stamp = json.loads(row).get("timestamp")
             if is_number(stamp):
@@ -85,22 +84,22 @@ class Dump:
         return 0.0
 
     def as_line(self) -> str:
-        """Return the line, ASCII, with its end."""
+        """Return the line of a file, ASCII, with a line end."""
         about = {"format": _FORMAT, "sender_id": self.sender_id, "version": self.version, "origin": self.origin}
         if self.mark != Mark():
             about["mark"] = self.mark.as_dict()
         start = json_line(about, "conversation", self.sender_id)
-        # The rows are JSON already: writing them as they are keeps them as they are.
+        # The rows are JSON text already, and are copied unchanged.
         return f'{start[:-1]},"events":[{",".join(self.rows)}]}}\n'
 
     @classmethod
     def from_line(cls, line: str | bytes, *, own_events: bool = False) -> Self:
-        """Read and check a line.
+        """Return the conversation in a line, after checking it.
 
         Parameters
         ----------
         own_events
-            Whether types of events are accepted that are not known here, as those of a user's own classes.
+            Whether unknown types of events are accepted, as those of custom classes.
 
         Raises
         ------
@@ -121,7 +120,7 @@ class Dump:
 
 
 def _checked_numbers(content: dict[str, Any]) -> int:
-    """Return the origin; raise `DumpError` if it, the version and the number of events contradict one another."""
+    """Return the origin; raise `DumpError` if origin, version and number of events contradict one another."""
     events = content.get("events")
     if not isinstance(events, list):
         raise DumpError(f'expected a list "events", not {type(events).__name__}. {_WITH_EVENTS}')
@@ -145,7 +144,7 @@ def _rows(content: dict[str, Any], own_events: bool) -> list[str]:
     for number, event in enumerate(content["events"], 1):
         try:
             known = _known(event, own_events)
-            # What a server gives may be in the words of Rasa Core 0.9; a log is kept as it is.
+            # The events of a tracker may have keys of Rasa Core 0.9, and are normalised; those of a log stay unchanged.
             kept = event if known is None or "format" in content else known.as_dict()
             rows.append(json_line(kept, "event", event))
         except EventError as error:
@@ -154,7 +153,7 @@ def _rows(content: dict[str, Any], own_events: bool) -> list[str]:
 
 
 def _known(event: Any, own_events: bool) -> Event | None:
-    """Return the checked event, None if its type is accepted without being known."""
+    """Return the event after checking it; None for an unknown type that is accepted."""
     name = event.get("event") if isinstance(event, dict) else None
     if isinstance(name, str) and name not in Event._subclasses:
         if own_events:
@@ -164,7 +163,7 @@ def _known(event: Any, own_events: bool) -> Event | None:
             f"unknown event type {name[:100]!r}.{hint} If your own code defines it, import with --own-events."
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Old conversations may well hold old events.
+        warnings.simplefilter("ignore", DeprecationWarning)  # Old conversations may have deprecated events.
         found = Event.from_parameters(event)
     if not event.get("timestamp"):
         raise EventError(f'event "{name}" needs a "timestamp": when it happened, Unix time in seconds, not 0.')
@@ -173,16 +172,16 @@ def _known(event: Any, own_events: bool) -> Event | None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one conversation.
+    """The outcome for one conversation of an import, a copy or a comparison.
 
     Parameters
     ----------
     sender_id
-        Its id; empty where a line has none.
+        The id of the conversation; empty if its line has none.
     events
-        How many events were stored.
+        The number of events that were stored.
     problem
-        Why it was left as it is; empty if all of it is there now.
+        Why the stored conversation was not changed; empty if it is complete now.
     """
 
     sender_id: str
@@ -191,11 +190,11 @@ class Outcome:
 
 
 def export_conversation(store: EventLogStore, sender_id: str) -> Dump | None:
-    """Return a conversation as it is at one moment, None if there is none."""
+    """Return a consistent copy of a conversation, None if there is none."""
     found = store.read_head(sender_id)
     rows = _rows_of(store, sender_id, found)
     if store.read_head(sender_id) != found:
-        # It changed, and may even be another one by the same name. Nobody changes it under its lock.
+        # The conversation changed while it was read. Under its lock, it cannot change.
         with store.lock(sender_id):
             found = store.read_head(sender_id)
             rows = _rows_of(store, sender_id, found)
@@ -208,14 +207,14 @@ def _mark_of(store: EventLogStore, sender_id: str) -> Mark:
 
 
 def import_conversation(store: EventLogStore, dump: Dump, *, replace: bool = False) -> Outcome:
-    """Store a conversation that is not there yet, or only its beginning.
+    """Store a conversation that the store does not have, or of which it has only the beginning.
 
-    It counts as changed when its last event happened; now, if no event tells when that was.
+    The time of its last change is the time of its last event; now, if no event has a time.
 
     Parameters
     ----------
     replace
-        Whether another conversation with its id is deleted; otherwise it stays, and the outcome tells so.
+        Whether a different conversation with the same id is deleted; otherwise it stays, and the outcome says so.
     """
 
     def is_beginning(found: Head) -> bool:
@@ -233,21 +232,21 @@ def import_conversation(store: EventLogStore, dump: Dump, *, replace: bool = Fal
 def import_lines(
     store: EventLogStore, lines: Iterable[str | bytes], name: str, *, replace: bool = False, own_events: bool = False
 ) -> Iterator[Outcome]:
-    """Import the conversations of a file, and yield what became of each.
+    """Import the conversations of a file, and yield the outcome for each.
 
     Parameters
     ----------
     lines
-        One conversation each. Empty lines are skipped, but counted.
+        The lines of the file, one conversation each. Empty lines are skipped, but counted.
     name
-        Of the file, for messages.
+        The name of the file, for error messages.
     replace, own_events
         As for `import_conversation` and `Dump.from_line`.
 
     Raises
     ------
     StoreUnavailableError
-        If the storage fails. Doing the same again goes on there.
+        If the storage fails. A repeated call continues where this one stopped.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -267,19 +266,19 @@ def import_lines(
 
 
 def migrate(source: EventLogStore, target: EventLogStore, *, replace: bool = False) -> Iterator[Outcome]:
-    """Copy all conversations, with their versions and heads, and yield what became of each.
+    """Copy all conversations, with their versions and heads, and yield the outcome for each.
 
     `source` is only read. Answers to requests with keys are not copied.
 
     Parameters
     ----------
     replace
-        Whether a conversation of `target` that is no beginning of the one in `source` is deleted first.
+        Whether a conversation of `target` is deleted first if it is not a beginning of that in `source`.
 
     Raises
     ------
     StoreUnavailableError
-        If the storage fails. Doing the same again goes on there.
+        If the storage fails. A repeated call continues where this one stopped.
     """
     for sender_id in each_sender_id(source):
         try:
@@ -319,7 +318,7 @@ def _migrate_one(source: EventLogStore, target: EventLogStore, sender_id: str, r
         return Outcome(sender_id)
 
     def is_beginning(found: Head) -> bool:
-        # Events carry the time at which they happened: with one in common, so are those before it.
+        # Events have times: if the last row of the beginning is equal in both stores, so are the rows before it.
         return _last_row(source, sender_id, found.version) == _last_row(target, sender_id, found.version)
 
     outcome = _put(target, sender_id, head, partial(source.read_events, sender_id), is_beginning, replace)
@@ -337,7 +336,7 @@ def _put(
     is_beginning: Callable[[Head], bool],
     replace: bool,
 ) -> Outcome:
-    """Bring a conversation to `head`, whose rows `read` gives, from wherever it is now."""
+    """Append the missing rows of a conversation, which `read` returns, and put `head`."""
     with store.lock(sender_id):
         found = store.read_head(sender_id)
         problem = "" if found is None else _conflict(sender_id, found, head, is_beginning)
@@ -353,7 +352,7 @@ def _put(
 
 
 def _conflict(sender_id: str, found: Head, head: Head, is_beginning: Callable[[Head], bool]) -> str:
-    """Return why the stored conversation cannot become that of `head` by going on; empty if it can."""
+    """Return why the stored conversation is not a beginning of that of `head`; empty if it is one."""
     remedy = "It is left as it is; delete it, or replace it with --replace."
     if found.version > head.version:
         return (
@@ -366,7 +365,7 @@ def _conflict(sender_id: str, found: Head, head: Head, is_beginning: Callable[[H
 
 
 def _append(store: EventLogStore, sender_id: str, version: int, head: Head, read: ReadRows) -> None:
-    """Append what `read` gives from `version` on, in commits of bounded size; the last one puts `head`."""
+    """Append the rows from `version` on, which `read` returns, in commits of bounded size; the last puts `head`."""
     count = _FIRST_ROWS
     while True:
         stop = min(version + count, head.version)
@@ -391,5 +390,5 @@ def _last_row(store: EventLogStore, sender_id: str, version: int) -> list[str]:
 
 
 def _same_event(one: str, other: str) -> bool:
-    """Compare two rows; a file may have been written anew by software with other habits of writing JSON."""
+    """Return whether two rows have the same content; other software may have written the JSON in another form."""
     return one == other or bool(json.loads(one) == json.loads(other))
