@@ -1,4 +1,4 @@
-"""Mistakes in a domain, its stories and its NLU data, found without training: what is told of each."""
+"""Findings: the description of a mistake in a domain, in stories or in NLU data, found without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.problems import Severity
 
 MOST_PLACES: Final = 5
-"""Places of a finding that say the same, and are shown."""
+"""The largest number of places with the same text that are shown of a finding."""
 _PLACE: Final = re.compile(
     r"^(?P<file>[^\n]*?\.(?:ya?ml|json|md|markdown)):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: "
 )
@@ -25,13 +25,13 @@ class Finding:
     Attributes
     ----------
     kind : str
-        What sort of mistake, a fixed word for programs: ``contradiction``, ``unused-intent``.
+        The kind of mistake, a fixed word for programs: ``contradiction``, ``unused-intent``.
     severity : str
-        ``error`` if the bot will not do what the stories say, ``warning`` if it may be meant so.
+        ``error`` if the bot will not follow the stories, ``warning`` if it may be intended.
     message : str
         What is wrong, and the remedy.
     places : tuple of Place
-        All places that take part, in the order of file and line; at least one.
+        All places of the mistake, in the order of file and line; at least one.
     """
 
     kind: str
@@ -40,16 +40,17 @@ class Finding:
     places: tuple[Place, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the finding as JSON-able data."""
+        """Return the finding as JSON."""
         places = [
             {"file": place.file, "line": place.line, "story": place.name, "note": place.note} for place in self.places
         ]
         return {"kind": self.kind, "severity": self.severity, "message": self.message, "places": places}
 
     def lines(self, all_by: str | None = None) -> list[str]:
-        """Return the lines that tell it: of many places that say the same, the first `MOST_PLACES` and `all_by`.
+        """Return the finding as lines of text.
 
-        That says by what one gets all; without it, all are listed.
+        `all_by` is a hint that says how to list all places; with it, only the first `MOST_PLACES` places with the same
+        text are listed.
         """
         first = self.places[0]
         is_alone = len(self.places) == 1
@@ -70,7 +71,7 @@ class Finding:
 
 
 def finding(kind: str, severity: Severity, message: str, places: Iterable[Place | None]) -> Finding:
-    """Return a finding with its places in order, each once; only one of what cannot be read has a column."""
+    """Return a finding with its places in order, each once; only findings about unreadable text have columns."""
     unique = dict.fromkeys(_with_file(place, has_column=kind == "grammar") for place in places)
     return Finding(kind, severity, message, tuple(sorted(unique, key=lambda place: place.order)))
 
@@ -82,7 +83,7 @@ def _with_file(place: Place | None, has_column: bool) -> Place:
 
 
 def placed(line: str, elsewhere: str) -> tuple[Place, str]:
-    """Return the place with which a line of an error begins, or else that of the file or folder, and what follows."""
+    """Return the place with which a line of an error begins, or that of `elsewhere`, and the rest of the line."""
     found = _PLACE.match(line)
     if found is None:
         return Place(elsewhere), line
@@ -90,7 +91,7 @@ def placed(line: str, elsewhere: str) -> tuple[Place, str]:
 
 
 def finding_in(line: str, kind: str, elsewhere: str, severity: Severity = "error") -> Finding:
-    """Return what a line of an error says, at its place."""
+    """Return a finding with the text of a line of an error, at its place."""
     place, message = placed(line, elsewhere)
     return finding(kind, severity, message, [place])
 

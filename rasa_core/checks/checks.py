@@ -5,32 +5,32 @@ Kind                       Severity   Meaning
 =========================  =========  =========================================================================
 ``domain``                 error      the domain, or an entry of it, cannot be read
 ``grammar``                error      a line of a story, or a file of stories, cannot be read
-``lost-turn``              error      a line of a story, or a part of one, that cannot be used
+``lost-turn``              error      a line of a story, or a part of a line, cannot be used
 ``contradiction``          error      the same history, but another action follows
-``unreached-checkpoint``   error      stories begin with a checkpoint to which no way leads
-``impossible-condition``   error      a slot never has the value that a checkpoint asks for
-``endless-loop``           error      checkpoints lead back to themselves, and the user never speaks
-``undeclared-...``         error      stories name an intent, entity, slot or action that the domain has not
+``unreached-checkpoint``   error      stories begin with a checkpoint with which no story ends
+``impossible-condition``   error      a checkpoint has a condition on a slot that never has that value
+``endless-loop``           error      checkpoints lead back to themselves without a message of the user in between
+``undeclared-...``         error      stories name an intent, entity, slot or action that the domain does not have
 ``unused-...``             warning    the domain has an intent, entity, slot or action that nothing names
-``unseen-value``           warning    a slot gets a value that policies take for none, such as false
-``unknown-value``          warning    a categorical slot gets a value that is none of its values
-``template-not-action``    warning    a template that no action says
-``dead-end``               warning    stories end with a checkpoint from which none goes on
-``long-turn``              warning    more actions in a row than a server runs
-``repeated-story``         warning    the same story under two names
-``ignored-line``           warning    a line of a story that says nothing
-``doubtful-line``          warning    a line of a story that breaks the grammar, and was read as it was meant
-``unknown-key``            warning    a key of the domain, or of config.yml, that says nothing
-``not-read``               warning    a file holds stories, and others were found first
-``unreadable``             error      a link or a folder among the stories that leads nowhere, or cannot be read
-``configuration``          error      config.yml cannot be read, or names what there is not
-``no-stories``             warning    the files of stories have none
-``unread-option``          warning    an option in config.yml that does nothing
+``unseen-value``           warning    a slot gets a value, such as false, that policies cannot tell from one not set
+``unknown-value``          warning    a categorical slot gets a value that is not among its values
+``template-not-action``    warning    no action says a template
+``dead-end``               warning    stories end with a checkpoint with which no story begins
+``long-turn``              warning    a story has more actions in a row than a server runs
+``repeated-story``         warning    the same story stands under two names
+``ignored-line``           warning    a line of a story has no effect
+``doubtful-line``          warning    a line of a story breaks the grammar, and was read as it was meant
+``unknown-key``            warning    a key of the domain, or of config.yml, has no effect
+``not-read``               warning    a file holds stories, and is not read because other files were found first
+``unreadable``             error      a link or folder among the stories leads nowhere, or cannot be read
+``configuration``          error      config.yml cannot be read, or names something that does not exist
+``no-stories``             warning    the files of stories contain no story
+``unread-option``          warning    an option in config.yml has no effect
 ``unknown-name``           warning    a button names an intent, or a response a slot, that the domain does not have
-``foreign-model``          error      a model stands where training would write that the project did not make
+``foreign-model``          error      a model that this project did not make stands where training would write
 =========================  =========  =========================================================================
 
-Those of NLU data are listed in `rasa_core.checks.nlu`.
+`rasa_core.checks.nlu` lists the findings in NLU data.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ MOST_PREDICTIONS: Final = 10
 _UNUSABLE: Final = frozenset(
     ["grammar", "lost-turn", "undeclared-intent", "undeclared-action", "unreached-checkpoint", "impossible-condition"]
 )
-"""What makes a policy learn less than the stories say."""
+"""The kinds of findings because of which policies learn less than the stories contain."""
 
 
 def check_stories(
@@ -102,15 +102,15 @@ def check_stories(
     domain_text
         YAML.
     stories
-        A story file, several, or a folder.
+        A story file, several files, or a folder.
     max_history
-        How many states have to be equal for two histories to be the same.
+        The number of last states that two equal histories share.
     domain_name
-        What findings call the domain, such as its path.
+        The name of the domain in findings, such as its path.
     nlu_files
-        All NLU data of the bot; none if something else understands its messages.
+        All NLU data of the bot; empty if another interpreter reads its messages.
     words
-        Names that code or settings of the bot may use, so that no story has to; see `words_of_code`.
+        Names in the code or settings of the bot, which no story has to name; see `words_of_code`.
     """
     found: list[Finding] = []
     content, is_whole = _read_domain(domain_text, domain_name, found)
@@ -143,7 +143,7 @@ def check_stories(
 def unusable_turns(
     domain: Domain, stories: str | Path | Sequence[Path], domain_name: str = "the domain"
 ) -> list[Finding]:
-    """Return what makes turns of stories unusable for training; whoever trains in spite of it gets warnings."""
+    """Return the findings because of which turns cannot be used for training; with `lenient`, they are warnings."""
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
     steps = [step for story in read for step in story]
@@ -152,7 +152,7 @@ def unusable_turns(
 
 
 def refuse_unusable(domain: Domain, stories: str | Path | Sequence[Path], domain_name: str = "the domain") -> None:
-    """Raise `StoryParseError`, which lists them, if there are turns that training cannot use."""
+    """Raise `StoryParseError` with a list of the turns that training cannot use, if there are any."""
     found = unusable_turns(domain, stories, domain_name)
     if found:
         # The first place of each is enough: what is wrong is told in full by check.
@@ -173,7 +173,7 @@ def _check_content(
     lines: Mapping[tuple[str, str], int],
     words: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """Find what single lines of stories, and their checkpoints and names, have wrong."""
+    """Find mistakes in single lines of stories, in their checkpoints and in their names."""
     # Unknown names are found with all places, below; what is left out for its format is told of the folder.
     problems = [one for one in problems if one.kind not in (UNKNOWN_NAME, LEFT_OUT)]
     yield from _findings(problems, "grammar", "ignored-line")
@@ -222,7 +222,7 @@ def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int
 
 
 def _meant(names: set[str], domain: Domain) -> dict[str, str]:
-    """Return the names of actions that the domain does not have, each with the name that is meant by it."""
+    """Return the misspelt names of actions, each with the action of the domain that is meant."""
     declared = set(domain.action_names)
     found = {name: nearest(name, domain.action_names) for name in sorted(names - declared)}
     return {name: near[0] for name, near in found.items() if near}
@@ -248,7 +248,7 @@ def _contradiction_finding(contradiction: Contradiction, max_history: int) -> Fi
 
 
 def _read_domain(text: str, name: str, found: list[Finding]) -> tuple[DomainFile | None, bool]:
-    """Return what can be read of a domain, and whether that is all of it."""
+    """Return the readable part of a domain, and whether all of it could be read."""
     problems: list[Problem] = []
     try:
         content = read_domain(text, name, problems)
@@ -260,7 +260,7 @@ def _read_domain(text: str, name: str, found: list[Finding]) -> tuple[DomainFile
 
 
 def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domain:
-    """Return a domain with remote actions; of slots and actions that cannot be built, the names count."""
+    """Return a domain with remote actions; slots and actions that cannot be built still have their names in it."""
     slots = _slots_of(content, name, found)
     actions = _action_names(content, name, found)
     return Domain(

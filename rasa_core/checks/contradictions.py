@@ -31,9 +31,9 @@ ActionAndPlace = tuple[str, Place]
 
 
 class StoryAction(NamedTuple):
-    """One action of a conversation: the states before it, its name, and where it stands or the line that implies it.
+    """One action of a conversation: the states before it, its name, and its place or that of the line that implies it.
 
-    Policies learn all of them but the first action of a story that starts with the bot.
+    Policies learn all actions except the first one of a story that starts with the bot.
     """
 
     states: States
@@ -44,9 +44,9 @@ class StoryAction(NamedTuple):
 
 @dataclass(slots=True)
 class Contradiction:
-    """Different actions that follow the same history, each with where it does.
+    """Different actions that follow the same history, with the places of each.
 
-    `needed` is the least ``max_history`` that tells all of them apart; None if none does.
+    `needed` is the smallest ``max_history`` that tells all these histories apart; None if there is none.
     """
 
     actions: list[ActionAndPlace]
@@ -56,8 +56,8 @@ class Contradiction:
 def conversations_for(graph: StoryGraph, domain: Domain, max_history: int) -> list[TrainingTracker]:
     """Return the conversations of the stories, so that each place and each history occurs.
 
-    Every story counts, also one that is like another. Where checkpoints allow too many ways, those are added
-    that merging leaves, so that no history of `max_history` states is missing.
+    Every story counts, even if another story is equal. If checkpoints allow too many paths, enough paths are
+    included that no history of `max_history` states is missing.
     """
     found = TrainingDataGenerator(graph, domain, remove_duplicates=False, augmentation_factor=0).generate()
     if all(start.name == STORY_START for step in graph.story_steps for start in step.start_checkpoints):
@@ -90,9 +90,10 @@ def story_actions(trackers: Iterable[TrainingTracker]) -> list[list[StoryAction]
 
 
 def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_history: int) -> list[Contradiction]:
-    """Return where the stories contradict each other.
+    """Return the contradictions of the stories.
 
-    What different histories lead to is told once: each contradiction has a pair of places that none before it has.
+    Each contradiction has a pair of places that no earlier one has, so that several histories which lead to the same
+    places are reported once.
     """
     histories: dict[States, dict[tuple[States, str], None]] = {}
     following: dict[States, dict[ActionAndPlace, None]] = {}
@@ -122,9 +123,9 @@ def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_hist
 
 
 def _needed(histories: Iterable[tuple[States, str]]) -> int | None:
-    """Return how many states tell apart all histories that different actions follow; None if none do.
+    """Return the number of states that tell apart all histories with different actions; None if no number does.
 
-    Of sorted histories, the longest beginning that two of different actions share is shared by neighbours.
+    In sorted histories, the longest common beginning of two histories with different actions is one of neighbours.
     """
     needed = 0
     for (one, action), (two, other) in pairwise(sorted(histories)):
@@ -137,7 +138,7 @@ def _needed(histories: Iterable[tuple[States, str]]) -> int | None:
 
 
 def find_long_turns(conversations: Iterable[Sequence[StoryAction]], limit: int) -> dict[Place, int]:
-    """Return where the bot does its `limit`-th action without listening, and how many actions it does there."""
+    """Return the places of the `limit`-th action in a row without listening, and the length of each such row."""
     longest: dict[Place, int] = {}
     for actions in conversations:
         for listens, run in groupby(actions, lambda action: action.name == ACTION_LISTEN_NAME):

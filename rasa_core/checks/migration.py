@@ -1,7 +1,6 @@
-"""What becomes of a project of Rasa 2 or 3, part by part: what carries over, what is replaced, what is left out.
+"""Notes for ``rasa-core migrate``: which parts of a project of Rasa 2 or 3 carry over, are replaced or left out.
 
-What is told of policies, components, servers and stories is what training and serving tell, too: it is read by the same
-code.
+The notes about policies, components, servers and stories come from the code that training and serving use too.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ _MODELS: Final = "models/*.tar.gz"
 
 
 def carried_over(files: RasaFiles, nlu_files: Sequence[Path] = ()) -> list[Note]:
-    """Return what becomes of each part of a project, in the order of files and lines; it raises no error of a file.
+    """Return a note about each part of a project, in the order of files and lines; wrong files raise no error.
 
-    The `nlu_files` are those of NLU data that are not in YAML of Rasa 2 or 3, which training reads too.
+    The `nlu_files` are additional NLU data that are not in YAML of Rasa 2 or 3, which training reads too.
     """
     found: list[Note] = []
     config, endpoints = _config_and_servers(files, found)
@@ -60,7 +59,7 @@ def carried_over(files: RasaFiles, nlu_files: Sequence[Path] = ()) -> list[Note]
 
 
 def exit_code(notes: Iterable[Note]) -> int:
-    """Return what tells a script how it went: 0 if all is the same, 1 if something is replaced, 2 if left out."""
+    """Return the exit code: 0 if everything is the same, 1 if something is replaced, 2 if something is left out."""
     return max((EXIT_CODES[note.fate] for note in notes), default=0)
 
 
@@ -105,7 +104,7 @@ def _nlu(files: RasaFiles, others: Sequence[Path]) -> Iterator[Note]:
 
 
 def _stories(files: RasaFiles, domain: Domain | None, config: RasaConfig | None) -> Iterator[Note]:
-    """Yield how many stories and rules each file has, and what is said of them in training."""
+    """Yield the number of stories and rules in each file, and the notes of training about them."""
     if domain is None:
         return
     problems: list[Problem] = []
@@ -139,7 +138,7 @@ def _tests(files: RasaFiles) -> Iterator[Note]:
 
 
 def _code(files: RasaFiles, domain: Domain | None, endpoints: Endpoints | None) -> Iterator[Note]:
-    """Yield what becomes of code, and of models."""
+    """Yield notes about code and models."""
     code = [*sorted(files.folder.glob("*.py")), *sorted(files.folder.glob("actions/**/*.py"))]
     for file in filter(Path.is_file, code):
         found = _SDK.search(text := file.read_text(encoding="utf-8", errors="replace"))

@@ -1,4 +1,4 @@
-"""Looks for mistakes in NLU data. None keeps a model from being trained, but for what cannot be read.
+"""Looks for mistakes in NLU data. Only a file that cannot be read keeps a model from being trained.
 
 ===========================  ==================================================================================
 Kind                         Meaning
@@ -88,9 +88,9 @@ def check_domain_names(
     domain_name: str,
     lines: Mapping[str, Place] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Return where all data of a bot, and its domain, which findings call `domain_name`, name other things.
+    """Return the differences between the names in all NLU data of a bot and in its domain.
 
-    Of intents whose place in the domain is known, `lines` has it.
+    Findings call the domain `domain_name`. `lines` has the lines of intents in the domain, if they are known.
     """
     declared = {"intent": set(intents), "entity": set(entities)}
     places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
@@ -212,7 +212,7 @@ def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | Non
 
 
 def _check_near_marks(data: TrainingData) -> Iterator[Finding]:
-    """Find what is no mark for a space or a bracket; only names of entities tell it from other text in brackets."""
+    """Find marks with a wrong space or bracket; only if they name an entity, since other text may have brackets."""
     known = data.entities
     for example in data.examples:
         for match in _NEARLY_MARKED.finditer(example.text) if "[" in example.text else ():

@@ -4,24 +4,24 @@
 Kind                       Severity   Meaning
 =========================  =========  =========================================================================
 ``domain``                 error      a domain file cannot be read
-``configuration``          error      config.yml names what there is not, or has an option that cannot be
+``configuration``          error      config.yml names something that does not exist, or has an invalid option
 ``endpoints``              error      endpoints.yml cannot be read; a warning if only a variable is not set
-``contradiction``          error      rules say other actions than other rules, or than stories; or stories do; a
-                                      warning where training does not look for it
+``contradiction``          error      rules contradict other rules or stories, or stories contradict each other; a
+                                      warning if training does not check it
 ``unused-rules``           warning    there are rules, and no policy that follows them
 ``unused-synonyms``        warning    there are synonyms, and the pipeline has no ``EntitySynonymMapper``
 ``unused-patterns``        warning    ``RegexEntityExtractor`` does not look for an entity that no example marks
-``unread-option``          warning    an option of a component that is nearly one which it has
-``unread-import``          warning    ``imports:`` names a project or module that is not there
+``unread-option``          warning    an option of a component is misspelt
+``unread-import``          warning    ``imports:`` names a project or module that does not exist
 ``unknown-key``            warning    a file has a key that nothing reads
-``no-stories``             error      there are neither stories nor rules, and no examples to understand
-``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
-``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have; an
-                                      error where a rule does, and training ends with it
-``form-asks-nothing``      warning    there is neither response nor action that asks for a slot of a form
-``doubtful-line``          warning    a value of a domain is of another kind than it should be
+``no-stories``             error      there are neither stories nor rules, and no NLU examples
+``no-response``            error      an action ``utter_...``, or a part of a retrieval intent, has no response
+``unknown-name``           warning    a form, mapping, condition or button names something that the domain does not
+                                      have; an error in a rule, at which training stops
+``form-asks-nothing``      warning    no response and no action asks for a slot of a form
+``doubtful-line``          warning    a value in a domain has an unexpected type
 ``said-twice``             warning    a ``bot:`` step of a story repeats what the action before it says
-``unused-response``        warning    no story, rule, form or action of one's own says a response
+``unused-response``        warning    no story, rule, form or custom action says a response
 ``unused-form``            warning    no story or rule begins a form
 ``unused-intent``          warning    no story, rule or mapping names an intent, and it fills no form
 =========================  =========  =========================================================================
@@ -61,8 +61,8 @@ from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem, Severity
 
 Contradictions = Callable[[RasaFiles, ReadStories, bool, bool], None]
-"""Raises `ModelError` with a line for each rule that contradicts another, or a story, or that has more than one message
-of the user where that is an error."""
+"""Raises `ModelError` with a line for each rule that contradicts another rule or a story, or that has more than one
+user message where this is an error."""
 
 _NO_NAME: Final = "the domain has no "
 _SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
@@ -76,14 +76,14 @@ def check_rasa(
     ignores_own: bool = False,
     nlu_files: Sequence[Path] = (),
 ) -> list[Finding]:
-    """Return what is wrong with a project, in the order of files and lines.
+    """Return the mistakes in a project, in the order of files and lines.
 
     Parameters
     ----------
     max_history
-        How many states have to be equal for two histories of stories to be the same.
+        The number of last states that two equal histories of stories share.
     ignores_own
-        Whether policies and components of somebody's own are no errors.
+        Whether custom policies and components are allowed.
     nlu_files
         More files with examples of intents, such as those in Markdown and JSON of a bot of Rasa 1 or 2.
     """
@@ -131,7 +131,7 @@ def check_rasa(
 def _of_rules(
     files: RasaFiles, read: ReadStories, config: RasaConfig | None, contradictions: Contradictions
 ) -> list[Finding]:
-    """Return where rules contradict each other or stories, as far as a policy follows them."""
+    """Return the contradictions between rules, or between rules and stories, if a policy follows the rules."""
     policies = [RulePolicy()] if config is None else config.policies
     rules = next((policy for policy in policies if isinstance(policy, RulePolicy)), None)
     if rules is None:
@@ -150,7 +150,7 @@ def _of_rules(
 
 
 def _told_once(found: Sequence[Finding], of_rules: Sequence[Finding]) -> list[Finding]:
-    """Return all findings; a name in a rule that there is not is told of once, as what ends training."""
+    """Return all findings; an unknown name in a rule is reported once, as the error at which training stops."""
     ends = [replace(one, kind=UNKNOWN_NAME) if one.message.startswith(_NO_NAME) else one for one in of_rules]
     told = {(*one.places[0].order[:2], one.message) for one in ends}
     return [*(one for one in found if (*one.places[0].order[:2], one.message) not in told), *ends]
@@ -179,7 +179,7 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
 
 
 def _unknown_keys(notes: Iterable[Note]) -> Iterator[Finding]:
-    """Yield a warning for each key that nothing reads, and for each option that is nearly one which is read."""
+    """Yield a warning for each key that nothing reads, and for each misspelt option."""
     for note in notes:
         if any("Did you mean" in option for option in note.unused):
             text = f"{note.what} has no option {', '.join(note.unused)}."
@@ -198,7 +198,7 @@ def _of_problem(problem: Problem) -> Finding:
 
 
 def _tests(files: RasaFiles) -> Iterator[Finding]:
-    """Find what cannot be read in test stories, or names what there is not: training does without, ``evaluate`` not."""
+    """Find mistakes and unknown names in test stories, which ``evaluate`` reads, but training does not."""
     problems: list[Problem] = []
     YamlStoryReader(files.domain, problems).read_files(files.test_files)
     for problem in problems:
@@ -207,7 +207,7 @@ def _tests(files: RasaFiles) -> Iterator[Finding]:
 
 
 def _stories(read: ReadStories, domain: Domain, max_history: int, problems: Sequence[Problem]) -> Iterator[Finding]:
-    """Find what is wrong with stories by themselves, as with those of 0.9."""
+    """Find the mistakes in stories that stories of 0.9 can have too."""
     steps = [step for story in read.steps for step in story]
     yield from check_loops(steps)
     yield from check_repeated_stories(read.steps)
@@ -234,7 +234,7 @@ def _forms(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
 
 
 def _asks(form: str, slot: str) -> Iterator[str]:
-    """Yield the names of what may ask for a slot."""
+    """Yield the names of the responses and actions that may ask for a slot."""
     for kind in ("utter", "action"):
         yield from (f"{kind}_ask_{part}" for part in (f"{form}_{slot}", slot))
 
@@ -255,7 +255,7 @@ def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
 
 
 def _named_by(mapping: SlotMapping, domain: Domain, parts: RasaParts) -> Iterator[tuple[str, Any, Iterable[str]]]:
-    """Yield what a mapping names: what kind of thing, its name, and which there are."""
+    """Yield the names in a mapping: the kind of each, the name, and all known names of this kind."""
     yield "entity", mapping.entity, parts.entity_names
     yield "action", mapping.action, domain.action_names
     yield from (("intent", intent, parts.intents) for intent in sorted(mapping.intents | mapping.not_intents))
@@ -268,7 +268,7 @@ def _named_by(mapping: SlotMapping, domain: Domain, parts: RasaParts) -> Iterato
 
 
 def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
-    """Find the slots of conditions of responses that there are not."""
+    """Find unknown slots in conditions of responses."""
     for name, variants in parts.content["responses"].items():
         place = parts.lines.get(("responses", name))
         for variant in variants:
@@ -335,7 +335,7 @@ def _unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Ite
 
 
 def _unused_synonyms(data: TrainingData, config: RasaConfig) -> Iterator[Finding]:
-    """Tell of synonyms that nobody looks at, as a pipeline without EntitySynonymMapper leaves values as they are."""
+    """Find synonyms without effect, because the pipeline has no EntitySynonymMapper."""
     steps = config.pipeline.steps
     if steps and data.definitions and not any(step["kind"] == "EntitySynonymMapper" for step in steps):
         text = (
@@ -346,7 +346,7 @@ def _unused_synonyms(data: TrainingData, config: RasaConfig) -> Iterator[Finding
 
 
 def _unused_patterns(data: TrainingData, config: RasaConfig, entities: Iterable[str], file: str) -> Iterator[Finding]:
-    """Tell of entities of the domain whose lookup tables and expressions find nothing, as no example marks one."""
+    """Find entities of the domain whose lookup tables and expressions find nothing, because no example marks one."""
     unmarked = set(entities) - set(data.entities)
     for step in config.pipeline.steps:
         if step["kind"] != "RegexEntityExtractor":
@@ -366,7 +366,7 @@ def _unused_patterns(data: TrainingData, config: RasaConfig, entities: Iterable[
 def _nlu(
     data: TrainingData, domain: Domain, read: ReadStories, config: RasaConfig | None, files: RasaFiles
 ) -> Iterator[Finding]:
-    """Find what NLU data, domain, stories and pipeline do not say alike."""
+    """Find differences between NLU data, domain, stories and pipeline."""
     parts = domain.rasa
     assert parts is not None
     own = [name for name in parts.intents if name in data.intents or name not in RASA_DEFAULT_INTENTS]
@@ -393,7 +393,7 @@ def _nlu(
 
 
 def _events(read: ReadStories) -> Iterator[Event]:
-    """Yield all that happens in stories and rules."""
+    """Yield all events of stories and rules."""
     yield from (event for steps in read.steps for step in steps for event in step.events)
     for rule in read.rules:
         yield from rule.conditions

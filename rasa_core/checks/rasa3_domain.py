@@ -1,4 +1,4 @@
-"""Entries of the domain files of Rasa 2 and 3 that are read, though not as they are written, or that Rasa refuses."""
+"""Finds entries in domain files of Rasa 2 and 3 that are read in another way than written, or that Rasa refuses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_CONDITIONS: Final = ("active_loop", "requested_slot")
 
 
 def check_domain_files(files: Iterable[Path]) -> Iterator[Finding]:
-    """Yield a warning for each entry of a domain that has a key which nothing reads, or a value of another kind."""
+    """Yield a warning for each entry of a domain with an unknown key, or a value of an unexpected type."""
     for file in files:
         with suppress(YamlError):  # Whoever reads the domain tells of it.
             root = read_yaml(file)
@@ -146,7 +146,7 @@ def _is_built_in(keys: Mapping[str, Part]) -> bool:
 
 
 def _values(name: str, keys: Mapping[str, Part]) -> Iterator[Finding]:
-    """Check the values that a slot has from the beginning, or may have."""
+    """Check the initial value and the ``values:`` of a slot."""
     seen = keys.get("influence_conversation")
     if seen is not None and not isinstance(seen.data, bool):
         text = f"influence_conversation: of the slot {name!r} is true or false; {seen.written!r:.40} is taken for true."
@@ -177,7 +177,7 @@ def _session(key: str, part: Part) -> Iterator[Finding]:
 
 
 def answers_to_forms(parts: RasaParts, data: TrainingData | None) -> set[str]:
-    """Return the intents of which examples have what a form asks for: an answer to a form needs no story."""
+    """Return the intents whose examples have an entity that a form asks for; no story has to name these intents."""
     asked = {slot for form in parts.forms.values() for slot in form.required_slots}
     entities = {one.entity for slot in asked for one in parts.mappings.get(slot, ())}
     said = ((example.intent, span.entity) for example in (data.examples if data else ()) for span in example.entities)

@@ -1,4 +1,4 @@
-"""What the responses of a bot name in vain: intents behind buttons, and slots in braces."""
+"""Finds unknown names in the responses of a bot: intents in buttons, and slots in braces."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def check_responses(
     place: Callable[[str], Place | None],
     words: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """Find the intents of buttons that the domain does not have, and names in braces that are nearly those of slots.
+    """Find intents in buttons that the domain does not have, and misspelt slots in braces.
 
     Parameters
     ----------
     responses
         The variants of each response.
     place
-        Tells where a response stands.
+        A function that returns the place of a response.
     words
-        Names that code of the bot has, which may fill them.
+        Names in the code of the bot, which may fill the braces.
     """
     for name, variants in responses.items():
         for variant in variants:
@@ -56,7 +56,7 @@ def check_responses(
 def check_template_keys(
     templates: Mapping[str, Iterable[Mapping[str, Any]]], place: Callable[[str], Place | None]
 ) -> Iterator[Finding]:
-    """Find keys of templates of 0.9 that are nearly those which mean something; others may be for a channel."""
+    """Find misspelt keys in templates of 0.9; other unknown keys may be for a channel."""
     for name, variants in templates.items():
         for key in (key for variant in variants for key in variant if key not in _KEYS):
             if hint := did_you_mean(str(key), _KEYS):

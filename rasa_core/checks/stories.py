@@ -1,7 +1,7 @@
-"""What is wrong with stories by themselves, and what a domain and its stories do not say alike.
+"""Finds mistakes in stories, and differences between stories and their domain.
 
-By themselves: checkpoints that join nothing, loops in which the user never speaks, and the same story twice. Beside a
-domain: names and values that only one of both has.
+In the stories: checkpoints that join nothing, loops without a user message, and the same story twice. Compared with the
+domain: names and values that only the stories or only the domain has.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rasa_core.trackers.event_log import is_listening
 
 Steps = Sequence[StoryStep]
 Edges = dict[str, dict[str, StoryStep]]
-"""From which checkpoint a step leads to which, with the first such step."""
+"""For each checkpoint, the checkpoints to which a step leads, each with the first such step."""
 Places = dict[Place | None, None]
 
 SECTIONS: Final = {"intent": "intents", "entity": "entities", "slot": "slots", "action": "actions"}
@@ -54,7 +54,7 @@ _PAYLOAD = re.compile(r'"payload": "[/_]([^"{\[\\]+)')
 
 
 def check_checkpoints(steps: Steps) -> Iterator[Finding]:
-    """Find checkpoints that no conversation comes to, and those from which none goes on."""
+    """Find checkpoints that no conversation reaches, and checkpoints at which no story begins."""
     starts: dict[str, list[StoryStep]] = {}
     ends: dict[str, list[StoryStep]] = {}
     for step in steps:
@@ -94,7 +94,7 @@ def _edges(steps: Iterable[StoryStep]) -> Edges:
 
 
 def _reached(edges: Edges, start: str) -> dict[str, tuple[str, StoryStep] | None]:
-    """Return the checkpoints to which ways lead from `start`, each with where a shortest one comes from."""
+    """Return the checkpoints that can be reached from `start`, each with its predecessor on a shortest path."""
     reached: dict[str, tuple[str, StoryStep] | None] = {start: None}
     waiting = deque([start])
     while waiting:
@@ -107,7 +107,7 @@ def _reached(edges: Edges, start: str) -> dict[str, tuple[str, StoryStep] | None
 
 
 def check_loops(steps: Steps) -> Iterator[Finding]:
-    """Find ways from a checkpoint back to it on which the user never speaks."""
+    """Find cycles of checkpoints without a message of the user."""
     # Steps in which the user speaks are left out: any circle of those that stay is one without a word.
     edges = _edges(step for step in steps if not any(map(_ends_turn, step.events)))
     _, back = order_checkpoints(edges)
@@ -133,7 +133,7 @@ def _ends_turn(event: Event) -> bool:
 
 
 def check_repeated_stories(stories: Iterable[Steps]) -> Iterator[Finding]:
-    """Find stories that say the same, whatever their names."""
+    """Find stories with the same content, whatever their names."""
     alike: dict[tuple[object, ...], list[Steps]] = {}
     for story in stories:
         alike.setdefault(_content(story), []).append(story)
@@ -145,7 +145,7 @@ def check_repeated_stories(stories: Iterable[Steps]) -> Iterator[Finding]:
 
 
 def _content(story: Steps) -> tuple[object, ...]:
-    """Return what a story says; checkpoints that were generated in it are numbered instead of named."""
+    """Return the content of a story as a key; its generated checkpoints are numbered instead of named."""
     numbers: dict[str, int] = {}
 
     def name_of(name: str) -> str | int:
@@ -163,7 +163,7 @@ def _content(story: Steps) -> tuple[object, ...]:
 
 
 class UsedNames:
-    """The names in stories, with all places, and the values that slots get; by the domain, from entities too."""
+    """The names in stories, with all places, and the values that slots get, also from entities."""
 
     def __init__(self, steps: Iterable[StoryStep], domain: Domain) -> None:
         self.places: dict[str, dict[str, Places]] = {kind: {} for kind in SECTIONS}
@@ -200,11 +200,11 @@ def check_names(
     Parameters
     ----------
     file, lines
-        Path of the domain, and where the names in its sections stand.
+        The path of the domain, and the lines of the names in its sections.
     words
-        Names that something else than a story uses.
+        Names that code or settings use.
     is_complete
-        Whether these are all stories, so that a name which is not in them is used nowhere.
+        Whether these are all stories, so that a name which they do not have is unused.
     """
 
     def place(kind: str, name: str) -> Place:
@@ -252,7 +252,7 @@ def check_names(
 
 
 def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
-    """Return the names that need not stand in a story."""
+    """Return the names that no story has to use."""
     if kind == "slot":
         # A slot that is said needs no story, nor does one that policies never see.
         spoken = _VARIABLE.findall(json.dumps(domain.templates, ensure_ascii=False, default=str))
@@ -265,7 +265,7 @@ def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
 
 
 def _said_by_themselves(domain: Domain) -> set[str]:
-    """Return the responses that no story names: those of a restart, of forms that ask, and of a fallback."""
+    """Return the responses that no story has to name: for a restart, for questions of forms, and for a fallback."""
     asked = tuple(f"_{slot.name}" for slot in domain.slots)
     names = {*domain.templates, *domain.action_names}
     return {name for name in names if name in _SAID or (name.startswith("utter_ask_") and name.endswith(asked))}
@@ -286,7 +286,7 @@ def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
 
 
 def _unseen_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
-    """Find values that policies take for no value at all, such as false, in slots that could tell them apart."""
+    """Find values, such as false, that policies cannot tell from a slot that is not set, but could with ``unset:``."""
     for slot in domain.slots:
         # Slots with `unset: true`, and those of Rasa 3, tell false from nothing; with a first value, nothing is rare.
         if getattr(slot, "unset", None) is not False or slot.initial_value is not None:

@@ -1,1 +1,1 @@
-"""How good models are: figures, tables, cross-validation and comparison."""
+"""Evaluation of models: figures, tables, cross-validation and comparison."""

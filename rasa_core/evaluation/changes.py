@@ -1,4 +1,4 @@
-"""What differs between two models: decisions, what messages are taken for, and stories; grouped by how they differ."""
+"""Differences between two models in predictions, intents, entities and stories; equal differences are one group."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Verdict = Literal["worse", "better", "changed"]
 Kind = Literal["action", "intent", "entities"]
 VERDICTS: Final[tuple[Verdict, ...]] = ("worse", "better", "changed")
 MOST_EXAMPLES: Final = 20
-"""How many conversations are told of each kind of change."""
+"""The largest number of example conversations of each change."""
 
 
 @dataclass(slots=True)
 class Change:
-    """Decisions that differ in the same way.
+    """A group of predictions that differ in the same way.
 
     Attributes
     ----------
     intent, before, after : str
-        Intent of the message before, and what the two models do.
+        The intent of the message before, and the predictions of the two models.
     kind : str
-        Whether the two differ in the ``action``, or in what they take a message for: its ``intent``, or ``entities``.
+        What differs: the ``action``, or the ``intent`` or ``entities`` of a message.
     verdict : str
         ``worse``, ``better`` or ``changed``.
     count : int
-        How many there are.
+        The number of predictions.
     examples : list of (str, int)
-        The first of them: a conversation, and the position.
+        The first predictions of the group: a conversation, and the position.
     """
 
     intent: str
@@ -52,7 +52,7 @@ class Change:
         return f"{what[self.kind]}: {self.before} -> {self.after}, {times} ({self.verdict})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content, JSON-able, and in words."""
+        """Return the content as JSON, with its text."""
         examples = [{"sender_id": sender_id, "at": at} for sender_id, at in self.examples]
         about = {"intent": self.intent, "before": self.before, "after": self.after, "verdict": self.verdict}
         return {**about, "kind": self.kind, "count": self.count, "examples": examples, "text": str(self)}
@@ -60,7 +60,7 @@ class Change:
 
 @dataclass(slots=True)
 class StoriesCompared:
-    """Stories that fail with one of two models alone, by their names, and how many there are."""
+    """The names of the stories that fail with only one of two models, and the number of stories."""
 
     name: str
     total: int = 0
@@ -78,17 +78,17 @@ class StoriesCompared:
 
 @dataclass(slots=True)
 class Comparison:
-    """What differs between two models.
+    """The differences between two models.
 
     Attributes
     ----------
     conversations, decisions : int
-        How many were compared.
+        The numbers of conversations and predictions that were compared.
     changes : list of Change
-        The decisions that differ, the worst and most frequent first.
+        The predictions that differ, the worst and most frequent first.
     understood, entities : list of Change
-        Of the intents, and of the entities, of messages that were typed; ``changed``, unless somebody has said what was
-        meant.
+        The differences in the intents, and in the entities, of typed messages; their verdict is ``changed``, unless
+        somebody has corrected the message.
     stories : list of StoriesCompared
         Stories and tests.
     """
@@ -101,12 +101,12 @@ class Comparison:
     stories: list[StoriesCompared] = field(default_factory=list)
 
     def count(self, verdict: Verdict) -> int:
-        """Return how many decisions are better, worse, or changed."""
+        """Return the number of predictions that are better, worse, or changed."""
         return sum(change.count for change in self.changes if change.verdict == verdict)
 
     @property
     def is_worse(self) -> bool:
-        """Whether any story fails now that did not, or a decision or what a message is taken for is worse."""
+        """Whether a story fails only with the second model, or a prediction, intent or entity is worse."""
         changes = (*self.changes, *self.understood, *self.entities)
         return any(found.broken for found in self.stories) or any(change.verdict == "worse" for change in changes)
 
@@ -123,7 +123,7 @@ class Comparison:
 
 
 class Difference(NamedTuple):
-    """One decision that differs, at a position of a conversation; the parts are those of a `Change`."""
+    """One prediction that differs, at a position of a conversation; the other fields are as in `Change`."""
 
     kind: Kind
     intent: str
@@ -134,23 +134,23 @@ class Difference(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """What was found in one conversation: how many decisions it has, and which of them differ."""
+    """The result for one conversation: the number of its predictions, and the differences."""
 
     decisions: int
     notes: list[Difference]
 
 
 ReplayedConversations = list[tuple[str, Replayed]]
-"""The names of conversations, and what was found in each."""
+"""The ids of conversations with their results."""
 
 
 class Tally:
-    """Adds up what is found in conversations, in their order.
+    """Adds up the results for conversations, in their order.
 
     Attributes
     ----------
     found : Comparison
-        What is counted so far, without its changes, which `comparison` adds.
+        The counts so far, without the changes, which `comparison` adds.
     """
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class Tally:
         self._groups: dict[tuple[str, ...], Change] = {}
 
     def add(self, sender_id: str, one: Replayed) -> None:
-        """Add what was found in a conversation."""
+        """Add the result for a conversation."""
         self.found.conversations += 1
         self.found.decisions += one.decisions
         for kind, intent, before, after, verdict, at in one.notes:
@@ -169,7 +169,7 @@ class Tally:
                 change.examples.append((sender_id, at))
 
     def comparison(self) -> Comparison:
-        """Return all of it, the worst and most frequent changes first."""
+        """Return the whole comparison, the worst and most frequent changes first."""
         changes = sorted(self._groups.values(), key=_order)
         kinds: dict[Kind, list[Change]] = {"action": [], "intent": [], "entities": []}
         for change in changes:
@@ -183,7 +183,7 @@ def _order(change: Change) -> tuple[int, int, str]:
 
 
 def verdict_on(right: object, old: object, new: object) -> Verdict:
-    """Return the verdict on two decisions, of which none is right if nobody has said what is."""
+    """Return the verdict on two predictions; without a known `right` one, neither is right."""
     return "worse" if old == right else "better" if new == right else "changed"
 
 
@@ -191,14 +191,14 @@ Understand = Callable[[str], Mapping[str, Any]]
 
 
 class Heard:
-    """What two bots take typed messages for; each text is parsed once."""
+    """The intents and entities that two bots find in typed messages; each text is parsed once."""
 
     def __init__(self, understand: tuple[Understand, Understand]) -> None:
         self._understand = understand
         self._known: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
 
     def notes(self, events: Sequence[Event]) -> Iterator[Difference]:
-        """Yield how the messages of a conversation are taken otherwise."""
+        """Yield the differences in the intents and entities of a conversation's messages."""
         for position, event in enumerate(events):
             if isinstance(event, UserUttered) and event.text and not event.text.startswith("/"):  # It names its intent.
                 yield from self._notes(position, event, event.text)
@@ -236,7 +236,7 @@ def _kind_of(entity: Mapping[str, Any]) -> str:
 
 
 def _told_apart(old: Entities, new: Entities) -> tuple[str, str]:
-    """Return what only one of both has: the names of the entities; their values too where the names are the same."""
+    """Return the entities that only one of two lists has: their names, or also their values if the names are equal."""
     one, other = (Counter(name for name, _ in found) for found in (old, new))
     if one == other:
         one, other = (Counter(map(" ".join, found)) for found in (old, new))

@@ -1,4 +1,4 @@
-"""Draws figures: what is taken for what, how far confidence can be trusted, and what is learnt from more stories."""
+"""Draws charts: confusion matrices, calibration, histograms of confidence, and learning curves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIDE_COLUMN: Final = 58.0
 
 
 def _drawing(title: str, below: str, width: float, height: float) -> Drawing:
-    """Return a drawing with a title and a line below it; wider than `width` if they need that."""
+    """Return a drawing with a title and a line below it; it is wider than `width` if their texts are."""
     needed = max(BOLD * text_width(title, 20.0), text_width(below, SIZE)) + 2 * MARGIN
     drawing = Drawing(title, max(width, needed), height)
     drawing.add(text(MARGIN, MARGIN + 18, title, 20.0, weight="bold"))
@@ -42,7 +42,7 @@ def _drawing(title: str, below: str, width: float, height: float) -> Drawing:
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """A part of a drawing in which values are at places: x from 0 to 1, y from `lowest` to `highest`."""
+    """A part of a drawing with a coordinate system: x from 0 to 1, y from `lowest` to `highest`."""
 
     left: float
     top: float
@@ -101,9 +101,9 @@ class _Panel:
 def confusion_matrix(
     pairs: Sequence[Pair], what: str = "", *, labels: str = "actions", without: Container[str] = LISTENING
 ) -> Drawing:
-    """Draw which labels are taken for which: a row for each that is expected, a column for each prediction.
+    """Draw a confusion matrix, with a row for each expected label and a column for each predicted one.
 
-    A cell counts how often the label of its column was predicted where that of its row was expected. The deeper
+    A cell counts how often the label of its column was predicted when the label of its row was expected. The deeper
     its colour, the larger its share of the row: blue on the diagonal, where the prediction is right, red elsewhere.
 
     Parameters
@@ -111,11 +111,11 @@ def confusion_matrix(
     pairs
         Expected and predicted labels.
     what
-        What was evaluated, for the line below the title.
+        The name of the evaluated data, for the line below the title.
     labels
-        What they are.
+        The kind of the labels, such as intents.
     without
-        What is left out of the figures in that line.
+        The labels that the figures in that line leave out.
     """
     rows = metrics.scores_by_label(pairs)
     names = [shorten(one.label, LONGEST_LABEL) for one in rows]
@@ -228,7 +228,7 @@ def _draw_legend(drawing: Drawing, x: float, y: float) -> None:
 def calibration_chart(bins: Sequence[ConfidenceBin], what: str = "") -> Drawing:
     """Draw accuracy against confidence, and below it how often each confidence occurs.
 
-    The ends of the upper part of a bar are accuracy and mean confidence: without that part, both are the same.
+    The upper part of a bar spans the difference between accuracy and mean confidence.
     """
     count = sum(one.count for one in bins)
     below = f"{count:,} predictions, sorted by their confidence"
@@ -261,7 +261,7 @@ def calibration_chart(bins: Sequence[ConfidenceBin], what: str = "") -> Drawing:
 def confidence_histogram(confidences: Sequence[tuple[float, bool]], what: str = "") -> Drawing:
     """Draw how often each confidence occurs, above where the intent is right, and below where it is wrong.
 
-    The two parts have scales of their own: otherwise the few that are wrong would not be seen.
+    The two parts have scales of their own: otherwise the few wrong intents would not be visible.
     """
     below = f"{len(confidences):,} messages, sorted by the confidence in their intent"
     below = f"{shorten(what, 30)}: {below}" if what else below
@@ -279,7 +279,7 @@ def confidence_histogram(confidences: Sequence[tuple[float, bool]], what: str = 
 
 
 Curves = Mapping[str, Sequence[tuple[float, Spread]]]
-"""Name of a configuration to its figures: for each number of stories that it was trained on, their spread."""
+"""The name of a configuration, and for each number of training stories the spread of the figure."""
 
 
 def learning_curves(curves: Curves, title: str, figure: str) -> Drawing:

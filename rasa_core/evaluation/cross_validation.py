@@ -1,8 +1,8 @@
-"""Measures how well stories are followed, and messages understood, that were not learnt from.
+"""Cross-validation: evaluates models on stories and messages that were held out of their training.
 
-Of stories, *dialogues* are split: each path through the checkpoints of the stories is one, and paths that differ only
-in which of several alternatives (``OR``) the user says are the same one. A dialogue is learnt from as a whole, or
-measured on as a whole. Each run trains from scratch.
+Stories are split into *dialogues*: each path through the checkpoints of the stories is a dialogue, and paths that
+differ only in alternative messages (``OR``) are the same dialogue. A whole dialogue is in the training data, or held
+out. Each run trains from scratch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EvaluationT = TypeVar("EvaluationT", bound=Evaluation)
 
 
 class Trainable(Predictor, Protocol):
-    """What is trained and measured: an `Agent`, or something like it."""
+    """A bot that can be trained and evaluated, such as an `Agent`."""
 
     def train(self, training_trackers: Sequence[TrainingTracker], *, verbose: int, seed: int) -> Any:
         """Learn from conversations."""
@@ -40,7 +40,7 @@ class Trainable(Predictor, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is measured, and how it is trained.
+    """The stories to evaluate, and how to train on them.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Setup:
     augmentation : int
         The ``augmentation_factor`` of `rasa_core.stories.load_data`.
     seed : int
-        Decides how stories are split, and what is random in training.
+        The seed of the split into folds, and of the training.
     """
 
     graph: StoryGraph
@@ -75,7 +75,7 @@ def dialogues_of(graph: StoryGraph, domain: Domain) -> list[Dialogue]:
 
 
 def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
-    """Share dialogues out, as evenly as possible; the same in each run, for the same seed.
+    """Return the dialogues in folds of nearly equal size; the same seed gives the same folds.
 
     Raise `RasaCoreError` if there are fewer dialogues than folds.
     """
@@ -92,10 +92,10 @@ def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
 
 
 def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
-    """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
+    """Return the examples in folds with nearly equal shares of each intent; the same seed gives the same folds.
 
-    Examples with the same text stay together: otherwise what is measured would have been learnt. Raise `RasaCoreError`
-    if there are fewer texts than folds.
+    Examples with the same text are in the same fold: otherwise a model would be evaluated on texts that it has learnt.
+    Raise `RasaCoreError` if there are fewer texts than folds.
     """
     by_text: dict[str, list[NLUExample]] = {}
     for example in data.examples:
@@ -116,15 +116,15 @@ def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NL
 def cross_validate(
     parts: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item], Sequence[Item]], EvaluationT]
 ) -> list[EvaluationT]:
-    """Evaluate on each fold what was trained on all others, and tell how far that is.
+    """Evaluate on each fold a model that was trained on the other folds, and show the progress.
 
     Parameters
     ----------
     parts
         `folds_of_stories`, or `folds_of_messages`.
     measure
-        Trains from scratch on its first argument, and evaluates on its second: `train_and_evaluate`, or
-        `train_and_evaluate_messages`, of which the other arguments are given.
+        A function that trains from scratch on its first argument and evaluates on its second: `train_and_evaluate`, or
+        `train_and_evaluate_messages`, with their other arguments bound.
     """
     found: list[EvaluationT] = []
     with Progress("cross-validation, fold", len(parts)) as progress:
@@ -146,13 +146,13 @@ def train_and_evaluate_messages(
 
 
 def all_stories(found: Sequence[StoryEvaluation]) -> StoryEvaluation:
-    """Return the evaluations of all folds as one, in which each story was predicted by what had not learnt it."""
+    """Return the evaluations of all folds as one; each story was predicted by a model that had not learnt it."""
     stories = tuple(story for evaluation in found for story in evaluation.stories)
     return StoryEvaluation(stories, len(stories))
 
 
 def all_messages(found: Sequence[MessageEvaluation]) -> MessageEvaluation:
-    """Return the evaluations of all folds as one, in which each message was measured on what had not learnt it."""
+    """Return the evaluations of all folds as one; each message was parsed by a model that had not learnt it."""
     return MessageEvaluation(tuple(message for evaluation in found for message in evaluation.messages))
 
 
@@ -185,19 +185,19 @@ def _as_step(conversation: TrainingTracker) -> StoryStep:
 def learning_curve(
     setups: Mapping[str, Setup], *, excluded: Sequence[int], runs: int, folds: int
 ) -> dict[str, list[CurvePoint]]:
-    """Train on smaller and smaller parts of the dialogues.
+    """Train on smaller and smaller parts of the dialogues, and evaluate each model.
 
-    Each run holds out another of `folds` parts, which is measured on. Of the rest, smaller parts are contained
+    Each run holds out another one of `folds` parts for the evaluation. Smaller training parts are contained
     in larger ones, so that only the number of dialogues differs.
 
     Parameters
     ----------
     setups
-        What is measured, by name.
+        The setups to train, by name.
     excluded
-        How many of a hundred dialogues are left out of training, 0 to 99.
+        The percentages of the dialogues that are left out of training, 0 to 99.
     runs
-        How often each part is trained on; at most `folds`.
+        The number of trainings for each percentage; at most `folds`.
     """
     parts = {name: folds_of_stories(setup, folds) for name, setup in setups.items()}
     found: dict[str, list[CurvePoint]] = {name: [] for name in setups}

@@ -1,4 +1,4 @@
-"""Figures of predictions, from what was expected and what was predicted; of actions, intents and entities alike.
+"""Figures of predictions, computed from expected and predicted labels: actions, intents or entities.
 
 Notation, for a list of pairs *(expected, predicted)* and a label *a*, the name of an action, intent or entity:
 
@@ -28,22 +28,22 @@ LISTENING: Final = frozenset({ACTION_LISTEN_NAME})
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """How well one label is predicted.
+    """The scores of one label.
 
     Attributes
     ----------
     label : str
         The name of an action, intent or entity.
     precision : float
-        *TP / (TP + FP)*: how often it is right to predict it.
+        *TP / (TP + FP)*: the share of its predictions that are right.
     recall : float
-        *TP / (TP + FN)*: how often it is predicted where it is expected.
+        *TP / (TP + FN)*: the share of its expected occurrences that are predicted.
     f1 : float
-        *2 TP / (2 TP + FP + FN)*, the harmonic mean of both.
+        *2 TP / (2 TP + FP + FN)*, the harmonic mean of precision and recall.
     support : int
-        *TP + FN*: how often it is expected.
+        *TP + FN*: how often the label is expected.
     predicted : int
-        *TP + FP*: how often it is predicted.
+        *TP + FP*: how often the label is predicted.
     """
 
     label: str
@@ -55,7 +55,7 @@ class LabelScores:
 
 
 def accuracy(pairs: Iterable[Pair], without: Container[str] = ()) -> float:
-    """Return in which share of the pairs both labels are the same, but for pairs that expect a label in `without`."""
+    """Return the share of pairs with equal labels, leaving out pairs whose expected label is in `without`."""
     hits = [expected == predicted for expected, predicted in pairs if expected not in without]
     return ratio(sum(hits), len(hits))
 
@@ -86,21 +86,21 @@ def weighted_f1(scores: Iterable[LabelScores], without: Container[str] = LISTENI
     """Return the mean F1 of the labels, each weighted by how often it is expected.
 
     *sum of support(a) F1(a) / sum of support(a)*, over all labels *a* that are not in `without`. A pair that
-    expects one of those and predicts *a* still counts as an error of *a*. So is the figure defined that Vlasov,
-    Mosig and Nichol report in "Dialogue Transformers" (arXiv:1910.00486), with `action_listen` left out.
+    expects a label in `without` and predicts *a* still counts as an error of *a*. Vlasov, Mosig and Nichol report
+    this figure in "Dialogue Transformers" (arXiv:1910.00486), with `action_listen` left out.
     """
     kept = [one for one in scores if one.label not in without]
     return ratio(math.fsum(one.support * one.f1 for one in kept), sum(one.support for one in kept))
 
 
 def ratio(part: float, whole: float) -> float:
-    """Return `part` divided by `whole`, 0 if that cannot be divided by."""
+    """Return `part` divided by `whole`; 0 if `whole` is 0."""
     return part / whole if whole else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a figure differs from run to run.
+    """The mean, deviation and extremes of a figure over several runs.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ _UPPER_ENDS: Final = tuple(number / BINS for number in range(1, BINS + 1))
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceBin:
-    """The predictions whose confidence lies between two figures.
+    """The predictions whose confidence lies in an interval.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class ConfidenceBin:
 
 
 def confidence_bins(predictions: Iterable[tuple[float, bool]]) -> list[ConfidenceBin]:
-    """Sort predictions, confidence from 0 to 1 and whether it is right, into ten bins of equal width."""
+    """Sort predictions, given as confidence (0 to 1) and whether right, into ten bins of equal width."""
     sorted_in: list[list[tuple[float, bool]]] = [[] for _ in _UPPER_ENDS]
     for confidence, is_right in predictions:
         # A confidence may be rounded to a little more than 1.
@@ -175,7 +175,7 @@ def confidence_bins(predictions: Iterable[tuple[float, bool]]) -> list[Confidenc
 
 
 def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
-    """Return how far confidence and accuracy are apart, on average.
+    """Return the mean difference between confidence and accuracy.
 
     *sum over the bins B of |B| / n * |acc(B) - conf(B)|*, with *n* predictions in all, *acc* the share of the
     right ones and *conf* the mean confidence in a bin (equation 3 of the source). 0 is perfect; 0 also if
@@ -190,26 +190,26 @@ def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
 
 
 class Evaluation(ABC):
-    """What was expected and what was predicted, for stories or for messages, and what follows from that."""
+    """The expected and predicted labels of stories or messages, and the figures computed from them."""
 
     @property
     @abstractmethod
     def predictions(self) -> list[tuple[str, str, float]]:
-        """What was expected, what was predicted, and how sure that was, from 0 to 1; each time."""
+        """The expected label, the predicted label, and the confidence (0 to 1) of each prediction."""
 
     @property
     @abstractmethod
     def figures(self) -> dict[str, float]:
-        """What is measured, each from 0 to 1, by the names that reports have."""
+        """The figures, each from 0 to 1, by their names in reports."""
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """What was expected and what was predicted, each time."""
+        """The expected and the predicted label of each prediction."""
         return [(expected, predicted) for expected, predicted, _ in self.predictions]
 
     @cached_property
     def confidences(self) -> list[tuple[float, bool]]:
-        """How sure each prediction was, and whether it is right."""
+        """The confidence of each prediction, and whether it is right."""
         return [(confidence, expected == predicted) for expected, predicted, confidence in self.predictions]
 
     @property
@@ -229,33 +229,33 @@ class Evaluation(ABC):
 
     @property
     def calibration_error(self) -> float:
-        """How far confidence and accuracy are apart: `expected_calibration_error`."""
+        """The mean difference between confidence and accuracy: `expected_calibration_error`."""
         return expected_calibration_error(self.bins)
 
     @property
     def mistakes(self) -> list[tuple[Pair, int]]:
-        """What was expected and predicted instead, and how often; the most frequent first, equals by name."""
+        """The pairs of different labels with their counts; the most frequent first, equally frequent ones by name."""
         counts = Counter(pair for pair in self.pairs if pair[0] != pair[1])
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def spreads_of(evaluations: Sequence[Evaluation]) -> dict[str, Spread]:
-    """Return for each figure, by its name, how it differs between evaluations."""
+    """Return the spread of each figure over several evaluations, by its name."""
     return {name: Spread.of([one.figures[name] for one in evaluations]) for name in evaluations[0].figures}
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """How well it goes after learning from a part of the dialogues.
+    """A point of a learning curve: evaluations after training on a part of the dialogues.
 
     Attributes
     ----------
     excluded : int
-        How many of a hundred dialogues were left out.
+        The percentage of dialogues that were left out.
     learnt : float
-        How many were learnt from, on average over the runs.
+        The mean number of training dialogues over the runs.
     runs : tuple of Evaluation
-        Each on other held-out dialogues.
+        The evaluations, each on other held-out dialogues.
     """
 
     excluded: int

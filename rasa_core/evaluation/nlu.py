@@ -1,8 +1,8 @@
-"""Measures how well messages are understood: what was expected of each, and what an interpreter found.
+"""Evaluates an interpreter: compares the intents and entities that it finds with those of examples.
 
-An entity is right if its name, role, group, start and end are; its value does not count. A message is right as a whole
-if its intent and all of its entities are, and nothing else was found. Examples without an intent count for entities
-alone.
+An entity is right if its name, role, group, start and end are right; its value does not count. A message is right as a
+whole if its intent and all of its entities are right, and no other entity was found. Examples without an intent count
+only for entities.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_INTENT: Final = "(none)"
 BATCH: Final = 256  # Messages that are understood at once, which is faster; progress is told after each batch.
 THRESHOLDS: Final = tuple(number / 10 for number in range(1, 10))
 DOUBTFUL: Final = 0.7
-"""So sure of another intent others have to be, for an example to look wrong."""
+"""The confidence of another intent from which an example looks wrong."""
 HEADINGS: Final = {
     "intent_accuracy": "Intents",
     "intent_f1": "Weighted F1",
@@ -47,7 +47,7 @@ Span = tuple[int, int, str]
 
 
 class Parser(Protocol):
-    """What understands messages: `rasa_core.nlu.model.NLUModel`, or something like it."""
+    """A parser of messages, such as `rasa_core.nlu.model.NLUModel`."""
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return for each text its ``intent``, with name and confidence, and its ``entities``."""
@@ -58,13 +58,13 @@ class Parser(Protocol):
 
 
 def _label(entity: str, role: str | None, group: str | None) -> str:
-    """Return what reports call an entity, such as ``city``, or ``city (to) [1]``."""
+    """Return the name of an entity in reports, such as ``city``, or ``city (to) [1]`` with role and group."""
     return f"{entity}{f' ({role})' if role else ''}{f' [{group}]' if group else ''}"
 
 
 @dataclass(frozen=True)
 class MessageResult:
-    """One message: what was expected, and what was found.
+    """The expected and the found intent and entities of one message.
 
     Attributes
     ----------
@@ -73,13 +73,13 @@ class MessageResult:
     intent : str
         The intent that was found; empty for none.
     confidence : float
-        How sure the interpreter was of it, from 0 to 1; of the fallback, of what it was the fallback for.
+        The confidence of the intent, from 0 to 1; for the fallback intent, the confidence of the intent it replaces.
     meant : str
-        The intent that was found, or for which the fallback was; empty for none.
+        The intent that was found, or that the fallback intent replaces; empty for none.
     found : frozenset of (int, int, str)
-        Start, end and name of each entity that was found, the latter with role and group if it has any.
+        Start, end and name of each entity that was found; the name has role and group if there are any.
     misread : tuple of str
-        What is told of each entity that was found where it is, but with another value.
+        A text about each entity that was found at its place, but with another value.
     """
 
     example: NLUExample
@@ -91,7 +91,7 @@ class MessageResult:
 
     @cached_property
     def expected(self) -> frozenset[Span]:
-        """Start, end and name of each entity that should have been found; those without text are none."""
+        """Start, end and name of each entity that should have been found; entities without text do not count."""
         spans = self.example.entities
         return frozenset((span.start, span.end, _label(*span.label)) for span in spans if span.start < span.end)
 
@@ -106,7 +106,7 @@ class MessageResult:
         return self.is_intent_right and self.found == self.expected and not self.misread
 
     def described(self) -> str:
-        """Return what was found, and what should have been, as far as that differs."""
+        """Return the differences between the found and the expected intent and entities, as text."""
         parts = []
         if not self.is_intent_right:
             parts.append(f"found {self.intent or NO_INTENT} ({self.confidence:.2f}) instead of {self.example.intent}")
@@ -119,7 +119,7 @@ class MessageResult:
 
 @dataclass(frozen=True)
 class MessageEvaluation(Evaluation):
-    """How well messages are understood; they are in the order of the data."""
+    """The results of all messages, in the order of the data."""
 
     messages: tuple[MessageResult, ...]
 
@@ -147,9 +147,9 @@ class MessageEvaluation(Evaluation):
 
     @cached_property
     def entity_figures(self) -> dict[str, float]:
-        """Figures over all entities, each of which counts the same (micro average), and how many there are.
+        """The figures over all entities (micro average), and the number of entities.
 
-        ``macro_f1`` is the mean F1 of the entities that are expected, whatever their number.
+        ``macro_f1`` is the mean F1 of the expected entity types, whatever their numbers.
         """
         hits = sum(len(one.expected & one.found) for one in self.messages)
         support = sum(len(one.expected) for one in self.messages)
@@ -166,16 +166,16 @@ class MessageEvaluation(Evaluation):
 
     @property
     def failed(self) -> list[MessageResult]:
-        """The messages of which something is wrong."""
+        """The messages with a wrong intent or entity."""
         return [one for one in self.messages if not one.is_right]
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """What is measured, each from 0 to 1.
+        """The figures, each from 0 to 1.
 
         ``intent_accuracy``; ``intent_f1``, the mean F1 of the intents, weighted by how often each is expected;
-        ``entity_f1``, over all entities, each with its exact span, and ``entity_macro_f1``, the mean of each kind;
-        ``whole_messages``, of which everything is right; ``calibration_error``, of the confidence in the intent.
+        ``entity_f1``, over all entities, by exact spans; ``entity_macro_f1``, the mean F1 of the entity types;
+        ``whole_messages``, the share of messages that are right; ``calibration_error`` of the intent's confidence.
         """
         return {
             "intent_accuracy": self.accuracy,
@@ -188,10 +188,10 @@ class MessageEvaluation(Evaluation):
 
     @property
     def thresholds(self) -> list[dict[str, float]]:
-        """What a `FallbackPolicy` or `FallbackClassifier` would do with each threshold.
+        """The effect of each threshold of a `FallbackPolicy` or `FallbackClassifier`.
 
-        The share of the messages with the right intent, and of those with a wrong one, that fall below it, and so are
-        taken for not understood; and how many that are, whose users would be asked again.
+        For each threshold: the share of messages below it among those with the right intent, and among those with a
+        wrong intent; and the number of messages below it, whose users would be asked again.
         """
         sure = [(one.confidence, one.meant == one.example.intent) for one in self.with_intent]
         right = sum(is_right for _, is_right in sure)
@@ -205,16 +205,16 @@ class MessageEvaluation(Evaluation):
 
     @property
     def doubtful(self) -> list[MessageResult]:
-        """The messages that look as if they were an example of another intent, the surest first.
+        """The messages that look like examples of another intent, the highest confidence first.
 
-        What is measured must not have learnt them: only then it tells what all others say.
+        The evaluated model must not have learnt these messages; otherwise it repeats their own intents.
         """
         found = [one for one in self.with_intent if one.meant not in (NONE, one.example.intent)]
         return sorted((one for one in found if one.confidence >= DOUBTFUL), key=lambda one: -one.confidence)
 
 
 def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> MessageEvaluation:
-    """Compare what is found in messages with what should be found; raise `RasaCoreError` if there are no examples."""
+    """Return an evaluation of a parser on examples; raise `RasaCoreError` if there are no examples."""
     if not examples:
         raise RasaCoreError("there are no examples to measure with; give NLU data with messages of intents.")
     results: list[MessageResult] = []
@@ -228,12 +228,12 @@ def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent:
 
 
 def not_learnt(parser: Parser, examples: Sequence[NLUExample]) -> list[MessageResult]:
-    """Return the examples that what has learnt them understands otherwise than they say, intents before entities."""
+    """Return the examples that a model trained on them gets wrong, wrong intents before wrong entities."""
     return sorted(evaluate_messages(parser, examples, silent=True).failed, key=lambda one: one.is_intent_right)
 
 
 def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
-    """Return what was found of a message, beside what was expected."""
+    """Return the result of a message, from its example and its parse."""
     intent = parse["intent"] or {}
     meant = best_understood(parse)
     selected = parse.get("response_selector", {}).get(meant.get("name"), {})
@@ -251,7 +251,7 @@ def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
 
 
 def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[MessageEvaluation] = ()) -> Report:
-    """Report on messages of data called `what`; with the figures of the folds, if they were cross-validated."""
+    """Return the report on the messages of data called `what`, with the figures of the folds if there are any."""
     pairs = [(expected, found or NO_INTENT) for expected, found in evaluation.pairs]
 
     def matrix() -> Drawing:
@@ -293,7 +293,7 @@ def _content(evaluation: MessageEvaluation) -> dict[str, Any]:
 
 
 def failed_message(one: MessageResult) -> dict[str, Any]:
-    """Return a message of which something is wrong as JSON-able data."""
+    """Return a wrong message as JSON."""
     return {
         "text": one.example.text,
         "file": one.example.place.file,
@@ -355,7 +355,7 @@ def _described(one: MessageResult) -> tuple[str, str]:
 
 
 def _write_failed(failed: Sequence[MessageResult], path: str | Path) -> Iterator[str]:
-    """Write messages as NLU data, with notes on what was found: JSON if the name ends so, otherwise Markdown."""
+    """Write messages as NLU data, with the wrong results as notes: JSON if the name ends so, otherwise Markdown."""
     noted = [(one.example, one.described()) for one in failed]
     text, left_out = (as_json(noted), []) if Path(path).suffix.lower() == ".json" else as_markdown(noted)
     tables.write_text(text or "<!-- No message failed. -->\n", path, "failed messages")

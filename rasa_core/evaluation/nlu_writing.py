@@ -1,4 +1,4 @@
-"""Messages written as NLU data, each with a note, that reads as the same messages: Markdown, or JSON."""
+"""Writes messages as NLU data in Markdown or JSON, each with a note; reading the data gives the same messages."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[N
     text : str
         A section for each intent, in the order of the first messages.
     left_out : list of NLUExample
-        The messages that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or
-        with entities that overlap.
+        The messages that Markdown cannot represent: without an intent, with line ends, comments or marks in the text,
+        or with overlapping entities.
     """
     sections: dict[str, list[str]] = {}
     left_out: list[NLUExample] = []
@@ -37,7 +37,7 @@ def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[N
 
 
 def as_json(messages: Iterable[tuple[NLUExample, str]]) -> str:
-    """Return messages as JSON, with their notes under a key that readers leave alone."""
+    """Return messages as JSON, with their notes under a key that readers ignore."""
     found = [
         {
             "text": example.text,
@@ -71,7 +71,7 @@ def _mark(covered: str, span: EntitySpan) -> str:
 
 
 def _reads_as(example: NLUExample, text: str) -> bool:
-    """Whether a text can be written into a file, and reads as the message."""
+    """Tell whether a text can be written into a file, and reading it gives the message."""
     try:
         text.encode()  # Half of a surrogate pair cannot be written.
         read = read_markdown(text, TrainingDataBuilder("<messages>")).examples

@@ -1,4 +1,4 @@
-"""What is measured by stories, which say what is expected: a bot that predicts actions, and one that reads messages."""
+"""The parts of a bot that stories evaluate: the prediction of actions, and the interpretation of messages."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Policies(Protocol):
-    """What decides: a `PolicyEnsemble`, or something like it."""
+    """The policies of a bot, such as a `PolicyEnsemble`."""
 
     @property
     def window(self) -> int:
-        """How many states a conversation has to keep for the next prediction."""
+        """The number of states that a conversation has to keep for the next prediction."""
 
     @property
     def longest_history(self) -> int | None:
-        """How many of the last states any policy looks at; None if one looks at all."""
+        """The largest number of last states that a policy sees; None if one sees all."""
 
 
 class Predictor(Protocol):
-    """What is measured: an `Agent`, or something like it. Its conversations are left alone."""
+    """A bot that can be evaluated, such as an `Agent`; the evaluation does not change its conversations."""
 
     @property
     def domain(self) -> Domain:
@@ -49,10 +49,10 @@ class Predictor(Protocol):
 
 
 def predicted(bot: Predictor, told: DialogueStateTracker, expected: str) -> Prediction:
-    """Return what a bot does next in a conversation whose story says what is `expected`.
+    """Return the prediction of a bot for a conversation in which the story has the action `expected`.
 
-    A story may leave a form for other talk. The form has refused the message then, which only running it would tell:
-    if the bot would go on with the form, the refusal is noted in the conversation, and the bot is asked again.
+    A story may leave a form for other talk. Then the form has rejected the message, which only running the form would
+    show. So if the bot predicts the form, the rejection is added to the conversation, and the bot predicts again.
     """
     found = bot.predict(told)
     loop = told.history.loop if isinstance(told.history, RasaHistory) else None
@@ -64,7 +64,7 @@ def predicted(bot: Predictor, told: DialogueStateTracker, expected: str) -> Pred
 
 
 class ParsesText(Protocol):
-    """What understands messages: an interpreter."""
+    """An interpreter of messages."""
 
     def parse(self, text: str) -> dict[str, Any]:
         """Return the parse of a text."""
@@ -72,15 +72,15 @@ class ParsesText(Protocol):
 
 
 def has_words(event: UserUttered) -> bool:
-    """Tell whether the words of a message stand in the story, so that they can be understood."""
+    """Tell whether the story has the text of a message, so that an interpreter can read it."""
     return bool(event.text) and not str(event.text).startswith(INTENT_MESSAGE_PREFIX)
 
 
 def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> tuple[UserUttered, MessageResult]:
-    """Return a message of a story as it is understood, and how that differs from what the story says.
+    """Return a message of a story as the interpreter reads it, and its comparison with the story.
 
-    Entities are the ones that are marked in the words, as in ``in [Lisbon](city)``; where they are listed beside them
-    instead, nothing says which words they are, and they are not compared.
+    The entities of the story are those that are marked in the text, as in ``in [Lisbon](city)``. If they are only
+    listed beside the text, their places are unknown, and they are not compared.
     """
     place = source or Place("story")
 
@@ -100,7 +100,7 @@ def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> 
 
 
 def _misread(spans: Iterable[EntitySpan], found: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield what is told of the values that differ from those of the marked words."""
+    """Yield a text about each entity whose value differs from that of the marked text."""
     values = {(one["start"], one["end"], one["entity"]): str(one.get("value")) for one in found}
     for span in spans:
         value = values.get((span.start, span.end, span.entity), span.value)

@@ -1,9 +1,9 @@
-"""What another model would have decided in conversations that have taken place: replays them, and runs no action.
+"""Compares two models on recorded conversations: replays the conversations, and runs no action.
 
-At each action of a conversation both models are asked what comes next, with all that had happened by then. What was
-run there is what they are measured by: a decision that the first model shares with the conversation, and the second
-does not, is worse; the other way round it is better; where neither does, it has changed. What somebody has corrected is
-no measure any more: the conversation that was corrected is left out (`without_corrected`), and its draft counts.
+At each action of a conversation, both models predict the next action from the events so far, and the action that was
+run is the measure. If only the first model predicts it, the second one is worse; if only the second model predicts it,
+it is better; if neither does and they differ, the prediction has changed. A corrected conversation is left out
+(`without_corrected`), and its corrected draft counts instead.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ NamedEvents = tuple[str, Sequence[Event]]
 Bot = TypeVar("Bot", bound=Predictor)
 
 TOGETHER: Final = 500
-"""So many conversations are replayed together."""
+"""The number of conversations that are replayed together."""
 
 _OPENS: Final = ("action_session_start",)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedAction:
-    """What a model would do at one place of a conversation.
+    """The prediction of a model at one position of a conversation.
 
     Attributes
     ----------
@@ -74,11 +74,11 @@ class ReplayedAction:
     executed : str
         The action that was run.
     model : str or None
-        Under which model that was decided, where the log tells it.
+        The model that was loaded then, if the log has it.
     action : str
-        What the model would do.
+        The action that the model predicts.
     confidence, policy
-        How sure it is, and who decided.
+        The confidence of the prediction, and its policy.
     """
 
     at: int
@@ -91,9 +91,9 @@ class ReplayedAction:
 
 
 def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterator[ReplayedAction]:
-    """Yield what a bot would decide at each action of a conversation that a policy could have chosen.
+    """Yield the predictions of a bot for each action of a conversation that a policy could have chosen.
 
-    In a draft, an action that somebody has fixed is what is right: the bot is asked as if it were not fixed.
+    In a draft, an action that somebody has fixed is the right one: the bot predicts as if it were not fixed.
     """
     for position, event, tracker in _moments(bot.domain, bot.policy_ensemble.window, sender_id, events):
         found = bot.predict(tracker)
@@ -141,11 +141,11 @@ def compare(
     Parameters
     ----------
     conversations
-        The name of each, and its events.
+        The id of each conversation, and its events.
     understand
-        What the two bots take a typed text for; None if that is the same.
+        Compares the intents and entities that the two bots find; None if they have the same interpreter.
     tell
-        Is called with the number of conversations that are done.
+        A function that is called with the number of conversations that are done.
     """
     replay, tally = Replay(before, after, understand), Tally()
     for some in _several(conversations):
@@ -156,19 +156,19 @@ def compare(
 
 
 def _several(conversations: Iterable[NamedEvents]) -> Iterator[list[NamedEvents]]:
-    """Yield conversations, as many at a time as are replayed together."""
+    """Yield lists of conversations, each as long as a batch that is replayed together."""
     left = iter(conversations)
     while some := list(islice(left, TOGETHER)):
         yield some
 
 
 class Replay(Generic[Bot]):
-    """What two bots make of conversations; the parameters are those of `compare`.
+    """Replays conversations with two bots; the parameters are those of `compare`.
 
     Attributes
     ----------
     bots, understands
-        The two bots; whether what they take messages for is compared, too.
+        The two bots; whether their intents and entities are compared too.
     """
 
     def __init__(self, before: Bot, after: Bot, understand: tuple[Understand, Understand] | None = None) -> None:
@@ -179,7 +179,7 @@ class Replay(Generic[Bot]):
         self._read = TimelessEvents().read if self._pair.decides_at_once else event_in
 
     def of(self, conversations: Sequence[NamedEvents]) -> list[Replayed]:
-        """Return what differs in each of some conversations."""
+        """Return the differences in each of some conversations."""
         found = []
         for (_, events), decided in zip(conversations, self._pair.decisions(conversations), strict=True):
             notes = [_noted(events[at], at, intent, old, new) for at, intent, old, new in decided if old != new]
@@ -190,13 +190,13 @@ class Replay(Generic[Bot]):
     def of_stored(
         self: Replay[Agent], store: TrackerStore, names: Sequence[str], longest: int | None
     ) -> ReplayedConversations:
-        """Return the same for conversations of a store; one with more events than `longest` is left out."""
+        """Return the result of `of` for stored conversations, leaving out those with more events than `longest`."""
         some = list(each_of(store, names, longest, self._read))
         return [(sender_id, one) for (sender_id, _), one in zip(some, self.of(some), strict=True)]
 
 
 def replay_of(before: Agent, after: Agent) -> Replay[Agent]:
-    """Return what two agents make of conversations, and of what people typed in these."""
+    """Return a replay with two agents, which also compares intents and entities if their NLU models differ."""
     # With one NLU model, no message can be understood in two ways.
     is_same = before.interpreter.model_fingerprint == after.interpreter.model_fingerprint
     return Replay(before, after, None if is_same else (before.turns().understand, after.turns().understand))
@@ -208,11 +208,11 @@ def _noted(event: Event, at: int, intent: str, old: str, new: str) -> Difference
 
 
 Decided = tuple[int, str, str, str]
-"""The position of a decision, the intent before it, and what both bots decide."""
+"""The position of a prediction, the intent before it, and the predictions of both bots."""
 
 
 class _Pair:
-    """Two bots that decide at the same moments."""
+    """Two bots that predict at the same moments."""
 
     def __init__(self, before: Predictor, after: Predictor) -> None:
         self._bots = before, after
@@ -233,11 +233,11 @@ class _Pair:
 
     @property
     def decides_at_once(self) -> bool:
-        """Whether both bots have known policies alone, of which it is known what they look at."""
+        """Whether both bots have only policies of this package, whose inputs are known."""
         return bool(self._readers)
 
     def decisions(self, conversations: Sequence[NamedEvents]) -> list[list[Decided]]:
-        """Return what both decide in each of some conversations: at once where that can be, else one by one."""
+        """Return the predictions of both bots in conversations: all at once if possible, otherwise one by one."""
         if not self._readers:
             return [self._replayed(*one) for one in conversations]
         first, second = self._readers
@@ -248,7 +248,7 @@ class _Pair:
     def _decided_by_following(
         self, conversations: Sequence[NamedEvents], first: RasaMomentReader, second: RasaMomentReader
     ) -> list[list[Decided]]:
-        """Return what both decide in conversations of Rasa 3, each of which is followed event by event."""
+        """Return the predictions of both bots in conversations of Rasa 3, which are replayed event by event."""
         found: list[list[Decided]] = [[] for _ in conversations]
         places: list[tuple[int, int, str]] = []
         rows: list[tuple[int, int]] = []
@@ -267,7 +267,7 @@ class _Pair:
     def _decided_by_reading(
         self, conversations: Sequence[NamedEvents], first: MomentReader, second: MomentReader
     ) -> list[list[Decided]]:
-        """Return what both decide in conversations, which are read as they stand where nothing was taken back."""
+        """Return the predictions of both bots in conversations; those without a rewind or undo are not replayed."""
         told = [events for _, events in conversations]
         read = first.read(told)
         moments = [read, read if second is first else second.read(told)]
@@ -295,7 +295,7 @@ class _Pair:
         moments: Sequence[Moments],
         rows: NDArray[np.int64],
     ) -> None:
-        """Put what both decide at some places of conversations into `found`."""
+        """Add the predictions of both bots at some positions of conversations to `found`."""
         some = zip(self._many, moments, rows.T, self._readers, strict=True)
         decided = [many.actions(moment, row, reader).tolist() for many, moment, row, reader in some]
         restarts = {bot.domain.restart_intent for bot in self._bots}
@@ -311,7 +311,7 @@ class _Pair:
             found[number].sort()
 
     def _replayed(self, sender_id: str, events: Sequence[Event], only: Collection[int] | None = None) -> list[Decided]:
-        """Return what both decide in a conversation, or at some of its positions, asked for each moment alone."""
+        """Return the predictions of both bots in a conversation, or at some positions, one by one."""
         one, other = self._bots
         return [
             (position, _intent(before), one.predict(before).action, other.predict(after).action)
@@ -357,7 +357,7 @@ def _decided_positions(sender_id: str, events: Sequence[Event]) -> Iterator[tupl
 
 
 def compare_stories(name: str, before: StoryEvaluation, after: StoryEvaluation) -> StoriesCompared:
-    """Return which stories fail with one of two bots alone."""
+    """Return the stories that fail with only one of two bots."""
     found = StoriesCompared(name, len(after.stories))
     for old, new in zip(before.stories, after.stories, strict=True):
         if old.is_right and not new.is_right:
@@ -376,6 +376,6 @@ def _told(story: Any) -> str:
 
 
 def without_corrected(names: Sequence[str]) -> list[str]:
-    """Return the names of conversations without those of which there is a corrected draft."""
+    """Return the ids of conversations, without those that have a corrected draft."""
     corrected = {name.rpartition(DRAFT_MARK)[0] for name in names if DRAFT_MARK in name}
     return [name for name in names if name not in corrected]

@@ -1,11 +1,11 @@
-"""Measures how often a bot does what stories say.
+"""Evaluates how often a bot predicts the actions of stories.
 
-Each action of a story is predicted from everything that the story says before it, whether the earlier
-predictions were right or not; no action is run. What counts:
+The bot predicts each action of a story from the events of the story before it, whether its earlier
+predictions were right or not; no action is run. These actions count:
 
-- every action that a story tells, and the listening that it implies before a message and at its end;
-- not the listening before the first message, with which every conversation begins, nor an action that opens a
-  story, as neither is predicted when a bot runs.
+- every action that a story names, and the ``action_listen`` that it implies before a message and at its end;
+- but not the ``action_listen`` before the first message, with which every conversation begins, nor an action that opens
+  a story, because no bot predicts either of them.
 
 A path through checkpoints is a story of its own.
 """
@@ -46,14 +46,14 @@ _TOLD_EVERY: Final = 50  # stories
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """One action of a story, and what the bot would do in its place."""
+    """One action of a story, and the prediction of the bot."""
 
     expected: str
     prediction: Prediction
 
     @property
     def is_right(self) -> bool:
-        """Whether the bot would do what the story does."""
+        """Whether the bot predicts the action of the story."""
         return self.expected == self.prediction.action
 
 
@@ -66,13 +66,13 @@ class StoryResult:
     name : str
         Name of the story; if it has checkpoints, the names of all stories that it goes through.
     events : tuple of Event
-        All that happens in it.
+        Its events.
     sources : tuple of (Place or None)
-        For each event, where it stands, or the line that implies it.
+        The place of each event, or of the line that implies it.
     results : tuple of (ActionResult or None)
-        For each event, its result if it is an action that counts.
+        The result of each event that is an action that counts.
     messages : tuple of MessageResult
-        What was understood of each message whose words stand in it, if somebody was to understand them.
+        The result of each message with a text, if an interpreter was evaluated too.
     """
 
     name: str
@@ -107,19 +107,19 @@ class StoryResult:
         return not self.misunderstood and all(result.is_right for result in self.actions)
 
     def __getitem__(self, key: str) -> list[str]:
-        """Return the actions for ``"actual"``, or what the bot would do for ``"predicted"``, as the dict of 0.9 did."""
+        """Return the actions for ``"actual"``, or the predictions for ``"predicted"``, as the dict of 0.9 did."""
         names = {"actual": [result.expected for result in self.actions]}
         return (names | {"predicted": [result.prediction.action for result in self.actions]})[key]
 
     def first_wrong(self) -> tuple[ActionResult, Place | None]:
-        """Return the first action that was predicted wrong, and where it stands; `LookupError` if there is none."""
+        """Return the first action that was predicted wrong, and its place; raise `LookupError` if there is none."""
         for result, source in zip(self.results, self.sources, strict=True):
             if result is not None and not result.is_right:
                 return result, source
         raise LookupError(f"every action of the story {self.name!r} was predicted right.")
 
     def export_stories(self) -> str:
-        """Return the story as text that can be read again, and what was predicted instead as comments."""
+        """Return the story as text that can be read again, with the wrong predictions as comments."""
         lines = [f"## {self.name.replace('`', chr(39))}"]
         if self.source is not None and self.source.file is not None:
             lines.append(f"<!-- {in_comment(f'{self.source.file}:{self.source.line}')} -->")
@@ -133,7 +133,7 @@ class StoryResult:
         return "\n".join(lines) + "\n"
 
     def export_yaml(self) -> str:
-        """Return the story in YAML, as a list of its own, with what was predicted and understood as comments."""
+        """Return the story in YAML, as a list with one item, with wrong predictions and messages as comments."""
         implied, messages = _implied(self.events, self.sources), iter(self.messages)
         told: list[tuple[Event | None, str]] = []
         for index, (event, result) in enumerate(zip(self.events, self.results, strict=True)):
@@ -157,7 +157,7 @@ def _comment(result: ActionResult, is_told: bool) -> str:
 
 
 def told_events(conversation: TrainingTracker) -> list[tuple[Event, Place | None]]:
-    """Return the events that a story tells: all but listening before a message, and slots from entities."""
+    """Return the events that a story names, without implied ``action_listen`` and slots that entities set."""
     events, sources = tuple(conversation.events), tuple(conversation.sources)
     implied = _implied(events, sources)
     return [pair for place, pair in enumerate(zip(events, sources, strict=True)) if place not in implied]
@@ -181,12 +181,12 @@ def _implied(events: Sequence[Event], sources: Sequence[Place | None]) -> set[in
 
 @dataclass(frozen=True)
 class StoryEvaluation(Evaluation):
-    """How well a bot follows stories, of which so many were `available` to choose from."""
+    """The results of a bot in stories; `available` is the number of stories from which they were chosen."""
 
     stories: tuple[StoryResult, ...]
     available: int
     learnt: int = 0
-    """How many of the stories the bot has been trained on, word for word."""
+    """The number of these stories that the bot was trained on, word for word."""
 
     @cached_property
     def actions(self) -> list[ActionResult]:
@@ -195,7 +195,7 @@ class StoryEvaluation(Evaluation):
 
     @property
     def predictions(self) -> list[tuple[str, str, float]]:
-        """What each action of the stories is, what was predicted in its place, and how sure that was."""
+        """Each action of the stories, the predicted action, and the confidence."""
         made = ((result.expected, result.prediction) for result in self.actions)
         return [(expected, found.action, found.confidence) for expected, found in made]
 
@@ -211,7 +211,7 @@ class StoryEvaluation(Evaluation):
 
     @property
     def failed(self) -> list[StoryResult]:
-        """The stories in which something else was predicted."""
+        """The stories with a wrong prediction or message."""
         return [story for story in self.stories if not story.is_right]
 
     @property
@@ -221,11 +221,11 @@ class StoryEvaluation(Evaluation):
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """What is measured, each from 0 to 1.
+        """The figures, each from 0 to 1.
 
-        ``accuracy``, of all actions, and ``accuracy_without_listen``, of the actions that are not `action_listen`;
-        ``weighted_f1``, without `action_listen` too; ``whole_stories``; ``calibration_error``, over all actions; and
-        ``accuracy_with_messages``, of actions and messages together, where messages were to be understood.
+        ``accuracy`` of all actions; ``accuracy_without_listen`` of the actions other than `action_listen`;
+        ``weighted_f1``, also without `action_listen`; ``whole_stories``; ``calibration_error`` of all actions; and
+        ``accuracy_with_messages`` of actions and messages together, if an interpreter was evaluated too.
         """
         understood = len(self.messages) - len(self.misunderstood)
         with_messages = ratio(self.right + understood, self.total + len(self.messages))
@@ -240,7 +240,7 @@ class StoryEvaluation(Evaluation):
 
     @cached_property
     def messages(self) -> list[MessageResult]:
-        """What was understood of each message whose words stand in a story."""
+        """The results of all messages with a text."""
         return [message for story in self.stories for message in story.messages]
 
     @property
@@ -249,9 +249,9 @@ class StoryEvaluation(Evaluation):
         return [message for story in self.stories for message in story.misunderstood]
 
     def by_policy(self) -> dict[str | None, list[ActionResult]]:
-        """Return what each policy decided, the most frequent one first.
+        """Return the results of each policy, the most frequent policy first.
 
-        None stands for what no policy decided: what was fixed, and where none had anything to say.
+        The key None has the actions that no policy decided: fixed actions, and actions without any opinion.
         """
         made: dict[str | None, list[ActionResult]] = {}
         for result in self.actions:
@@ -274,11 +274,11 @@ def evaluate_stories(
     Parameters
     ----------
     max_stories
-        How many stories are looked at; None for all.
+        The largest number of stories to evaluate; None for all.
     shuffle_stories
-        Which ones, if there are more: a sample, the same in each run; False for the first.
+        Whether to evaluate a sample, the same in each run, if there are more stories; False for the first ones.
     parser
-        Understands the messages whose words stand in the stories; what it finds is what predictions see then.
+        An interpreter for messages with a text; predictions then see the intents and entities that it finds.
     """
     found = whole_stories(graph, bot.domain)
     chosen = found
@@ -324,7 +324,7 @@ def _identity(events: Iterable[Event], sources: Sequence[Place | None]) -> tuple
 def evaluate_conversations(
     bot: Predictor, conversations: Sequence[TrainingTracker], *, silent: bool = False, parser: ParsesText | None = None
 ) -> tuple[StoryResult, ...]:
-    """Predict each action of some conversations, and tell how far that is unless it is to be `silent`."""
+    """Predict each action of some conversations, and show the progress unless `silent`."""
     results = []
     with Progress("evaluating, story", len(conversations), silent=silent) as progress:
         for number, conversation in enumerate(conversations, 1):

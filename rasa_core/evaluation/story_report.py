@@ -1,4 +1,4 @@
-"""Reports on how well stories are followed: by one model, by several, in each fold, and after learning from fewer."""
+"""Reports on story evaluations: of one model, of several models, of folds, and of learning curves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_POLICY: Final = "(none: fixed, or nothing learnt)"
 NONE_FAILED: Final = "<!-- No story failed. -->\n"
 LONGEST_MODEL: Final = 36
 WITH_MESSAGES: Final = "accuracy_with_messages"
-"""The figure that limits are for where messages are understood, too."""
+"""The figure that is compared with limits if an interpreter was evaluated too."""
 HEADINGS: Final = {
     "accuracy": "Accuracy",
     "accuracy_without_listen": "Without listening",
@@ -41,7 +41,7 @@ def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEv
     what
         The name of the stories, for pictures.
     folds
-        What each fold of a cross-validation contributed: limits are for their mean then.
+        The evaluation of each fold of a cross-validation; limits are then compared with the mean of the folds.
     """
     lines = _lines(evaluation)
     content = _content(evaluation)
@@ -76,7 +76,7 @@ def _failed_text(failed: Sequence[StoryResult], in_yaml: bool) -> str:
 
 
 def _limited(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Return what can be limited, of figures by what they are of."""
+    """Return the figures that can be compared with limits."""
     return {
         "accuracy": {name: each.get(WITH_MESSAGES, each["accuracy"]) for name, each in figures.items()},
         "share of whole stories": {name: each["whole_stories"] for name, each in figures.items()},
@@ -84,7 +84,7 @@ def _limited(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, 
 
 
 def _policies(evaluation: StoryEvaluation) -> list[dict[str, Any]]:
-    """Return what each policy contributed: how often it decided, and how good that was."""
+    """Return how often each policy decided, and how often it was right."""
     found = []
     for policy, results in evaluation.by_policy().items():
         count, right = len(results), sum(result.is_right for result in results)
@@ -188,7 +188,7 @@ def _message(one: MessageResult) -> tuple[str, str]:
 
 
 def _about_memory(evaluation: StoryEvaluation) -> Iterator[str]:
-    """Yield what to say where a model is measured on what it has learnt."""
+    """Yield a warning if a model is evaluated on stories that it was trained on."""
     if evaluation.learnt:
         which = "all" if evaluation.learnt == len(evaluation.stories) else f"{evaluation.learnt}"
         yield (

@@ -1,4 +1,4 @@
-"""Reports of evaluations: what they share as text that fits a terminal, as JSON, and as files."""
+"""The common parts of evaluation reports: text that fits a terminal, JSON, and files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _NARROWEST: Final = 40
 
 Row = Sequence[str]
 Write = Callable[[str | Path], Iterator[str]]
-"""Writes a file, and yields what is said of it."""
+"""A function that writes a file, and yields lines about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of measuring.
+    """The report of an evaluation.
 
     Attributes
     ----------
@@ -38,10 +38,10 @@ class Report:
     content : dict
         The report as an object of JSON.
     limited : dict of str to dict
-        What can be compared with limits, by what it is called in a sentence; each by what it is the figure of, ``""``
-        if there is only one.
+        The figures that can be compared with limits, by their name in a sentence; each has a figure for each evaluated
+        thing by its name, ``""`` if there is only one.
     files : dict of str to callable
-        What can be written into files, by the name of the option that asks for it.
+        The functions that write files, by the names of their options.
     """
 
     lines: list[str]
@@ -50,13 +50,13 @@ class Report:
     files: Mapping[str, Write]
 
     def write(self, paths: Mapping[str, Any]) -> Iterator[str]:
-        """Write the files that have a path, and yield what is said of them; raise `RasaCoreError` if that fails."""
+        """Write the files that have a path, and yield lines about them; raise `RasaCoreError` if that fails."""
         for option, write in self.files.items():
             if paths.get(option) is not None:
                 yield from write(paths[option])
 
     def below(self, limits: Mapping[str, float | None]) -> list[str]:
-        """Return the figures that are below their limits; a limit of None is none."""
+        """Return a text about each figure that is below its limit; None means no limit."""
         return [
             f"the {what} {value:.4f} is below {least:g}{f': {name}' if name else ''}."
             for what, least in limits.items()
@@ -66,7 +66,7 @@ class Report:
 
 
 def picture(draw: Callable[[], Drawing], sentence: str) -> Write:
-    """Return what writes a picture; `sentence` is said then, with the path in place of ``{}``."""
+    """Return a function that writes a picture and yields `sentence`, with the path in place of ``{}``."""
 
     def write(path: str | Path) -> Iterator[str]:
         write_drawing(draw(), path)
@@ -112,7 +112,7 @@ def scores_as_json(what: str, scores: Sequence[LabelScores]) -> list[dict[str, A
 
 
 def mistakes_as_json(predicted: str, mistakes: Sequence[tuple[Pair, int]]) -> list[dict[str, Any]]:
-    """Return mistakes as JSON; `predicted` is the key of what was predicted, which is None if it has no name."""
+    """Return mistakes as JSON; `predicted` is the key of the predicted label, which is None if it has no name."""
     return [{"expected": pair[0], predicted: pair[1] or None, "count": count} for pair, count in mistakes]
 
 
@@ -202,13 +202,13 @@ def mistakes_table(
 
 
 def failure_lines(title: str, entries: Sequence[tuple[str, str]]) -> list[str]:
-    """Return what failed, each in two lines: where, and what was wrong; and how many more there are."""
+    """Return two lines for each failure, its place and what was wrong, and the number of further failures."""
     lines = [line for where, what in entries[:SHOWN_MISTAKES] for line in (f"  {where}", f"    {what}")]
     return [title, *lines, *_more(len(entries))] if entries else []
 
 
 def better_and_worse(name: str, first: str, better: Sequence[str], worse: Sequence[str]) -> list[str]:
-    """Return what a model understands or follows better, and worse, than the first one."""
+    """Return lines with the messages or stories in which a model is better, and worse, than the first one."""
     lines = [f"{name}, against {first}: {len(better)} better, {len(worse)} worse"]
     for title, found in (("better", better), ("worse", worse)):
         lines += [f"  {title}: {one}" for one in found[:SHOWN_MISTAKES]]
@@ -229,7 +229,7 @@ def fitted(lines: Iterable[str], width: int | None) -> Iterator[str]:
 
 
 def width_of_terminal() -> int | None:
-    """Return how many characters a line may have; None where a report does not go to a terminal."""
+    """Return the number of characters in a line of the terminal; None if the output is not a terminal."""
     if "COLUMNS" not in os.environ and not (sys.stdout is not None and sys.stdout.isatty()):
         return None
     return max(_NARROWEST, shutil.get_terminal_size().columns)
@@ -240,5 +240,5 @@ def _more(count: int) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Return a text without what would end the line, or tell a terminal something; what people type may be anything."""
+    """Return a text without line ends and control characters of a terminal, since users may type any text."""
     return text if text.isprintable() else "".join(one if one.isprintable() else encode(one)[1:-1] for one in text)

@@ -29,7 +29,7 @@ from rasa_core.support.text_files import lines_of, read_text
 Rewrite = Callable[[NLUExample], NLUExample]
 
 SURE: Final = 0.3
-"""How sure a `FallbackClassifier` has to be of a message, where nothing else is said."""
+"""The default threshold of a `FallbackClassifier`."""
 _FIGURES: Final = {
     "intent_accuracy": "Intents",
     "sure": f"Right and {SURE} sure",
@@ -53,7 +53,7 @@ _VOWEL: Final = re.compile("[aeiou]", re.IGNORECASE)
 
 
 def edited(example: NLUExample, at: int, removed: int, put: str) -> NLUExample:
-    """Return an example with some characters replaced by others, and its entities where they are then."""
+    """Return an example with some characters replaced, and the new positions of its entities."""
     text = example.text[:at] + put + example.text[at + removed :]
     shift = len(put) - removed
     spans = tuple(
@@ -194,7 +194,7 @@ CHANGES: Final[dict[str, Rewrite]] = {
     "letter three times": with_doubled_letters,
     "quotation marks": in_quotes,
 }
-"""Changes that leave what a message means as it is, by the names that reports give them."""
+"""The changes, by their names in reports."""
 ERRORS: Final[dict[str, Rewrite]] = {
     "two typing errors": with_two_typing_errors,
     "two words joined": with_joined_words,
@@ -210,7 +210,7 @@ def changed(examples: Sequence[NLUExample], change: Rewrite) -> list[NLUExample]
 
 
 def untidy_figures(parser: Parser, examples: Sequence[NLUExample]) -> dict[str, dict[str, float]]:
-    """Return how well messages are understood as they are, and after each change; each figure is from 0 to 1.
+    """Return the figures of the messages as they are, and after each change; each figure is from 0 to 1.
 
     ``sure`` is the share of the messages whose intent is right with a confidence of at least `SURE`.
     """
@@ -261,9 +261,9 @@ def _json_in(text: str) -> Any:
 
 
 def out_of_scope_figures(parser: Parser, texts: Sequence[str]) -> list[dict[str, float]]:
-    """Return how many texts that mean nothing known would be taken for something, by threshold.
+    """Return, for each threshold, how many texts without any of the intents would get an intent.
 
-    One that is taken for ``out_of_scope``, an intent that some bots have, is not.
+    The intent ``out_of_scope``, which some bots have, does not count.
     """
     best = list(map(best_understood, parser.parse_many(texts)))
     sure = [float(one["confidence"]) for one in best if one["name"] not in (None, OUT_OF_SCOPE)]

@@ -1,6 +1,6 @@
-"""What a process does that compares two bots for another one: ``python -m rasa_core.evaluation.worker FD``.
+"""A worker process that compares two bots: ``python -m rasa_core.evaluation.worker FD``.
 
-`rasa_core.evaluation.workers` starts it, and talks with it over the socket with that number.
+`rasa_core.evaluation.workers` starts it, and talks to it over the socket with the file descriptor FD.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rasa_core.tracker_store.urls import store_from_url
 
 
 def main(link: Connection) -> None:
-    """Do what `rasa_core.evaluation.workers` has another process do, until nobody tells what."""
+    """Compare the conversations that `rasa_core.evaluation.workers` sends, until the connection is closed."""
     job: dict[str, Any] = {}
     try:
         job = json.loads(link.recv_bytes())

@@ -1,10 +1,10 @@
-"""Compares the conversations of a store in several processes; what is found is the same as in one.
+"""Compares the conversations of a store in several processes, with the same result as in one process.
 
-This process works as well. Each other one is given both models, reads the conversations that it is told from the store
-itself, and ends when nobody is left to tell. A process takes about a second to start, and so there are others only
-where the first conversations show that this is worth while. One that cannot have what it needs, such as a policy that
-is defined in a program, or the store, is done without, so that what is wrong is told of once, by this process, or not
-at all; one that is killed ends the comparison.
+This process works too. Each worker process loads both models, reads its conversations from the store, and ends when
+the connection is closed. A worker takes about a second to start, so workers are started only if the first conversations
+show that they save time. If a worker cannot load something, such as a policy that is defined in a program, or the
+store, the other processes do its work; so only this process reports the problem, if it has it too. If a worker is
+killed, the comparison ends.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from rasa_core.tracker_store.base import TrackerStore
 logger = logging.getLogger(__name__)
 
 TOGETHER: Final = 100
-"""So many conversations are given to a process at a time."""
+"""The number of conversations that a process gets at a time."""
 WORTH: Final = 2.0
-"""Seconds of work left from which on other processes are started: twice what they take until they help."""
+"""Seconds of remaining work from which workers are started: twice the time of their start."""
 
 _MODULE: Final = "rasa_core.evaluation.worker"  # What each of the others runs.
 
@@ -55,7 +55,7 @@ def processors() -> int:
 
 
 class Replays(Protocol):
-    """What replays conversations with two bots: a `rasa_core.evaluation.replay.Replay`."""
+    """An object that replays conversations with two bots: a `rasa_core.evaluation.replay.Replay`."""
 
     @property
     def bots(self) -> tuple[Agent, Agent]: ...  # noqa: D102
@@ -79,18 +79,18 @@ def compare_stored(
     Parameters
     ----------
     names
-        Of the conversations; one with more events than `longest` is left out.
+        The ids of the conversations; one with more events than `longest` is left out.
     tell
-        Is called with the number of conversations that are done.
+        A function that is called with the number of conversations that are done.
     processes
-        At most so many work at once; as many as there are processors if not given.
+        The largest number of processes; the number of processors if not given.
     worth
-        Seconds of work left from which on others than this one are started.
+        The seconds of remaining work from which workers are started.
 
     Raises
     ------
     WorkerError
-        If one of them is killed.
+        If a worker is killed.
     """
     tally, file = Tally(), _file_of(store)
     work = _Work([list(names[at : at + TOGETHER]) for at in range(0, len(names), TOGETHER)])
@@ -111,7 +111,7 @@ def compare_stored(
 
 
 def _file_of(store: TrackerStore) -> list[Any] | None:
-    """Return the path of a store in a file, and what tells this file from another one there."""
+    """Return the path of a store in a file, and the numbers that identify the file."""
     path = getattr(store, "path", None)
     return None if path is None else [path, *_identity(path)]
 
@@ -125,18 +125,18 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def check_same_file(file: Sequence[Any] | None) -> None:
-    """Raise `StoreError` if the file of a store is gone, or another one: it would be made anew, and be empty."""
+    """Raise `StoreError` if the file of a store is missing or another one, instead of opening a new, empty file."""
     if file is not None and list(file) != [file[0], *_identity(file[0])]:
         raise StoreError(f"the file {file[0]!r} was removed or replaced while its conversations were compared.")
 
 
 class _Work:
-    """Names of conversations in portions, which several threads take, and what was found in each.
+    """The ids of conversations in batches, which several threads take, and the results of each batch.
 
     Attributes
     ----------
     missing_help : list of str
-        Why others do not help.
+        Why workers failed.
     """
 
     def __init__(self, portions: Sequence[list[str]]) -> None:
@@ -150,7 +150,7 @@ class _Work:
         self._news = threading.Condition()
 
     def take(self) -> int | None:
-        """Return the number of a portion that nobody has taken; None if there is none."""
+        """Return the number of a batch that no thread has taken; None if there is none."""
         with self._news:
             if self._given_back:
                 return self._given_back.pop()
@@ -160,11 +160,11 @@ class _Work:
             return self._taken - 1
 
     def names(self, number: int) -> list[str]:
-        """Return the names in a portion."""
+        """Return the ids in a batch."""
         return self._portions[number]
 
     def put(self, number: int, found: ReplayedConversations | WorkerError) -> None:
-        """Tell what was found in a portion, or why nothing is."""
+        """Store the results of a batch, or the error of its worker."""
         with self._news:
             if isinstance(found, WorkerError):
                 self._problem = found
@@ -173,22 +173,22 @@ class _Work:
             self._news.notify_all()
 
     def go_without(self, problem: str, number: int | None) -> None:
-        """Take note why somebody does not help, and what portion it has not done."""
+        """Note why a worker failed, and give back the batch that it has not done."""
         with self._news:
             self.missing_help.append(problem)
             self._given_back += [] if number is None else [number]
             self._news.notify_all()
 
     def left(self) -> int:
-        """Return how many portions nobody has taken."""
+        """Return the number of batches that no thread has taken."""
         return len(self._portions) - self._taken + len(self._given_back)
 
     def seconds_left(self) -> float:
-        """Return how long the rest would take if nobody helped."""
+        """Return how long this process would take for the rest alone."""
         return (time.monotonic() - self._began) / max(1, self._taken) * self.left()
 
     def done_here(self, do: Callable[[Sequence[str]], ReplayedConversations]) -> Iterator[ReplayedConversations]:
-        """Take portions and do them, and yield what is found in all, also by others, in their order."""
+        """Take batches and do them, and yield the results of all batches in their order."""
         for number in range(len(self._portions)):
             while number not in self._done:
                 mine = self.take()
@@ -206,12 +206,12 @@ class _Work:
 
 
 class _Job:
-    """What other processes are told once: two models in a folder, and where the conversations are.
+    """The first message to each worker: two models in a folder, and the URL of the store.
 
     Attributes
     ----------
     content : bytes
-        That; nothing if others could not have all of it.
+        The message; empty if workers cannot load some part of it.
     """
 
     def __init__(self, replay: Replays, store: TrackerStore, longest: int | None, file: Sequence[Any] | None) -> None:
@@ -260,7 +260,7 @@ def _below(base: type[Any]) -> Iterator[type[Any]]:
 
 
 class _Worker:
-    """Another process, and the thread that gives it portions."""
+    """A worker process, and the thread that gives it batches."""
 
     def __init__(self, job: bytes, work: _Work) -> None:
         self._work = work

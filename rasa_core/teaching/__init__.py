@@ -1,1 +1,1 @@
-"""Correcting a conversation, step by step, and learning from the corrections."""
+"""Interactive training: correct a conversation step by step, and let the policies learn the corrections."""

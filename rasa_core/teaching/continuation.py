@@ -1,8 +1,8 @@
-"""How a conversation goes on by itself until it waits for somebody: in the page, in the chat and in training.
+"""Runs the actions of a conversation until it waits for a person: in the inspector, the chat and interactive training.
 
-The three differ in what is left to a person. Somebody who talks to the bot decides nothing (`leave_nothing`). Somebody
-who takes up a conversation that was wrong is asked where the bot is unsure (`leave_doubtful`). Somebody who trains the
-bot is asked about each action (`leave_everything`).
+A function of the type `LeftToAPerson` says which predictions a person has to confirm. In a chat, it is none
+(`leave_nothing`). In the draft of a corrected conversation, it is the unsure ones (`leave_doubtful`). In interactive
+training, it is each prediction (`leave_everything`).
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from rasa_core.turn import State
 _LONGEST_NAME: Final = 900  # characters of a conversation's name, which that of its draft adds to
 
 LeftToAPerson = Callable[[DialogueStateTracker, Prediction], bool]
-"""Tells whether a person has to say if a prediction is right."""
+"""Tells whether a person has to confirm a prediction."""
 
 
 def leave_nothing(tracker: DialogueStateTracker, found: Prediction) -> bool:
-    """Leave no decision to a person."""
+    """Return False: a person confirms no prediction."""
     return False
 
 
 def leave_doubtful(tracker: DialogueStateTracker, found: Prediction) -> bool:
-    """Leave to a person what the bot is unsure of or falls back on, and a message that it would not answer."""
+    """Tell whether the bot is unsure, uses its fallback, or would not answer the message."""
     is_unsure = found.confidence < UNSURE_BELOW
     if found.action == ACTION_LISTEN_NAME:
         return is_unsure and tracker.latest_action_name == ACTION_LISTEN_NAME
@@ -45,12 +45,12 @@ def leave_doubtful(tracker: DialogueStateTracker, found: Prediction) -> bool:
 
 
 def leave_everything(tracker: DialogueStateTracker, found: Prediction) -> bool:
-    """Leave each decision to a person."""
+    """Return True: a person confirms each prediction."""
     return True
 
 
 def left_in(sender_id: str) -> LeftToAPerson:
-    """Return what is left to a person in a conversation, which may be the draft of a corrected one."""
+    """Return `leave_doubtful` for the draft of a corrected conversation, and `leave_nothing` for any other."""
     return leave_doubtful if DRAFT_MARK in sender_id else leave_nothing
 
 
@@ -61,10 +61,10 @@ class Awaited:
     Attributes
     ----------
     what : str
-        A ``message`` of the user; somebody to let the bot ``resume``; a ``decision`` on what is predicted; the events
-        of an ``action`` that runs elsewhere; or ``nothing``, where the bot goes on by itself.
+        A ``message`` of the user; a person who lets the bot ``resume``; a ``decision`` on the prediction; the events
+        of an ``action`` that runs elsewhere; or ``nothing``, if the bot goes on by itself.
     next : Prediction or None
-        What is predicted, in the last three.
+        The prediction, if it waits for a decision, an action or nothing.
     """
 
     what: Literal["message", "resume", "decision", "action", "nothing"]
@@ -72,7 +72,7 @@ class Awaited:
 
 
 def awaited(turns: MessageProcessor, tracker: DialogueStateTracker, left: LeftToAPerson = leave_nothing) -> Awaited:
-    """Return what a conversation waits for; changes nothing."""
+    """Return what a conversation waits for, without changing it."""
     if turns.is_silent(tracker):
         return Awaited("resume")
     fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
@@ -92,7 +92,7 @@ def go_on(
     left: LeftToAPerson = leave_nothing,
     channel: OutputChannel | None = None,
 ) -> Awaited:
-    """Let the bot go on until it waits for something, and return that; `nothing` if it goes round in circles."""
+    """Run actions until the bot waits for something, and return what it is; ``nothing`` after too many actions."""
     for _ in range(turns.max_number_of_predictions):
         found = awaited(turns, tracker, left)
         if found.next is None or found.what == "decision":
@@ -106,12 +106,12 @@ def go_on(
 
 
 def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: str) -> None:
-    """Let an action be the next one because somebody says so: run it, or wait for it if it runs elsewhere.
+    """Run the action that a person has chosen, or wait for it if it runs elsewhere.
 
     Raises
     ------
     UnknownActionError
-        If the domain has none of this name.
+        If the domain has no action of this name.
     """
     turns.domain.index_for_action(action)
     if not turns.runner.runs_here(action):
@@ -123,7 +123,7 @@ def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: 
 def run_here(
     turns: MessageProcessor, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None = None
 ) -> None:
-    """Run an action that runs here, and log it as predicted so, also if it is interrupted."""
+    """Run an action in this process, and log it with its prediction, even if it is interrupted."""
     start, dispatcher = tracker.version, turns.dispatcher_for(UserMessage("", channel, tracker.sender_id))
     try:
         turns.take_step(tracker, prediction, dispatcher)
@@ -143,7 +143,7 @@ def say(
     conditions: RequestConditions | None = None,
     channel: OutputChannel | None = None,
 ) -> RequestResult:
-    """Take in a message, and go on; the result tells which action is to run elsewhere, if one is."""
+    """Log a message and run actions; the result names the action that has to run elsewhere, if there is one."""
     if turns.runner.runs_everything:
         answered = turns.respond(UserMessage(text, channel, sender_id), conditions)
         tracker = turns.tracker_store.retrieve(sender_id)
@@ -158,7 +158,7 @@ def say(
 
 
 def _info_on(turns: MessageProcessor, tracker: DialogueStateTracker) -> str | None:
-    """Return what `start_turn` tells of a message, of one that is answered."""
+    """Return the ``info`` of `start_turn` about the latest message, if it is being answered."""
     info = info_about(tracker.latest_message, turns.domain, tracker.slots)
     return joined(INFO_PAUSED, info) if turns.is_silent(tracker) else info
 
@@ -174,7 +174,7 @@ def act(
     left: LeftToAPerson = leave_nothing,
     channel: OutputChannel | None = None,
 ) -> RequestResult:
-    """Take note of an action that ran elsewhere, or failed there, and go on; without one, just go on."""
+    """Log an action that ran or failed elsewhere, if one is given, and run the following actions."""
     turns.check(action, events)
 
     def take(conversation: Conversation) -> State:
@@ -190,13 +190,13 @@ def act(
 
 
 def told_of(found: Awaited, info: str | None = None) -> State:
-    """Return what a caller is told: the action that is next, None if the conversation waits for a message."""
+    """Return the answer for a caller, with the next action, or None if the conversation waits for a message."""
     told = {"next_action": None if found.next is None else found.next.action}
     return told if info is None else {**told, "info": info}
 
 
 def fork(turns: MessageProcessor, sender_id: str, at: int, to: str) -> RequestResult:
-    """Begin another conversation with the first events of one; raise `VersionConflictError` if there is one already."""
+    """Start the conversation `to` with the first `at` events of another; `VersionConflictError` if `to` exists."""
     events = list(turns.tracker_store.peek(sender_id).events)[:at]
 
     def begin(conversation: Conversation) -> State:
@@ -209,12 +209,12 @@ def fork(turns: MessageProcessor, sender_id: str, at: int, to: str) -> RequestRe
 
 
 def correct(turns: MessageProcessor, sender_id: str, events: Sequence[Event], right: Correction) -> RequestResult:
-    """Take a conversation of these events up again with what is right at one step, in a draft, and go on.
+    """Start a draft, a copy of the conversation up to a step with the correction of this step, and run actions.
 
     Raises
     ------
     TeachingError, UnknownActionError, EventError
-        If there is no such step, or what is right is not known; no draft is made.
+        If there is no such step, or the correction has an unknown name; no draft is made.
     """
     beginning, to = right.beginning(events), _free_name(turns, sender_id)
 

@@ -1,9 +1,9 @@
-"""What it does to a conversation that somebody says what is right: the action, the meaning of a message, to go back.
+"""Corrections of a conversation: another action, another meaning of a message, or a step back.
 
-The terminal, where a conversation is corrected while it takes place (`rasa_core.teaching.session`), and the page, where
-one is taken up again from one of its steps, do the same by the functions here. In the page, the conversation that was
-corrected stays as it was: what is right is played in a new one, its draft. Both are ordinary conversations, so that
-they are kept whatever happens to whoever corrects, and can be gone on with, corrected once more, and saved as stories.
+Interactive training, which corrects a running conversation (`rasa_core.teaching.session`), and the inspector, which
+corrects a step of a recorded conversation, use the same functions. The inspector never changes the recorded
+conversation: it plays the correction in a copy, the draft. A draft is an ordinary stored conversation, so it survives a
+crash, and can be continued, corrected again, and saved as a story.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from rasa_core.trackers.event_log import applied_positions, story_lines
 from rasa_core.turn import TurnProcessor
 
 CORRECTED: Final = "corrected"
-"""In the metadata of a message whose intent or entities somebody has chosen."""
+"""The key in the metadata of a message whose intent or entities a person has chosen."""
 DRAFT_MARK: Final = " \N{RIGHTWARDS ARROW} "
-"""Stands in the name of a draft, between that of the conversation that was corrected and a number."""
+"""The part of a draft's id between the id of the corrected conversation and a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is right at a step.
+    """The correction of a step.
 
     Attributes
     ----------
     at : int
-        How many events of the conversation stay; the one that follows is put right.
+        The number of events that stay; the event after them is corrected.
     action : str or None
-        The right action; None where a message is corrected.
+        The right action; None to correct a message.
     intent, entities
-        The right meaning of a message; no entities if None.
+        The right intent and entities of a message; no entities if None.
     """
 
     at: int
@@ -61,14 +61,14 @@ class Correction:
     entities: tuple[Mapping[str, Any], ...] | None = None
 
     def beginning(self, events: Sequence[Event]) -> list[Event]:
-        """Return what stays of a conversation; raise `TeachingError` if there is no such step."""
+        """Return the events that stay; raise `TeachingError` if there is no such step."""
         if not 0 <= self.at <= len(events):
             raise TeachingError(f"a conversation of {len(events)} events has no step {self.at}.")
         return [event for event in events[: self.at] if not isinstance(event, StoryExported)]
 
 
 def right_action(action: str, domain: Domain) -> Prediction:
-    """Return the prediction of somebody who knows: the action is certain."""
+    """Return the prediction of a person: the action with confidence 1."""
     return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
 
 
@@ -79,12 +79,12 @@ def take_message(
     intent: str,
     entities: Iterable[Mapping[str, Any]] | None,
 ) -> None:
-    """Let the user say a message again, with the meaning that somebody has chosen.
+    """Log the message of a recorded conversation again, with the intent and entities that a person has chosen.
 
     Raises
     ------
     TeachingError, EventError
-        If there is no message, the domain does not have the intent, or the entities are none.
+        If there is no message, the domain does not have the intent, or the entities are invalid.
     """
     if not isinstance(message, UserUttered):
         raise TeachingError("this step is no message of the user; its action can be corrected.")
@@ -98,9 +98,9 @@ def correct_message(
     domain: Domain,
     turns: TurnProcessor | None = None,
 ) -> None:
-    """Take the latest message back, with all that came of it, and log it again with what the user meant.
+    """Take back the latest message with all events after it, and log it again with its right intent and entities.
 
-    `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are none.
+    `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are invalid.
     """
     again = corrected_message(tracker.latest_message, intent, entities, domain)
     _take_message_back(tracker)
@@ -115,12 +115,12 @@ def correct_message(
 def corrected_message(
     message: UserUttered, intent: str, entities: Iterable[Mapping[str, Any]] | None, domain: Domain
 ) -> UserUttered:
-    """Return a message with the meaning that somebody has chosen; its entities stay if none are given.
+    """Return a message with the intent and entities that a person has chosen; without entities, the old ones stay.
 
     Raises
     ------
     TeachingError, EventError
-        If the domain does not have the intent, or the entities are none.
+        If the domain does not have the intent, or the entities are invalid.
     """
     check_intent(intent, domain)
     found = message.entities if entities is None else list(entities)
@@ -143,7 +143,7 @@ def check_intent(intent: str, domain: Domain) -> None:
 
 
 def read_events(line: str) -> list[Event]:
-    """Read events as they stand in a story line, with or without its bullet; raise `EventError` for anything else."""
+    """Return the events of a story line, with or without its bullet; raise `EventError` for any other line."""
     text = line.strip().removeprefix("-").strip()
     try:
         steps = StoryFileReader().process_lines(["## typed", f"- {text}"])
@@ -183,13 +183,13 @@ def _take_message_back(tracker: DialogueStateTracker) -> None:
 
 
 def latest_step(tracker: DialogueStateTracker) -> Event | None:
-    """Return the last message or action that nothing has taken back; None where a story begins."""
+    """Return the last message or action that was not taken back; None at the beginning of a story."""
     applied = reversed(tracker.applied_events())
     return next((event for event in applied if isinstance(event, ActionExecuted | UserUttered)), None)
 
 
 def has_message(tracker: DialogueStateTracker) -> bool:
-    """Tell whether the user has said anything that nothing has taken back."""
+    """Tell whether there is a user message that was not taken back."""
     return any(isinstance(event, UserUttered) for event in tracker.applied_events())
 
 
@@ -199,7 +199,7 @@ def has_message(tracker: DialogueStateTracker) -> bool:
 def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStateTracker]:
     """Return a conversation as stories, one between two restarts; the name of each comes from its content.
 
-    Left out are messages that have no intent or restart the bot, and a last message that got no answer.
+    Messages without an intent, messages that restart the bot, and a last message without an answer are left out.
     """
     found = {}
     for part in stories_between_restarts(events, domain):
@@ -216,7 +216,7 @@ def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStat
 
 
 def stories_between_restarts(events: Iterable[Event], domain: Domain) -> Iterator[list[Event]]:
-    """Yield what was not taken back, from one restart to the next."""
+    """Yield the events between two restarts that were not taken back."""
     for part in _split(events, Restarted):
         yield DialogueStateTracker.from_events("", part, domain).applied_events()
 
@@ -236,9 +236,9 @@ def _intent(event: Event) -> str | None:
 
 
 def story_of(tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
-    """Return the events of the latest story of a conversation, without what a story says by itself.
+    """Return the events of the latest story of a conversation, without the events that a story implies.
 
-    Slots that an entity of the message sets are left out where stories set them anyway.
+    Slots that an entity sets are left out if stories imply them.
     """
     found: list[Event] = []
     implied: list[Event] = []
@@ -258,7 +258,7 @@ def story_of(tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
 
 
 def _asks(event: Event) -> bool:
-    """Tell whether a form asks for a slot, which it does by itself."""
+    """Tell whether an event is the question of a form for a slot, which stories leave out."""
     return isinstance(event, SlotSet) and event.key == "requested_slot" and event.value is not None
 
 
@@ -267,7 +267,7 @@ def _is_done(event: Event) -> bool:
 
 
 def _following(events: Sequence[Event], last: int) -> int:
-    """Return how many events after the last action came of it."""
+    """Return the number of events after the last action that belong to it."""
     count = 0
     for event in events[last + 1 :]:
         if isinstance(event, ActionExecuted | UserUttered):
@@ -277,7 +277,7 @@ def _following(events: Sequence[Event], last: int) -> int:
 
 
 def latest_turn(events: Sequence[Event]) -> list[Event]:
-    """Return the latest message of a story that was answered, and what came of it."""
+    """Return the latest answered message of a story, and the events after it."""
     _, *turns = _split(events, UserUttered)
     return turns[-1] if turns else []
 
@@ -314,7 +314,7 @@ def _actions(events: Iterable[Event]) -> list[str]:
 
 
 def corrected_messages(tracker: DialogueStateTracker) -> list[UserUttered]:
-    """Return the messages whose meaning somebody has chosen, answers to a form too, which no story tells."""
+    """Return the messages that a person has corrected, including answers to a form, which no story has."""
     events = tracker.events_after_latest_restart()
     left = (events[position] for position in applied_positions(events))
     found = (event for event in left if isinstance(event, UserUttered))

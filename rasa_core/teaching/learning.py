@@ -1,8 +1,8 @@
-"""Policies that learn at once what somebody corrects.
+"""Lets policies learn a correction at once.
 
-Memorising takes no time, and what was taught wins over what the stories say. A network takes a second or two, and
-learns only if the prediction would be wrong again otherwise; it sees the corrected conversation together with some of
-the others, which it would forget if it saw the new one alone.
+A memoization policy memorises the correction, which wins over the stories. A network is trained for a second or two,
+only if its prediction would be wrong again otherwise. It is trained on the corrected conversation together with some
+of the other conversations, which it would forget otherwise.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 3
-"""How often a network is trained for one correction at most."""
+"""The largest number of trainings of a network for one correction."""
 EPOCHS: Final = 30
 EMPHASIS: Final = 5
-"""How many times the corrected conversation stands beside the others."""
+"""The number of copies of the corrected conversation among the training conversations."""
 REMEMBERED: Final = 20
-"""How many of the other conversations a network sees again."""
+"""The number of other conversations on which a network is trained again."""
 
 
 class Learner:
@@ -42,12 +42,12 @@ class Learner:
     ensemble
         The policies that learn; they were trained on `training_trackers`.
     tell
-        Called with each line about what is learnt; logs it if not given.
+        A function that is called with each line about the learning; by default, the lines are logged.
 
     Attributes
     ----------
     lock
-        To be held while the ensemble predicts, since learning changes its policies.
+        A lock that must be held while the ensemble predicts, since learning changes its policies.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Learner:
         action: str,
         taught: Callable[[], Sequence[DialogueStateTracker]],
     ) -> None:
-        """Learn that an action is the next one of a conversation; `taught` tells what else a network has to keep."""
+        """Learn the right next action of a conversation; networks must also keep the corrections in `taught`."""
         with self.lock:
             corrected = tracker.copy()
             corrected.update(ActionExecuted(action))
@@ -94,7 +94,7 @@ class Learner:
             self._tell_of_learning(self.ensemble.predict(tracker, domain), action)
 
     def unlearn(self, tracker: DialogueStateTracker) -> None:
-        """Let memory say of a conversation what it said before it was corrected; networks keep what they learnt."""
+        """Undo a correction in memoization policies; networks keep what they have learnt."""
         with self.lock:
             for index, memory in self._memories():
                 key = _key(memory, tracker)
@@ -104,7 +104,7 @@ class Learner:
                     memory.lookup[key] = before
 
     def apply_corrections(self) -> None:
-        """Let what was corrected win over what the policies have memorised; to be called after training anew."""
+        """Memorise all corrections again, after the policies were trained anew."""
         with self.lock:
             for index, memory in self._memories():
                 memory.lookup.update({key: action for key, (action, _) in self._corrections.get(index, {}).items()})
@@ -145,7 +145,7 @@ def _is_network(policy: Policy) -> bool:
 
 
 def _key(policy: MemoizationPolicy, tracker: DialogueStateTracker) -> Key:
-    """Return what the policy looks up to predict the next action."""
+    """Return the key under which the policy memorises the next action."""
     states = tracker.last_states(policy.max_history)
     if not policy.featurizer.use_intent_probabilities:
         states = [with_best_intent_only(state) for state in states]

@@ -1,4 +1,4 @@
-"""What a teacher is asked, and what may be answered: plain data that JSON can carry, whoever shows it."""
+"""The questions and answers of interactive training, as plain data with a JSON form, for any user interface."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KINDS: Final = tuple(dict.fromkeys(kind for kinds in FITTING.values() for kind 
 
 
 class TeachingError(RasaCoreError, ValueError):
-    """An answer is none, or does not fit the question."""
+    """An answer is invalid, or does not fit the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Answer:
     text : str
         What the user says; the right action or intent; the event as a story has it, such as ``slot{"city": "Porto"}``.
     entities : tuple of mappings or None
-        The entities of a message whose intent is corrected; as they were understood if not given.
+        The entities of a message whose intent is corrected; without them, the message keeps its entities.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Answer:
         Raises
         ------
         TeachingError
-            If it is none; the message says what is expected.
+            If `content` is not an answer; the message says what is expected.
         """
         given = dict(content) if isinstance(content, Mapping) else {}  # Which has no kind, as is told below.
         kind, text, entities = (given.pop(name, None) for name in ("kind", "text", "entities"))
@@ -91,20 +91,20 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a session waits for, and what one has to know to answer.
+    """The question for which a session waits, with the information that is needed to answer.
 
     Attributes
     ----------
     version : int
-        The number of events of the conversation; an answer may name it, to be refused if the conversation has gone on.
+        The number of events of the conversation; an answer with this version is refused if there are new events.
     turns, slots
-        The last turns, a line an event, and the slots; empty in other states than ``action``.
+        The last turns, one line an event, and the slots; empty in other states than ``action``.
     action, policy, confidence
-        What is predicted, by which policy, and how surely; in the state ``events``, the action that runs elsewhere.
+        The predicted action, its policy and its confidence; in the state ``events``, the action that runs elsewhere.
     intent : str or None
-        As what the latest message was understood.
+        The intent of the latest message.
     actions, intents : tuple of Choice
-        All of the domain, the most probable first.
+        All actions and intents of the domain, the most probable first.
     can_undo : bool
         Whether there is a step to take back.
     """
@@ -123,11 +123,11 @@ class Question:
     can_undo: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return the content, JSON-able."""
+        """Return the content as JSON."""
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """Return the last turns, the slots, and the predicted action, as one may read them."""
+        """Return the last turns, the slots, and the predicted action as lines of text."""
         lines = ["-" * 40, *self.turns]
         if self.slots:
             slots = (f"{name}={json.dumps(slot, ensure_ascii=False, default=str)}" for name, slot in self.slots.items())
@@ -161,7 +161,7 @@ def about_action(tracker: DialogueStateTracker, prediction: Prediction, domain: 
 
 
 def last_turns(events: Sequence[Event], turns: int) -> list[Event]:
-    """Return what the user said in the last `turns`, and what came of it; listening goes without saying."""
+    """Return the messages of the last `turns` and the events after them, without ``action_listen``."""
     starts = [index for index, event in enumerate(events) if isinstance(event, UserUttered)]
     first = starts[-turns] if len(starts) >= turns else 0
     return [event for event in events[first:] if event.as_story_string() is not None and not is_listening(event)]
@@ -178,7 +178,7 @@ def _line(event: Event) -> str:
 
 
 def _intents(message: UserUttered, domain: Domain) -> Iterable[tuple[str, float]]:
-    """Return the intents of a domain, with what the interpreter thought of each."""
+    """Return the intents of a domain, each with its confidence."""
     ranked = [message.intent, *(message.parse_data.get("intent_ranking") or [])]
     # Backwards, so that of one that stands twice, the intent of the message itself counts.
     scores = {intent.get("name"): float(intent.get("confidence") or 0.0) for intent in reversed(ranked)}

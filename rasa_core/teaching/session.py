@@ -1,8 +1,8 @@
 """Correcting a conversation step by step: a question out, an answer in.
 
-The journal of a session is the conversation itself, in an ordinary store: what an answer does is stored before `answer`
-returns, and where the session stands follows from what is stored. So a session goes on where it was after a crash, in
-another process too, and several people may teach at once, each in a conversation of their own.
+A session keeps its state in the conversation, in an ordinary store: the events of an answer are stored before `answer`
+returns, and the state of the session follows from the events. So a session can be continued after a crash, also in
+another process, and several people may teach at once, each in a conversation of their own.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 
 class TeachingSession:
-    """Corrects one conversation of a store. Not to be shared between threads; the processor and the learner may be.
+    """Corrects one conversation of a store. Threads must not share a session, but may share processor and learner.
 
     Parameters
     ----------
     processor
-        Understands messages, predicts and runs actions; its store has the conversation.
+        The processor, which interprets messages, predicts and runs actions; its store has the conversation.
     learner
-        Learns from corrections; its ensemble is that of the processor.
+        The learner, whose ensemble is that of the processor.
     sender_id
-        A conversation that is there already goes on where it was, and what was corrected in it is learnt again.
+        The id of the conversation. An existing conversation is continued, and its corrections are learnt again.
     turns
-        How many turns a question shows.
+        The number of turns in a question.
     """
 
     def __init__(self, processor: MessageProcessor, learner: Learner, sender_id: str, *, turns: int = 3) -> None:
@@ -60,7 +60,7 @@ class TeachingSession:
     # -- question and answer
 
     def next(self) -> Question:
-        """Return what the session waits for; changes nothing."""
+        """Return the question for which the session waits, without changing anything."""
         with self._store.conversation(self.sender_id) as conversation:
             tracker = conversation.tracker
             if self._is_asked_for_events(tracker):
@@ -72,15 +72,15 @@ class TeachingSession:
             return replace(question, can_undo=has_message(tracker))
 
     def answer(self, answer: Answer, version: int | None = None, channel: OutputChannel | None = None) -> list[Event]:
-        """Take an answer to the question that `next` returns, and store what follows from it.
+        """Take an answer to the question that `next` returns, store its events, and return them.
 
-        If the `version` of the question is given, and the conversation has gone on since, the answer is refused. All
-        events that were added are returned, what the bot said among them, which it says into the channel too.
+        The events include messages of the bot, which are also sent to the channel. If the `version` of the question is
+        given, and the conversation has new events since then, the answer is refused.
 
         Raises
         ------
         TeachingError, UnknownActionError, UnknownSlotError, EventError, InterpreterError
-            If the answer does not fit the question, or something in it is not known or understood; nothing is changed.
+            If the answer does not fit the question, has an unknown name, or cannot be read; nothing is changed.
         """
         with self._store.conversation(self.sender_id) as conversation:
             tracker = conversation.tracker
@@ -101,7 +101,7 @@ class TeachingSession:
             return added[len(added) - (tracker.version - start) :]  # A conversation that is new begins by listening.
 
     def stories(self) -> list[DialogueStateTracker]:
-        """Return what was taught, each story as a conversation whose sender_id is the story's name."""
+        """Return the stories of the session, each as a conversation whose sender_id is the name of the story."""
         with self._store.conversation(self.sender_id) as conversation:
             return taught_stories(conversation.tracker.events, self._domain)
 
@@ -113,7 +113,7 @@ class TeachingSession:
         return "message" if self._awaited(tracker).next is None else "action"
 
     def _is_asked_for_events(self, tracker: DialogueStateTracker) -> bool:
-        """Tell whether an action that runs elsewhere was taken as done, and may have led to more."""
+        """Tell whether the session waits for events of an action that runs elsewhere, and counts as done."""
         latest = latest_step(tracker)
         runs_elsewhere = isinstance(latest, ActionExecuted) and self._runs_elsewhere(latest.action_name)
         return runs_elsewhere and tracker.version != self._all_reported_at
@@ -160,7 +160,7 @@ class TeachingSession:
         return right_action(answer.text, self._domain)
 
     def _run(self, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None) -> None:
-        """Run an action and log it; one that runs elsewhere is taken as done."""
+        """Run an action and log it; an action that runs elsewhere is only logged."""
         if not self._runs_elsewhere(prediction.action):
             run_here(self._processor, tracker, prediction, channel)
             return
@@ -168,7 +168,7 @@ class TeachingSession:
         self._processor.take_report(tracker, prediction.action, [], None)
 
     def _go_on(self, tracker: DialogueStateTracker, channel: OutputChannel | None) -> None:
-        """Run what nobody has to be asked about: actions that events or the user have fixed, such as a restart."""
+        """Run actions that need no confirmation, because events or the user have fixed them, such as a restart."""
         if self._is_asked_for_events(tracker):
             return
         with self._learner.lock:
@@ -184,7 +184,7 @@ class TeachingSession:
     # -- going on
 
     def _learn_again(self, events: Iterable[Event]) -> None:
-        """Learn what was corrected in a conversation, as far as the policies do not know it."""
+        """Learn the corrections in a conversation that the policies do not know yet."""
         for story in stories_between_restarts(events, self._domain):
             tracker = DialogueStateTracker.from_events("", [], self._domain)
             for event in story:
@@ -194,7 +194,7 @@ class TeachingSession:
 
 
 def is_taught(event: Event, tracker: DialogueStateTracker) -> TypeGuard[ActionExecuted]:
-    """Tell whether somebody, and no policy and no event, has chosen the action that follows in a conversation."""
+    """Tell whether a person, not a policy or an event, has chosen the action that follows in a conversation."""
     if not isinstance(event, ActionExecuted) or event.policy is not None or event.confidence != 1.0:
         return False
     return event.action_name != ACTION_RESTART_NAME and tracker.follow_up_action is None

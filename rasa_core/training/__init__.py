@@ -1,4 +1,4 @@
-"""The old import path of `rasa_core.stories`, from stories to the conversations that policies learn from."""
+"""The old import path of `rasa_core.stories`, which makes training conversations from stories."""
 
 from __future__ import annotations
 

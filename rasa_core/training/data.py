@@ -1,4 +1,4 @@
-"""The old import path of the arrays that policies learn from."""
+"""The old import path of `DialogueTrainingData`, the arrays with which policies are trained."""
 
 from __future__ import annotations
 

@@ -15,22 +15,22 @@ def run_interactive_learning(
     serve_forever: bool = True,
     skip_visualization: bool = False,
 ) -> None:
-    """Let somebody talk to a trained agent on the terminal and correct it; what is taught is appended to a file.
+    """Let a user talk to a trained agent on the terminal and correct it; append the new stories to a file.
 
     Parameters
     ----------
     agent
         The agent, which has been trained or loaded.
     stories
-        What it was trained from, to train on all of it in the end, if wanted.
+        The stories from which it was trained, to train on all stories at the end, if the user wants it.
     finetune, serve_forever, skip_visualization
-        Ignored: corrections are always learnt, the talk lasts until it is ended, and nothing is drawn.
+        Ignored: corrections are always learnt, the session lasts until the user ends it, and nothing is drawn.
     """
     _legacy.load("teach")(agent, [] if stories is None else agent.load_data(stories))
 
 
 def run_online_learning(agent: Agent, finetune: bool = False, serve_forever: bool = True) -> None:
-    """Do the same, without the stories."""
+    """Call `run_interactive_learning` without stories."""
     run_interactive_learning(agent)
 
 
