@@ -1,7 +1,7 @@
-"""Messages as people really type them: changes that leave what a message means as it is.
+"""Changes of a message that keep its meaning, such as typing errors, to evaluate a model on untidy messages.
 
-Each takes an example and returns it changed, with its entities where they are then; an example that the change does
-not concern comes back as it was. What is drawn depends on the text alone.
+Each function takes an example, and returns it changed, with the new positions of its entities. It returns an example
+unchanged if the change does not apply to it. Random choices depend only on the text.
 """
 
 from __future__ import annotations
