@@ -1,4 +1,4 @@
-"""What a bot can do: here in Python, or elsewhere in the caller's code."""
+"""The actions of a bot, and the runners that run them here, in the caller's code, or in an action server."""
 
 from __future__ import annotations
 

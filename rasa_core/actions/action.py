@@ -10,7 +10,7 @@ from rasa_core.exceptions import RemoteActionError
 from rasa_core.trackers import DialogueStateTracker
 
 ACTION_DEFAULT_FALLBACK_NAME = "action_default_fallback"
-"""As Rasa Core 0.11 calls what `FallbackPolicy` chooses; here any action may be that."""
+"""The fallback action of Rasa Core 0.11 and later; here, any action may be the fallback of `FallbackPolicy`."""
 
 __all__ = [
     "ACTION_DEFAULT_FALLBACK_NAME",
@@ -25,28 +25,28 @@ __all__ = [
 
 
 class Action:
-    """Something that the bot does when a policy chooses it."""
+    """An action of the bot, which runs when a policy predicts it."""
 
     def name(self) -> str:
         """Return the name under which stories and policies know the action."""
         raise NotImplementedError(f"{type(self).__name__} needs a method name() that returns the action's name.")
 
     def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event] | None:
-        """Do it.
+        """Run the action, and return its events.
 
         Parameters
         ----------
         dispatcher
-            Says things to the user.
+            Sends messages to the user.
         tracker
-            The conversation so far; not to be changed here.
+            The conversation so far; do not change it.
         domain
             The bot's domain.
 
         Returns
         -------
         list of Event or None
-            What it changes about the conversation; None is the same as an empty list.
+            The events that change the conversation; None is the same as an empty list.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method run(dispatcher, tracker, domain).")
 
@@ -100,7 +100,7 @@ class ActionRestart(Action):
 
 
 class RemoteAction(Action):
-    """An action that lives in the caller's code: the bot says when to run it, the caller runs it."""
+    """An action that only the caller's code can run; the server only names it as the next action."""
 
     def __init__(self, name: str) -> None:
         self._name = name

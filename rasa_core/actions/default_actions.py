@@ -1,4 +1,4 @@
-"""What every bot of Rasa 3 can do: restart, begin a session, go back, and ask again what was not understood."""
+"""The default actions of every bot of Rasa 3: restart, begin a session, go back, and ask the user to rephrase."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OUT_OF_SCOPE: Final = "out_of_scope"
 ASK_AFFIRMATION: Final = "action_default_ask_affirmation"
 ASK_REPHRASE: Final = "action_default_ask_rephrase"
 MOST_CARRIED: Final = 100
-"""So many changes of slots a new session repeats as they were; of more, only the last of each slot."""
+"""The largest number of slot changes that a new session repeats; of more changes, only the last of each slot."""
 LONGEST_READ: Final = 2_000
 """Events of the session before that are read for them."""
 
@@ -54,7 +54,7 @@ def _session_start(runner: RunsActions, dispatcher: ResponseDispatcher, tracker:
 def carried_slots(tracker: DialogueStateTracker) -> list[SlotSet]:
     """Return the changes of slots that a new session repeats, as new events.
 
-    After a very long session, all of which would be read for it, these are the values that slots have.
+    After a very long session, these are the current values of slots, so that the whole session need not be read.
     """
     is_whole = tracker.count(since_restart=True) <= LONGEST_READ
     try:
@@ -71,7 +71,7 @@ def carried_slots(tracker: DialogueStateTracker) -> list[SlotSet]:
 
 
 def _values_left(tracker: DialogueStateTracker, recent: Iterable[SlotSet]) -> list[SlotSet]:
-    """Return the last of each slot that has changed: first what has rested for long, then in the order of changes."""
+    """Return the last change of each slot: first slots without a recent change, then the others in order."""
     order = {event.key: number for number, event in enumerate(recent)}
     changed = [name for name, slot in tracker.slots.items() if name in order or slot.value != slot.initial()]
     changed.sort(key=lambda name: order.get(name, -1))
@@ -97,12 +97,12 @@ def _deactivate_loop(runner: RunsActions, dispatcher: ResponseDispatcher, tracke
 
 
 def _revert(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-    """Take back the turns in which it was asked what the user meant, and let the last message be what was meant."""
+    """Take back the turns of the two-stage fallback, and log the last message with the intent that was confirmed."""
     return [UserUtteranceReverted(), ActionExecuted(ACTION_LISTEN_NAME), _again(tracker, is_sure=True)]
 
 
 def _again(tracker: DialogueStateTracker, *, is_sure: bool) -> UserUttered:
-    """Return the last message once more, `is_sure` if the user has made sure of its intent."""
+    """Return a copy of the last message, with confidence 1 if the user has confirmed its intent (`is_sure`)."""
     message = tracker.latest_message
     intent = message.intent | ({"confidence": 1.0} if is_sure else {})
     metadata = message.metadata or message.parse_data.get("metadata") or None  # A head has it in the parse alone.
@@ -111,7 +111,7 @@ def _again(tracker: DialogueStateTracker, *, is_sure: bool) -> UserUttered:
 
 
 def _revert_fallback(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-    """Take back the questions of a fallback of Rasa 2, and what was not understood; the answer counts in its place."""
+    """Take back the questions of a fallback of Rasa 2 and the message before them; the answer replaces the message."""
     assert isinstance(tracker.history, RasaHistory)
     before, last = ["", "", *tracker.history.actions_before(tracker.active_state())][-2:]
     asked_again = ASK_REPHRASE in (last, before if last == ASK_AFFIRMATION else "")
@@ -123,7 +123,7 @@ def _revert_fallback(runner: RunsActions, dispatcher: ResponseDispatcher, tracke
 
 
 def _ask_affirmation(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-    """Ask whether the likeliest intent is what the user means."""
+    """Ask the user to confirm the likeliest intent."""
     parse = tracker.latest_message.parse_data
     ranking = [one.get("name") for one in parse.get("intent_ranking") or []]
     intent = tracker.latest_message.intent.get("name")
@@ -143,7 +143,7 @@ def _ask_rephrase(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: 
 def _two_stage_fallback(
     runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
 ) -> list[Event]:
-    """Ask what was meant; if that is denied, ask for other words; if these are not understood, ask once more."""
+    """Ask the user to confirm the intent; if denied, to rephrase; if that is not understood, to confirm again."""
     loop, latest = tracker.history.loop, _latest_intents(tracker)
     begins = loop is None or loop.name != TWO_STAGE_FALLBACK
     found: list[Event] = [ActiveLoop(TWO_STAGE_FALLBACK)] if begins else []
@@ -157,7 +157,7 @@ def _two_stage_fallback(
 
 
 def _latest_intents(tracker: DialogueStateTracker) -> list[Any]:
-    """Return the intents of the last messages, the latest first, up to what was taken back."""
+    """Return the intents of the last messages, the latest first, up to the latest rewind."""
     intents: list[Any] = []
     for event in reversed(tracker.latest_events(_LOOP_LENGTH)):
         if isinstance(event, UserUtteranceReverted | Restarted):

@@ -1,4 +1,4 @@
-"""From the action names of a domain to actions: run here (`local`), or in the caller's code (`remote`)."""
+"""Makes the actions of a domain from their names: for this process (`local`), or for the caller's code (`remote`)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _local_action(name: str, utter_templates: Collection[str]) -> Action:
 
 
 def _action_class(path: str) -> type[Action]:
-    """Return the class at a dotted path; 0.9 asked no more of it than that it has a name and runs."""
+    """Return the class at a dotted path; as in 0.9, it needs only a ``name`` and a ``run``."""
     found = class_from_path(path, object)
     if all(callable(getattr(found, method, None)) for method in ("name", "run")):
         return cast("type[Action]", found)
@@ -52,10 +52,10 @@ def _action_class(path: str) -> type[Action]:
 def remote_action_factory(
     action_classes: Sequence[str], action_names: Sequence[str] | None, utter_templates: Collection[str]
 ) -> list[Action]:
-    """Return a `RemoteAction` for each name, except that an action with a template says it here.
+    """Return a `RemoteAction` for each name, or an `UtterAction` if it has a template.
 
-    `action_names`, where given, are the names; otherwise `action_classes` are, and the dotted path of a class
-    stands for the name that such a class has by convention (``bot.ActionSearch`` for ``action_search``).
+    The names are `action_names` if they are given, otherwise `action_classes`; the dotted path of a class then
+    stands for the conventional name of the class (``bot.ActionSearch`` for ``action_search``).
     """
     names = list(action_names) if action_names else [conventional_name(name) for name in action_classes]
     return [UtterAction(name) if name in utter_templates else RemoteAction(name) for name in names]

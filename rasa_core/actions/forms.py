@@ -14,10 +14,9 @@ A form needs a slot ``requested_slot`` and, for each field that it asks for, a t
             dispatcher.utter_message(f"Searching in {tracker.get_slot('city')}.")
             return []
 
-Each time it runs, a form first takes what the latest message gives: the slot that was asked for last, and any
-other slot that is filled from an entity. Entities of one name fill one slot at most, with the first of them: which of
-two cities is the one to fly to, only the answer to the question tells. It then asks for the first slot that is still
-empty, or submits.
+Each time it runs, a form first fills slots from the latest message: the slot that it asked for last, and other slots
+with an entity. The first of several entities of one name fills one slot; the others fill none, because only the answer
+to a question tells which of two cities is the destination. Then the form asks for the first empty slot, or submits.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ REQUESTED_SLOT = "requested_slot"
 
 
 class FormField:
-    """A slot that a form fills; subclasses say from what."""
+    """A slot that a form fills; a subclass decides how."""
 
     slot_name: str
 
     def validate(self, value: Any) -> Any:
         """Return the value to keep, perhaps changed, or None to reject it; override this.
 
-        It is asked of None, too, where the message has no value, and may return one to take its place.
+        If the message has no value, it is called with None, and may return a value.
         """
         return value
 
@@ -74,7 +73,7 @@ class EntityFormField(FormField):
 
 
 class BooleanFormField(FormField):
-    """A slot that one intent sets to True and another to False; no other value comes to it, so none is validated."""
+    """A slot that one intent sets to True and another to False; its values are not validated."""
 
     def __init__(self, slot_name: str, affirm_intent: str, deny_intent: str) -> None:
         self.slot_name = slot_name
@@ -142,7 +141,7 @@ class FormAction(Action):
         return [field for field in self.required_fields() if (field.slot_name == slot_name) is asked_for]
 
     def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
-        """Take what the latest message gives, then ask for the next slot or submit.
+        """Fill slots from the latest message, then ask for the next slot or submit.
 
         Raises
         ------
@@ -159,7 +158,7 @@ class FormAction(Action):
         return [*events, *(self.submit(dispatcher, filled, domain) or [])]
 
     def _asked(self, field: FormField, tracker: DialogueStateTracker) -> list[Event]:
-        """Return the event that tells what was asked for."""
+        """Return the event that sets ``requested_slot``."""
         if REQUESTED_SLOT in tracker.slots:
             return [SlotSet(REQUESTED_SLOT, field.slot_name)]
         # Fields that are filled from entities need no more than the question.

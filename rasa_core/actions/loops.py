@@ -1,8 +1,8 @@
 """Forms of Rasa 3: loops that ask for one slot after the other, and end once all are filled.
 
 A form asks by the action ``action_ask_<form>_<slot>``, the response ``utter_ask_<form>_<slot>``, ``action_ask_<slot>``
-or ``utter_ask_<slot>``, whichever comes first. The action ``validate_<form>``, if the domain has one, sees the values
-that a message brought, and may change them, refuse them by null, or say which slot is to be asked for.
+or ``utter_ask_<slot>``, whichever exists first. If the domain has an action ``validate_<form>``, it gets the values
+from a message, and may change them, refuse them by null, or choose the next slot to ask for.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class FormRun:
         self._events: list[Event] = []
 
     def run(self) -> list[Event]:
-        """Return what happens, up to the next question or the end of the form.
+        """Return the events up to the next question or the end of the form.
 
         Raises
         ------
         ActionRejectedError
-            If a slot was asked for, and the message fills none of the form.
+            If a slot was asked for, and the message fills no slot of the form.
         """
         if not self._goes_on:
             self._activate()
@@ -71,7 +71,7 @@ class FormRun:
         return self._events
 
     def run_validated(self) -> list[Event]:
-        """Return what happens where the answer was validated before, and the slot to be asked for is set already."""
+        """Return the events if the answer was validated before, and ``requested_slot`` is already set."""
         requested = self._tracker.slots[REQUESTED_SLOT].value
         if not self._goes_on:
             self._events += [ActiveLoop(self._form.name), *(one for one in self._found() if not self._needs(one.key))]
@@ -92,7 +92,7 @@ class FormRun:
         return slot in self._form.required_slots
 
     def _found(self) -> list[SlotSet]:
-        """Return what the message fills once the form is going on."""
+        """Return the slots that the message fills while the form is active."""
         if self._form.of_rasa_2:
             taken = self._runner.taken(self._form, self._tracker, None, begins=True)
             return [SlotSet(slot, value) for slot, value in taken.items()]
@@ -115,7 +115,7 @@ class FormRun:
         self._events += with_unnamed(validated, found)
 
     def _answer(self) -> Sequence[Event]:
-        """Return what the validation makes of the message."""
+        """Return the events of the validation of the message."""
         loop = self._tracker.history.loop
         if loop is not None and (self._tracker.latest_action_name != ACTION_LISTEN_NAME or loop.is_interrupted):
             # It goes on after something else, and the message was no answer; the validation may still choose a slot.
@@ -137,7 +137,7 @@ class FormRun:
         return validated
 
     def _requested_before(self) -> str | None:
-        """Return what this form has asked for; another form may have asked for something else."""
+        """Return the slot that this form has asked for, not another form."""
         return self._tracker.slots[REQUESTED_SLOT].value if self._goes_on else None
 
     @property
@@ -145,7 +145,7 @@ class FormRun:
         return VALIDATION + self._form.name in self._runner.domain.action_map
 
     def _validated(self, values: dict[str, object], found: Sequence[Event] = ()) -> Sequence[Event]:
-        """Return what the form's validation makes of these slots, which it sees beside what was `found`."""
+        """Return the events of the form's validation of these slots; it also sees the `found` events."""
         if not self._validates:
             return []
         candidates = [SlotSet(key, value) for key, value in values.items()]
@@ -155,12 +155,12 @@ class FormRun:
         return self._runner.validated(self._form.name, candidates, self._dispatcher, now)
 
     def _seen(self, before: Sequence[Event], requested: object, after: Sequence[Event] = ()) -> DialogueStateTracker:
-        """Return the conversation as parts of the form see it: rasa-sdk takes for new what comes after the form."""
+        """Return the tracker for parts of the form; rasa-sdk takes the slots after the form's event as new."""
         told = [*before, SlotSet(REQUESTED_SLOT, requested), ActionExecuted(self._form.name), *after]
         return self._tracker.ahead(told, self._runner.domain)
 
     def _is_done(self) -> bool:
-        """Tell whether the form ends: its last word is that nothing is asked for, or that no loop goes on."""
+        """Tell whether the form ends: its last event sets ``requested_slot`` to None, or ends the loop."""
         if any(isinstance(event, ActionExecutionRejected) for event in self._events):
             return False
         asked = self._asked()
@@ -168,11 +168,11 @@ class FormRun:
         return None in asked[-1:] or None in loops[-1:]
 
     def _asked(self) -> list[Any]:
-        """Return the slots that this run has said are asked for, None for none."""
+        """Return the values of ``requested_slot`` that this run has set."""
         return [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
 
     def _ask(self) -> None:
-        """Ask for the next slot; that no more is needed ends the form."""
+        """Ask for the next slot, or end the form if no slot is empty."""
         if self._is_done():
             self._events.append(SlotSet(REQUESTED_SLOT, None))
             return

@@ -1,8 +1,8 @@
-"""Responses that an NLG server words: asked for by POST, as Rasa 2 and 3 ask.
+"""Gets responses from an NLG server by POST requests, as Rasa 2 and 3 do.
 
 The request is ``{"response", "id", "arguments", "tracker", "channel": {"name"}}``, and the answer one response:
-``{"text", "buttons", "image", "attachment", "custom", "elements"}``, or null for nothing. Where the server fails, the
-action that wanted to speak fails, as in Rasa: what the domain has for it may be no more than a place holder.
+``{"text", "buttons", "image", "attachment", "custom", "elements"}``, or null for no message. If the server fails, the
+action fails too, as in Rasa: the response in the domain may only be a placeholder.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from rasa_core.support.strict_json import decode, plain
 from rasa_core.trackers import DialogueStateTracker
 
 DEFAULT_TIMEOUT: Final = 10.0
-"""Seconds; somebody waits for the words."""
+"""Seconds; short, because a user waits for the answer."""
 
 _NOTHING: Final = type(None)
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     **{"text": (str,), "custom": (dict,), "id": (str, _NOTHING), "image": (str, _NOTHING)},
     **{"attachment": (dict, _NOTHING), "buttons": (list, _NOTHING), "elements": (list, _NOTHING)},
 }
-"""Of what type the parts of a response are, as Rasa takes them."""
+"""The types of the parts of a response, as in Rasa."""
 _SHAPES: Final[Mapping[type, str]] = {str: "a text", dict: "an object", list: "a list of objects"}
 
 
 class NlgServer:
-    """Where an NLG server is. Safe to share between threads.
+    """A client of an NLG server; threads may share it.
 
     Parameters
     ----------
@@ -51,19 +51,19 @@ class NlgServer:
     def words(
         self, response: str, variant: object, values: Mapping[str, Any], tracker: DialogueStateTracker, channel: str
     ) -> dict[str, Any] | None:
-        """Return what is said for a response; None for nothing.
+        """Return the message for a response; None for no message.
 
         Parameters
         ----------
         variant
-            The ``id`` of the domain's own variant that would be said; None if it has none.
+            The ``id`` of the variant in the domain; None if it has no id.
         values
-            What came with the response, beside slots.
+            Values for the response, in addition to slots.
 
         Raises
         ------
         RemoteActionError
-            If the server fails, or answers with something that is no response.
+            If the server fails, or its answer is not a response.
         """
         request = {
             "response": response,

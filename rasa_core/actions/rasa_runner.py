@@ -1,4 +1,4 @@
-"""Runs the actions of a Rasa 3 bot: responses, forms and default actions here, the bot's own where they live."""
+"""Runs the actions of a Rasa 3 bot: responses, forms and default actions here, custom actions in an action server."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class RasaRunner:
     domain
         The bot's domain.
     server
-        Runs the bot's own actions; without it, each of them fails.
+        The action server for custom actions; without it, each custom action fails.
     """
 
     shows_trackers = False
-    """Whether code of the user's own sees trackers here: it runs in an action server."""
+    """Whether custom code gets trackers in this process; no, since it runs in an action server."""
 
     def __init__(self, domain: Domain, server: ActionServer | None = None) -> None:
         assert domain.rasa is not None
@@ -69,7 +69,7 @@ class RasaRunner:
             )
 
     def has_effects(self, action_name: str) -> bool:
-        """Tell whether the action is one of the bot's own, or a form, which may run one."""
+        """Tell whether the action is a custom action, or a form, which may run one."""
         return self._is_custom(action_name) or action_name in self._parts.forms
 
     def is_text(self, action_name: str) -> bool:
@@ -86,14 +86,14 @@ class RasaRunner:
         return listed or not (is_said or name in DEFAULT_ACTIONS or name in self._parts.forms)
 
     def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run an action, and return what it changes and says, in this order of events.
+        """Run an action, and return its events: changes first, then messages.
 
         Raises
         ------
         ActionRejectedError
-            If the action refuses to run now.
+            If the action rejects its execution.
         Exception
-            Whatever the action raises.
+            Any exception of the action.
         """
         assert isinstance(dispatcher, ResponseDispatcher)
         if self._is_custom(action_name):
@@ -108,7 +108,7 @@ class RasaRunner:
         return self.say(action_name, dispatcher, tracker)
 
     def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Say a response, and return that as events; nothing if there is none of this name."""
+        """Say a response, and return its messages as events; an empty list for an unknown response."""
         response = _response_of(response)
         if f"{response}/" in self._retrieved:
             response = _chosen(response, tracker.latest_message.parse_data) or response
@@ -117,7 +117,7 @@ class RasaRunner:
         return take_said(dispatcher)
 
     def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run one of the bot's own actions: what it says, then what it changes."""
+        """Run a custom action, and return its events: messages first, then changes."""
         self._check_not_left(name)
         if self._server is None:
             raise RemoteActionError(
@@ -136,17 +136,17 @@ class RasaRunner:
     def validated(
         self, form: str, candidates: Sequence[Event], dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
     ) -> list[Event]:
-        """Return the slots that a message brought to a form, which are set in `tracker`, as its validation has them."""
+        """Return the events of a form's validation for slots from a message, which are already set in `tracker`."""
         return self.run_custom(VALIDATION + form, dispatcher, tracker)
 
     def for_caller(self, validated: Sequence[Event] | None = None, *, is_reported: bool = False) -> CallerRun:
-        """Return what runs one action for a caller; the parameters are those of `CallerRun`."""
+        """Return a `CallerRun`, which runs one action for a caller, with these parameters."""
         return CallerRun(self, validated, is_reported=is_reported)
 
     def extract_slots(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Return what the latest message sets, by mappings, the bot's own actions, and their validation.
+        """Return the events that set slots from the latest message: by mappings, custom actions and validation.
 
-        A bot that has an ``action_extract_slots`` of its own does all that itself, and may log whatever it likes.
+        A custom ``action_extract_slots`` replaces all of this, and may return any events.
         """
         return self.filled(dispatcher, tracker, tracker.history.loop)
 
@@ -157,7 +157,7 @@ class RasaRunner:
         return self._filler.take(form, tracker, requested, begins=begins)
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
-        """Return the same, for when a loop is going on that has only just begun."""
+        """Return the slots that mappings and custom actions fill while a loop is active that has just begun."""
         if EXTRACT_SLOTS in self._own:
             return self._tried(EXTRACT_SLOTS, dispatcher, tracker)
         filling = self._filler.fill(tracker, loop)
@@ -176,7 +176,7 @@ class RasaRunner:
         return with_unnamed(answered, found)
 
     def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run an action that fills slots; one that fails fills none, and the turn goes on."""
+        """Run an action that fills slots; if it fails, it fills none, and the turn goes on."""
         try:
             with dispatcher.holding():
                 return self.run_custom(name, dispatcher, tracker)
@@ -199,7 +199,7 @@ def _response_of(action: str) -> str:
 
 
 def _chosen(action: str, parse: Mapping[str, Any]) -> str | None:
-    """Return the response that a message asks for: of ``utter_faq``, that of the likeliest part of ``faq``."""
+    """Return the response for a message: for ``utter_faq``, the response of the likeliest part of ``faq``."""
     intent, told = action.removeprefix("utter_"), parse.get("response_selector") or {}
     ranking = (told.get(intent) or told.get("default") or {}).get("ranking") or ()
     for key in (str(one.get("intent_response_key")) for one in ranking):
@@ -210,17 +210,17 @@ def _chosen(action: str, parse: Mapping[str, Any]) -> str | None:
 
 
 class CallerRun(RasaRunner):
-    """Runs one action for a caller, as far as it is not the bot's own.
+    """Runs one action for a caller, except for its custom parts, which the caller runs.
 
-    The validation of a form is left to the caller before it, and everything else, such as an action that asks for a
-    slot, after it.
+    The caller runs the validation of a form before the form, and other custom actions, such as an action that asks for
+    a slot, after it.
 
     Parameters
     ----------
     runner
         The runner of the domain.
     validated
-        What the validation of the form led to; None where it has not run.
+        The events of the form's validation; None if it has not run.
     is_reported
         Whether the caller has run the action, so that it is too late to validate.
 
@@ -238,7 +238,7 @@ class CallerRun(RasaRunner):
         self.left: list[str] = []
 
     def fillers(self, tracker: DialogueStateTracker) -> list[str]:
-        """Return the names of the bot's own actions that fill and validate slots after the latest message."""
+        """Return the names of the custom actions that fill and validate slots after the latest message."""
         if EXTRACT_SLOTS in self._own:
             return [EXTRACT_SLOTS]
         last = [VALIDATE_SLOTS] if VALIDATE_SLOTS in self.domain.action_map else []
@@ -246,12 +246,12 @@ class CallerRun(RasaRunner):
         return [*(name for name in asked if name in self.domain.action_map), *last]
 
     def run(self, action_name: str, dispatcher: Any, tracker: DialogueStateTracker) -> list[Event]:
-        """Return what an action changes and says; of the bot's own, nothing.
+        """Return the events of an action; none for a custom action.
 
         Raises
         ------
         ActionRejectedError
-            If a form refuses to run now.
+            If a form rejects its execution.
         NotValidatedError
             If the caller has to validate an answer first.
         """
@@ -262,7 +262,7 @@ class CallerRun(RasaRunner):
         return super().run(action_name, dispatcher, tracker)
 
     def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Say a response; what cannot be said is no error of the caller's."""
+        """Say a response; a response that cannot be said is not an error here, since it is not the caller's."""
         try:
             return super().say(response, dispatcher, tracker)
         except RasaCoreError:
@@ -277,11 +277,11 @@ class CallerRun(RasaRunner):
     def validated(
         self, form: str, candidates: Sequence[Event], dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
     ) -> list[Event]:
-        """Return what the caller's validation has led to; without it, the slots as they are."""
+        """Return the events of the caller's validation, or the slots unchanged without one."""
         if self._validated is None and not self._is_reported:
             raise NotValidatedError(form, candidates)
         return list(candidates if self._validated is None else self._validated)
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
-        """Return what the mappings fill from the latest message; nothing where an action of the caller's does it."""
+        """Return the slots that mappings fill from the latest message; none if an action of the caller fills them."""
         return [] if EXTRACT_SLOTS in self._own else list(self._filler.fill(tracker, loop).slots)

@@ -1,6 +1,6 @@
-"""Where an action runs: here, in the caller's code, or elsewhere.
+"""Runners, which decide where an action runs (here, in the caller's code, or in an action server), and run it.
 
-A turn asks the runner of its domain, and nobody else looks at the class of an action.
+A turn asks the runner of its domain; no other code looks at the class of an action.
 """
 
 from __future__ import annotations
@@ -55,33 +55,33 @@ class ActionRunner(ABC):
 
     @property
     def runs_everything(self) -> bool:
-        """Tell whether no turn can end at an action that does not run here."""
+        """Tell whether all actions run here, so that `respond` never ends at an action of the caller."""
         return all(map(self.runs_here, self.domain.action_names))
 
     @cached_property
     def shows_trackers(self) -> bool:
-        """Tell whether code of the user's own sees trackers here, and may hold on to one or change it."""
+        """Tell whether custom code gets trackers in this process, and may keep or change them."""
         kinds = map(type, map(self.domain.action_for_name, self.domain.action_names))
         return not all(kind in (*_ONLY_SAYS, RemoteAction) for kind in kinds)
 
     def has_effects(self, action_name: str) -> bool:
-        """Tell whether an action may do more than speak, so that a crash in it must not repeat what came before."""
+        """Tell whether an action may do more than say something; then events before it must be stored first."""
         return not isinstance(self.domain.action_for_name(action_name), _ONLY_SAYS)
 
     def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run an action that runs here; what it says goes to `dispatcher`.
+        """Run an action that runs here, with its messages going to `dispatcher`, and return its events.
 
         Returns
         -------
         list of Event
-            What the action changes about the conversation.
+            The events that change the conversation.
 
         Raises
         ------
         EventError
-            If the action returns something else than events.
+            If the action returns anything other than events.
         Exception
-            Whatever the action raises.
+            Any exception of the action.
         """
         action: Action = self.domain.action_for_name(action_name)
         process = os.getpid()
@@ -92,7 +92,7 @@ class ActionRunner(ABC):
                 end_child(f"the action {action_name!r}")
 
     def messages_of(self, action_name: str, tracker: DialogueStateTracker) -> list[dict[str, Any]]:
-        """Return what the template of this name says now, for a caller that does not want to word it itself."""
+        """Return the filled template of an action as messages, for a caller that does not word its own."""
         always = self._always_says.get(action_name)
         if always is not None:
             return [{**message, "recipient_id": tracker.sender_id} for message in always]
@@ -116,7 +116,7 @@ class LocalRunner(ActionRunner):
 
 
 class CallerRunner(ActionRunner):
-    """Runs what the bot says by itself; the caller's own code runs everything else."""
+    """Runs built-in actions and actions with a template; the caller's own code runs all others."""
 
     def runs_here(self, action_name: str) -> bool:
         """Tell whether the action is built in, or has a template."""
@@ -124,14 +124,14 @@ class CallerRunner(ActionRunner):
 
 
 class WebhookRunner(LocalRunner):
-    """Runs actions of the user's own in an action server, and everything else here.
+    """Runs custom actions in an action server, and all other actions here.
 
     Parameters
     ----------
     domain
         The bot's domain.
     server
-        Runs the actions that have no response and no class here.
+        The action server, for actions without a response and a class here.
     """
 
     def __init__(self, domain: Domain, server: ActionServer) -> None:
@@ -140,21 +140,21 @@ class WebhookRunner(LocalRunner):
         self._domain_body = domain_body(domain)
 
     def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run an action here, or ask the action server to; `ActionServer.run` tells the errors."""
+        """Run an action here or in the action server; `ActionServer.run` lists the errors."""
         if isinstance(self.domain.action_for_name(action_name), RemoteAction):
             return self.server.run(action_name, dispatcher, tracker, self._domain_body)
         return super().run(action_name, dispatcher, tracker)
 
 
 def runner_for(domain: Domain, server: ActionServer | None = None) -> ActionRunner:
-    """Return the runner for an action server, or else the one that the ``action_factory`` of a domain asks for."""
+    """Return the runner for an action server if one is given, otherwise for the ``action_factory`` of the domain."""
     if server is not None:
         return WebhookRunner(domain, server)
     return CallerRunner(domain) if domain.action_factory == "remote" else LocalRunner(domain)
 
 
 def as_events(returned: Sequence[Event] | None) -> list[Event]:
-    """Return what an action returned as a list; raise `EventError` if there is something else than events in it."""
+    """Return the result of an action as a list; raise `EventError` if it has anything other than events."""
     if returned and (isinstance(returned, str | Mapping) or not isinstance(returned, Iterable)):
         raise EventError(
             f"an action returns a list of Event objects, such as [SlotSet(...)], and not {returned!r:.80}."
@@ -167,7 +167,7 @@ def as_events(returned: Sequence[Event] | None) -> list[Event]:
 
 
 def _is_fixed(content: Any) -> bool:
-    """Tell whether nothing in a template is to be filled."""
+    """Tell whether a template has no names in braces to fill."""
     if isinstance(content, str):
         return "{" not in content
     inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()

@@ -1,4 +1,4 @@
-"""What forms and default actions stand on: other actions, and what was said."""
+"""Common parts of forms and default actions: running other actions, logging them, and taking their messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rasa_core.exceptions import RasaCoreError, RemoteActionError
 
 
 class RunsActions(Protocol):
-    """What forms and default actions ask for other actions: a `rasa_core.actions.rasa_runner.RasaRunner`."""
+    """The runner that forms and default actions use: a `rasa_core.actions.rasa_runner.RasaRunner`."""
 
     domain: Any
 
@@ -36,7 +36,7 @@ class NotValidatedError(RasaCoreError):
     Attributes
     ----------
     values : dict
-        What there is to be validated, by slot.
+        The values to validate, by slot.
     """
 
     def __init__(self, form: str, candidates: Sequence[Event]) -> None:
@@ -45,7 +45,7 @@ class NotValidatedError(RasaCoreError):
 
 
 def log_failure(logger: logging.Logger, action_name: str, sender_id: str, error: Exception) -> None:
-    """Log that an action failed, and where in the code; of one that an action server did not do, only what it says."""
+    """Log that an action failed, with its traceback; for an error of an action server, only its text."""
     if isinstance(error, RemoteActionError):
         logger.error("the action %r failed in conversation %r: %s", action_name, sender_id, error)
     else:
@@ -53,19 +53,19 @@ def log_failure(logger: logging.Logger, action_name: str, sender_id: str, error:
 
 
 def with_unnamed(answered: Sequence[Event], found: Iterable[SlotSet]) -> list[Event]:
-    """Return what a validation answered, and of the slots that were `found` those of which it says nothing.
+    """Return the events of a validation, and the `found` slots that it does not mention.
 
-    rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
+    rasa-sdk returns only slots for which it has a validation method; other slots keep their values.
     """
     named = {event.key for event in answered if isinstance(event, SlotSet)}
     return [*answered, *(event for event in found if event.key not in named)]
 
 
 def log_executed(tracker: Any, executed: ActionExecuted, version: int) -> None:
-    """Append that an action ran which began when the tracker had this version.
+    """Log an action that began when the tracker had this version.
 
-    What the action itself fixed, with ``tracker.trigger_follow_up_action`` or by a restart, stays the next action:
-    it came before the action in the log, which would count as that action.
+    If the action itself fixed the next action, with ``tracker.trigger_follow_up_action`` or by a restart, that action
+    stays fixed: its event is before the action in the log, so logging the action would otherwise use it up.
     """
     fixed = None
     if tracker.version != version:
@@ -78,7 +78,7 @@ def log_executed(tracker: Any, executed: ActionExecuted, version: int) -> None:
 
 
 def take_said(dispatcher: Any) -> list[Event]:
-    """Return what was said since the last call, as events."""
+    """Return the messages since the last call, as events."""
     said = [
         BotUttered(message.text, message.data, metadata=message.metadata) for message in dispatcher.latest_bot_messages
     ]

@@ -1,4 +1,4 @@
-"""Fills slots from a message, as the mappings of a Rasa 3 domain say."""
+"""Fills slots from a message by the slot mappings of a Rasa 3 domain."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ VALIDATE_SLOTS: Final = "action_validate_slot_mappings"
 
 @dataclass(slots=True)
 class Filling:
-    """What a message sets.
+    """The slots that a message sets.
 
     Attributes
     ----------
     steps : list of SlotSet or str
-        What mappings have found in it, and the bot's own actions that are to find more, in the order of the domain.
+        The slots that mappings fill, and the names of custom actions that fill more, in the order of the domain.
     """
 
     steps: list[SlotSet | str] = field(default_factory=list)
 
     @property
     def slots(self) -> list[SlotSet]:
-        """What mappings have found."""
+        """The slots that mappings fill."""
         return [step for step in self.steps if isinstance(step, SlotSet)]
 
     @property
     def actions(self) -> list[str]:
-        """The bot's own actions that are to find more."""
+        """The names of custom actions that fill more slots."""
         return [step for step in self.steps if isinstance(step, str)]
 
 
 class SlotFiller:
-    """What fills the slots of a domain."""
+    """Fills the slots of a domain from messages."""
 
     def __init__(self, domain: Domain) -> None:
         assert domain.rasa is not None
@@ -61,17 +61,17 @@ class SlotFiller:
         return [one for one in mapped if one.kind == "from_entity" and mapped.count(one) > 1]
 
     def fill(self, tracker: DialogueStateTracker, loop: Loop | None) -> Filling:
-        """Return what the latest message sets, while `loop` is going on."""
+        """Return the slots that the latest message sets while `loop` is active."""
         found = Filling()
         for slot, mappings in self._at_messages.items():
             self._fill_slot(slot, mappings, tracker, loop, found)
         return found
 
     def take(self, form: Form, tracker: DialogueStateTracker, requested: str | None, *, begins: bool) -> dict[str, Any]:
-        """Return the slots that a form of Rasa 2 fills from the latest message: what it asked for, and others.
+        """Return the slots that a form of Rasa 2 fills from the latest message: the requested slot, and others.
 
-        Another slot takes an entity that is called as it is, or that no other one of the form takes; `begins` if it
-        takes the intent that begins the form, too.
+        A slot that was not requested takes an entity of its own name, or one that no other slot of the form takes. With
+        `begins`, a slot also takes the intent that begins the form.
         """
         found: dict[str, Any] = {}
         message = tracker.latest_message
@@ -88,7 +88,7 @@ class SlotFiller:
         return found
 
     def _is_open(self, slot: str, mapping: SlotMapping, form: Form, requested: str | None, begins: bool) -> bool:
-        """Tell whether a mapping of a form of Rasa 2 works for a slot that was not asked for."""
+        """Tell whether a mapping of a form of Rasa 2 may fill a slot that was not requested."""
         if mapping.kind == "from_trigger_intent":
             return begins
         if mapping.kind != "from_entity":
@@ -99,7 +99,7 @@ class SlotFiller:
         return is_part or slot == mapping.entity or mapping not in self._shared[form.name]
 
     def _taken(self, slot: str, mapping: SlotMapping, message: UserUttered) -> Any:
-        """Return what a mapping of Rasa 2 finds, None for nothing: of several entities, all of them."""
+        """Return the value that a mapping of Rasa 2 finds, or None; for several entities, a list."""
         if mapping.kind == "from_entity":
             values = [entity.get("value") for entity in message.entities if mapping.takes(entity)]
             return (values if slot in self._lists or len(values) > 1 else values[0]) if values else None
@@ -113,7 +113,7 @@ class SlotFiller:
         loop: Loop | None,
         found: Filling,
     ) -> None:
-        """Fill a slot by the first of its mappings that finds something; what is custom before it is asked, too."""
+        """Fill a slot by the first mapping that finds a value; custom mappings before it are used too."""
         message = tracker.latest_message
         form = None if loop is None else self._parts.forms.get(loop.name)
         is_of_form = form is not None and slot in form.required_slots
@@ -132,7 +132,7 @@ class SlotFiller:
                 found.steps.append(mapping.action)
 
     def _found(self, slot: str, mapping: SlotMapping, message: UserUttered) -> Iterator[Any]:
-        """Yield the value that a mapping finds, if it does."""
+        """Yield the value that a mapping finds, if it finds one."""
         if mapping.kind == "from_entity":
             values = [entity.get("value") for entity in message.entities if mapping.takes(entity)]
             if values:

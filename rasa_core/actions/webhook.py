@@ -1,16 +1,16 @@
-"""Actions that run in an action server: asked for by POST, as Rasa 2 and 3 ask, so that rasa-sdk answers unchanged.
+"""Runs actions in an action server by POST requests, as Rasa 2 and 3 do, so that rasa-sdk works unchanged.
 
 Protocol
 --------
 The request is ``{"next_action", "sender_id", "version", "tracker", "domain"}``. The tracker has the state of the
-conversation and the events of its session, the latest `ActionServer.most_events` at most: sending all of them for ever
-would make each call of a long conversation slower than the one before. ``Idempotency-Key`` is the same for a call that
-is made again after a crash, and another for every other call, so that an action server can recognise what it has done.
+conversation and at most the latest `ActionServer.most_events` events of its session: with all events, each call of a
+long conversation would be slower than the one before. A call that is repeated after a crash has the same
+``Idempotency-Key``, and every other call has another one, so that an action server can recognise a repeated call.
 
 The answer is ``{"events": [...], "responses": [...]}``. Status 400 with ``{"action_name", "error"}`` rejects the
-action. Any other failure is one of the action, which is logged with its error; the turn goes on.
+action. After any other failure, the action is logged as failed, with its error, and the turn goes on.
 
-Trust: the answer decides what the bot says and remembers, so the server at this address is part of the bot.
+Trust: the answer decides the bot's messages and slots, so the server at this address is part of the bot.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.rasa_log import rasa_state, session_known, told_as_in_rasa
 
 PROTOCOL_VERSION = "3.6.21"
-"""The version of Rasa whose requests these are; rasa-sdk compares it with its own, and warns."""
+"""The version of Rasa in requests; rasa-sdk compares it with its own, and warns if they differ."""
 
 MOST_EVENTS = 500
 DEFAULT_TIMEOUT = 300.0  # Seconds, as Rasa waits; an action may book a flight.
@@ -45,27 +45,27 @@ _Json = dict[str, Any]
 
 
 class ActionServer:
-    """Where an action server is, and how it is asked. Safe to share between threads.
+    """A client of an action server; threads may share it.
 
     Parameters
     ----------
     url
         An ``http://`` or ``https://`` address, such as ``http://localhost:5055/webhook``.
     timeout
-        How long it may take to answer, in seconds.
+        The timeout of an answer, in seconds.
     most_events
-        How many of the latest events of its session each request has at most; None for all there are.
+        The largest number of events in a request, the latest of the session; None for all.
     headers
-        Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
+        Headers of each request, such as ``{"Authorization": "Bearer ..."}``.
     compress
         Whether requests are compressed with gzip.
     sends_domain
-        Whether each request has the domain; else only those for actions that ask for it.
+        Whether each request has the domain; otherwise, only requests for actions that ask for it.
 
     Raises
     ------
     ValueError
-        If the address is not one.
+        If the address is invalid.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class ActionServer:
     def from_config(cls, given: Mapping[str, Any] | str) -> ActionServer:
         """Return the server at an address, or that of ``action_endpoint:`` in endpoints.yml.
 
-        Beside what Rasa reads, ``tracker_events`` is ``all``, or how many events are sent with each request, and
-        ``timeout`` a number of seconds. `ValueError` tells what cannot be.
+        Beside the keys of Rasa, ``tracker_events`` is ``all`` or the largest number of events in a request, and
+        ``timeout`` is a number of seconds. A wrong value raises `ValueError`.
         """
         if isinstance(given, str):
             return cls(given)
@@ -102,19 +102,19 @@ class ActionServer:
     def run(
         self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Mapping[str, Any] | None
     ) -> list[Event]:
-        """Ask for an action; what it says goes to `dispatcher`, and its events are returned.
+        """Run an action in the server, send its messages to `dispatcher`, and return its events.
 
         Parameters
         ----------
         domain
-            What `domain_body` returned; None if this action does not ask for it.
+            The result of `domain_body`; None if this action does not ask for the domain.
 
         Raises
         ------
         ActionRejectedError
-            If the server says that the action is not to run now.
+            If the server rejects the action.
         RemoteActionError
-            If the server fails; then nothing of its answer is used.
+            If the server fails; then its answer is not used.
         """
         request = {
             "next_action": action_name,
@@ -143,7 +143,7 @@ class ActionServer:
 
 
 def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
-    """Return the JSON object of an answer, or raise what its status means."""
+    """Return the JSON object of an answer, or raise the error for its status."""
     try:
         content = decode(answer.content.decode())
     except ValueError:
@@ -163,16 +163,16 @@ def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
 
 
 def _key(action_name: str, tracker: DialogueStateTracker) -> str:
-    """Return what names this call: the same for the same action at the same point of the same log."""
+    """Return the ``Idempotency-Key`` of a call, which is the same for the same action at the same point of the log."""
     # With the time: a conversation that was deleted and begun again has the same versions.
     parts = [tracker.sender_id, tracker.version, tracker.latest_event_time, action_name]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
-    """Return a conversation as Rasa 3 writes it, with the latest events of its session; None for all there are.
+    """Return a conversation as Rasa 3 writes it, with the latest events of its session, or all for None.
 
-    The events of the prediction that chose the action are there already, as it will find them in the log.
+    The events that will be logged before the action are included already.
     """
     latest, began = tracker.latest_events(most_events), tracker.turn_began
     turn = None if began is None else len(latest) - (tracker.version - began)
@@ -213,7 +213,7 @@ def domain_body(domain: Domain) -> _Json:
 
 
 def _intent_body(intent: Any) -> Any:
-    """Return an intent of a domain as Rasa 3 writes it: with no entities as the list of none."""
+    """Return an intent of a domain as Rasa 3 writes it, with an empty list for ``use_entities: false``."""
     if not isinstance(intent, dict):
         return intent
     return {
@@ -223,7 +223,7 @@ def _intent_body(intent: Any) -> Any:
 
 
 def _intent_of_rasa_2(intent: Any) -> Any:
-    """Return an intent as Rasa 2 writes it, which has something of each."""
+    """Return an intent as Rasa 2 writes it, which always has all its options."""
     name, options = next(iter(intent.items())) if isinstance(intent, dict) else (intent, None)
     given = options or {}
     return {name: given if {"use_entities", "ignore_entities"} & given.keys() else {**given, "use_entities": True}}
@@ -251,7 +251,7 @@ def _event(item: _Json, action_name: str) -> Event:
 
 
 def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
-    """Say one response: a text as it is, or one of the domain's by its name."""
+    """Say one response of an answer: a text as it is, or a response of the domain by its name."""
     name = response.get("response")
     said = {key: value for key, value in response.items() if value is not None and (value or key != "text")}
     if not isinstance(said.get("text"), str | None):
@@ -265,7 +265,7 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
 
 
 def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
-    """Say a response of the domain, with the text, buttons, image and so on that stand beside its name."""
+    """Say a response of the domain, with the text, buttons, image and so on that the answer adds to it."""
     values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
     parts = {key: response[key] for key in (*_PARTS_BESIDE_A_NAME, "template") if response.get(key)}
     for key in ("buttons", "elements", "quick_replies"):
@@ -280,4 +280,4 @@ def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: D
 _PARTS_BESIDE_A_NAME = ("text", "buttons", "quick_replies", "elements", "image", "attachment", "custom")
 _PARTS_OF_A_RESPONSE = frozenset({*_PARTS_BESIDE_A_NAME, "response", "template"})
 _OUR_NAMES = frozenset({"self", "filled_slots", "template_name", "tracker"})
-"""Parameters beside which values are given."""
+"""Names of our own parameters, which values of a response must not have."""

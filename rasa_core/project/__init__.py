@@ -15,13 +15,13 @@ models              ``models/dialogue`` and ``models/nlu`` (written by training)
 settings            ``config.yml``: policies, pipeline, imports; there may be none
 ==================  ==========================================================================
 
-A bot of Rasa 2 or 3 is known by its layout: see `rasa_core.rasa_project.files`.
+A bot of Rasa 2 or 3 is recognised by its layout: see `rasa_core.rasa_project.files`.
 
-NLU data alone is a bot that only understands: its domain has the intents and entities of the data, and there is nothing
-to learn.
+A folder with only NLU data is a bot that only interprets messages: its domain has the intents and entities of the data,
+and no policies are trained.
 
-What is found by its content is not looked for among models, tests and environments. Each model is trained anew only if
-what it depends on has changed.
+The search for files by their content leaves out models, tests and virtual environments. Each model is trained again
+only if its files have changed.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Project:
     folder
         Path of the folder.
     domain, stories
-        The domain file, and the stories, a file or a folder, where they are not to be found in the folder.
+        The domain file, and the file or folder of stories, if they are not the ones that a search would find.
 
     Raises
     ------
@@ -122,12 +122,12 @@ class Project:
         self.features = self.folder / "models" / "features.npz"
 
     def _names_its_own(self, domain: str | Path | None, stories: str | Path | None) -> bool:
-        """Tell whether what is named is what a bot of Rasa has anyway, as its users name it from habit."""
+        """Tell whether the given paths are those that a bot of Rasa has anyway, as its users give them from habit."""
         told = self._given(domain, "domain"), self._given(stories, "stories")
         return is_rasa(self.folder) and RasaFiles(self.folder).has_all(*told)
 
     def _given(self, path: str | Path | None, what: str) -> Path | None:
-        """Return what was named, as seen from here or from the folder."""
+        """Return a given path, relative to the current folder or to the project."""
         if path is None:
             return None
         for found in (Path(path), self.folder / path):
@@ -153,44 +153,44 @@ class Project:
 
     @property
     def unread_stories(self) -> list[Path]:
-        """The files that hold stories too, and are not read, since others were found first and none were named."""
+        """The files with stories that are not read, because other files were found first and no path was given."""
         return unread_stories_of(self.folder, self.stories) if self._finds_stories else []
 
     @property
     def nlu_files(self) -> list[Path]:
-        """The files of NLU data, in the order in which they are read; none if something else understands typed text."""
+        """The files of NLU data, in the order in which they are read; empty if another interpreter is used."""
         return find_nlu_data(self.folder)
 
     @property
     def interpreter(self) -> Path | None:
-        """Directory of the NLU model that the bot understands typed text with, None if it has none of its own."""
+        """The directory of the NLU model of the bot; None if it has no own one."""
         return self.nlu_model if self.nlu_files and self.nlu_model.is_dir() else None
 
     def nlu_data(self) -> TrainingData:
-        """Return what is in `nlu_files`.
+        """Return the NLU data in `nlu_files`.
 
         Raises
         ------
         NLUDataError
-            If something in them is wrong; the message begins with file and line.
+            If the data have a mistake; the message begins with file and line.
         """
         return TrainingData.joined(read_training_data(file) for file in self.nlu_files)
 
     def load_domain(self) -> Domain:
-        """Return the domain; raise `DomainError` if there is something wrong with it."""
+        """Return the domain; raise `DomainError` if it has a mistake."""
         return Domain.load(self.domain_file) if self.rasa is None else self.rasa.domain
 
     def endpoints(self) -> Endpoints:
-        """Return what the project says of other servers; `read_endpoints` tells the errors."""
+        """Return the settings of other servers; `read_endpoints` lists the errors."""
         return Endpoints() if self.rasa is None else read_endpoints(self.folder)
 
     @property
     def has_open_rest_channel(self) -> bool:
-        """Tell whether credentials.yml lists the REST channel, which then asks nobody for a token, as in Rasa."""
+        """Tell whether credentials.yml lists the REST channel, which then needs no token, as in Rasa."""
         return self.rasa is not None and "rest" in self.rasa.channels
 
     def fingerprint(self, domain: Domain) -> str:
-        """Return a hash of everything that the dialogue model of this project depends on."""
+        """Return a hash of all input of the dialogue model of this project."""
         settings: list[object] = [__version__, MODEL_FORMAT, domain.fingerprint()]  # Other versions learn otherwise.
         file = self.folder / "config.yml" if self.rasa is None else self.rasa.config_file
         settings.append(written_policies(file) or (self.rasa is None and "with a fallback"))
@@ -210,17 +210,17 @@ class Project:
         return self._nlu_state(data, self._steps(data, True)) == "current"
 
     def _nlu_state(self, data: TrainingData, steps: list[Step] | None) -> NLUState:
-        """Return how the interpreter stands to its data; one of the project's that has none any more is changed."""
+        """Return the state of the NLU model; ``changed`` also if it is the project's and its data are gone."""
         if not data.intents:
             return "changed" if self.models.has_own_nlu() else "current"
         return nlu_state_of(self.nlu_model, data, steps)
 
     def policies(self) -> ConfiguredPolicies | None:
-        """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
+        """Return the policies in config.yml; None for a bot of Rasa 2 or 3, whose file `read_rasa_config` reads."""
         return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"), network_of)
 
     def _state(self, domain: Domain, config: ConfiguredPolicies | None, nlu: bool = True) -> DialogueState:
-        """Return ``current``, ``adapted`` (only the bot's words or thresholds have changed), or ``changed``."""
+        """Return ``current``, ``adapted`` (only templates or thresholds have changed), or ``changed``."""
         try:
             trained, ensemble, metadata, *_ = read_model(self.model)
         except ModelError:
@@ -234,7 +234,7 @@ class Project:
         return "adapted" if (self.model / "stories.md").is_file() else "changed"
 
     def pipeline(self, ignores_own: bool = False) -> PipelineConfig | None:
-        """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
+        """Return the pipeline in config.yml, or the one that Rasa would choose for it; None without a pipeline."""
         return chosen_pipeline(self.folder / "config.yml", is_of_rasa=self.rasa is not None, ignores_own=ignores_own)
 
     def _steps(self, data: TrainingData, ignores_own: bool) -> list[Step] | None:
@@ -249,23 +249,24 @@ class Project:
         lenient: bool = False,
         ignore_components: bool = False,
     ) -> None:
-        """Make sure that there are models of these files, and say what is done.
+        """Train models of the current files if there are none, and print the steps.
 
         Parameters
         ----------
         force
-            Whether to train though nothing has changed.
+            Whether to train even if nothing has changed.
         nlu
-            Whether the bot has an interpreter of its own, trained from the NLU data of the project, if there are any.
+            Whether to train an NLU model from the NLU data of the project, if there are any.
         lenient
-            Whether to train though something that the stories say cannot be used.
+            Whether to train even if parts of the stories cannot be used.
         ignore_components
-            Whether to train though config.yml names policies and components that there are none for.
+            Whether to train even if config.yml names unknown policies and components.
 
         Raises
         ------
         RasaCoreError
-            If the files are wrong, what training needs is missing, or the project did not make the model that is there.
+            If the files have mistakes, the extra for training is missing, or another model is in the place of the new
+            one.
         """
         domain, config = self.load_domain(), self.policies()
         say(f"{self.domain_file}: {_told_of(domain)}")
@@ -320,7 +321,7 @@ class _Job:
     lenient: bool
 
     def run(self, folder: Path, state: DialogueState, nlu_state: NLUState, steps: list[Step] | None) -> Figures:
-        """Bring the copies in a folder up to date, as far as their states ask for it, and return figures."""
+        """Train the copies of the models in a folder that are not current, and return figures."""
         project, model, nlu_model = self.project, folder / DIALOGUE, folder / NLU
 
         def say(line: str) -> None:  # The folder is a temporary one; what is told is where the model will be.
@@ -343,7 +344,7 @@ class _Job:
         return self._figures(model)
 
     def _adapt(self, model: Path, nlu_model: Path | None, say: Say, *, chooses: bool) -> None:
-        """Give a model the words of the domain, and a fallback the thresholds that are chosen for it."""
+        """Give a model the current templates, and its fallback the chosen thresholds."""
         # A model that was not trained now has the words of an older domain, and thresholds for an older interpreter.
         trained, ensemble, metadata, stories, _ = read_model(model)
         is_chosen = chooses and self.config is not None and set_thresholds(self.config, ensemble, nlu_model)
@@ -384,7 +385,7 @@ class _Job:
 
 
 def _told_of(domain: Domain) -> str:
-    """Return how many names a domain lists; names that every bot has do not count."""
+    """Return the numbers of names in a domain as text; names that every bot has do not count."""
     intents, entities, slots = len(domain.intents), len(domain.entities), len(domain.slots)
     if domain.rasa is not None:
         intents, entities, slots = (len(domain.rasa.content[key]) for key in ("intents", "entities", "slots"))
@@ -394,5 +395,5 @@ def _told_of(domain: Domain) -> str:
 
 
 def network_of(max_history: int | None, priority: int | None = None) -> KerasPolicy:
-    """Return the network that stands for TEDPolicy."""
+    """Return the network that replaces TEDPolicy."""
     return KerasPolicy(None if max_history is None else HistoryFeaturizer(max_history), priority=priority)

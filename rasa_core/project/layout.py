@@ -1,4 +1,4 @@
-"""Which files of a folder hold the domain, the stories and the NLU data of a bot of 0.9, by their names or contents."""
+"""Finds the domain, the stories and the NLU data of a bot of 0.9 in a folder, by the names or contents of files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_PARTS: Final = (
 )
 _MODEL_FILES: Final = ("metadata.json", "policy_metadata.json")
 _FOR_TESTS: Final = re.compile(r"(failed|tests?|debug|e2e)[_.-]|(.*[_-])?(tests?|e2e)$", re.IGNORECASE)
-"""Files as evaluate and people name them that hold nothing to learn from."""
+"""Names of files with test stories and failed stories, which are not for training."""
 _DOMAIN_KEY: Final = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 
 _DOMAIN_WORD: Final = re.compile(r"\b(intents|actions)\b")
@@ -67,7 +67,7 @@ def _stories_in(folder: Path) -> Path | list[Path]:
 
 
 def _has_content(path: Path) -> bool:
-    """Tell whether there is something in a file, or a file in a folder, as editors and git leave some empty."""
+    """Tell whether a file or folder is not empty, since editors and git leave empty ones."""
     try:
         return bool(files_below(path)) if path.is_dir() else bool(path.read_bytes().strip())
     except OSError:
@@ -75,13 +75,13 @@ def _has_content(path: Path) -> bool:
 
 
 def told_unread(stories: Path | list[Path]) -> str:
-    """Return what is said of a file of stories that is not read, since those of the project are elsewhere."""
+    """Return the text about a story file that is not read, because the stories of the project are elsewhere."""
     places = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
     return f"it holds stories too, and is not read, since the project has {places}; name what to read with -s."
 
 
 def unread_stories(folder: Path, stories: Path | list[Path]) -> list[Path]:
-    """Return the files of a project that hold stories, though their names do not say so."""
+    """Return the files of a project with stories that are not among `stories`."""
     read = {path.resolve() for path in story_files(stories)}
     found = (path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_stories(path))
     return [path for path in found if path.resolve() not in read]
@@ -90,7 +90,7 @@ def unread_stories(folder: Path, stories: Path | list[Path]) -> list[Path]:
 def find_nlu_data(folder: Path) -> list[Path]:
     """Return the files of NLU data of a project, in the order in which they are read.
 
-    They are those in the folder itself and in `NLU_FOLDERS`; where these have none, all below the folder.
+    These are the files in the folder itself and in `NLU_FOLDERS`; if there are none, all files below the folder.
     """
     own = [path for path in sorted(folder.iterdir()) if path.is_file() and holds_nlu_data(path)]
     folders = [folder / name for name in NLU_FOLDERS if (folder / name).is_dir()]
@@ -103,7 +103,7 @@ def find_nlu_data(folder: Path) -> list[Path]:
 
 
 def _is_of_another_bot(path: Path, folder: Path, domain: list[Path]) -> bool:
-    """Tell whether there is a domain beside a file or above it that is not the one of the project."""
+    """Tell whether another domain than that of the project is beside a file or above it."""
     above = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != folder]
     return any(one.is_file() and one not in domain for parent in above for one in (parent / name for name in DOMAINS))
 
@@ -116,13 +116,13 @@ def only_understands(folder: Path) -> bool:
 
 
 def names_in(data: TrainingData) -> dict[str, list[str]]:
-    """Return the intents and entities of NLU data, as a domain lists them; nothing if there are no intents."""
+    """Return the intents and entities of NLU data by the keys of a domain; an empty dict without intents."""
     intents = sorted({name.partition("/")[0] for name in data.intents})
     return {"intents": intents, "entities": sorted(data.entities)} if intents else {}
 
 
 def _own_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of the folder and those below that may be found by their content."""
+    """Yield the files in the folder and below that a search by content looks at."""
     for path in files_below(folder):
         is_elsewhere = not set(_NO_PARTS).isdisjoint(path.relative_to(folder).parts[:-1])
         if not is_elsewhere and not any((path.parent / name).exists() for name in _MODEL_FILES):
@@ -130,7 +130,7 @@ def _own_files(folder: Path) -> Iterator[Path]:
 
 
 def _holds_domain(path: Path) -> bool:
-    """Tell whether a YAML file has at least two keys of a domain, what users say or what the bot does among them."""
+    """Tell whether a YAML file has at least two keys of a domain, including one of intents or of actions."""
     if path.suffix.lower() not in (".yml", ".yaml"):
         return False
     try:

@@ -1,6 +1,6 @@
-"""The models of a project: versions that are kept, what is told of them, and models that are none of its own.
+"""The models of a project: the kept versions, their descriptions, and the check for models of others.
 
-A version holds ``dialogue`` and, if the bot understands typed text itself, ``nlu``; and ``about.json``: when it was
+A version is a folder with ``dialogue``, ``nlu`` if the bot has an NLU model, and ``about.json``: when the version was
 made, from which files, and how good it is.
 """
 
@@ -34,22 +34,22 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is told of a version.
+    """The description of a version.
 
     Attributes
     ----------
     name : str
-        Name of the version.
+        The name of the version.
     made : str
-        When, in UTC.
+        The time of its training, in UTC.
     figures : dict of str to float
-        How much it was made of, and how good it is.
+        The numbers of stories and examples, and the accuracy.
     files : dict of str to str
-        What it was made of: paths in the project, each with a hash.
+        The paths of its files in the project, each with a hash.
     is_current : bool
-        Whether it is the one that serves.
+        Whether it is the current version.
     changed : list of str
-        The files that differ from those of the version before, each with ``+`` if it is new and ``-`` if it is gone.
+        The files that differ from those of the previous version, with ``+`` for a new and ``-`` for a removed file.
     """
 
     name: str
@@ -74,7 +74,7 @@ class ProjectModels:
         self.dialogue, self.nlu = folder / DIALOGUE, folder / NLU
 
     def check_own(self, *, replaces_nlu: bool) -> None:
-        """Raise `ModelError` if a model stands here that the project did not make, and that would be replaced."""
+        """Raise `ModelError` if training would replace a model that the project did not make."""
         found = []
         if self.dialogue.is_dir() and not self.dialogue.is_symlink() and not self._made_here(self.dialogue):
             what = _described(self.dialogue)
@@ -87,11 +87,11 @@ class ProjectModels:
             raise ModelError("\n".join(found))
 
     def nlu_is_readable(self) -> bool:
-        """Tell whether the interpreter that stands here is one of this version, whoever trained it."""
+        """Tell whether the NLU model here can be read by this version of the package, whoever trained it."""
         return (self.nlu / NLU_FILE).is_file()
 
     def has_own_nlu(self) -> bool:
-        """Tell whether there is an interpreter that the project made, if the dialogue model is its own."""
+        """Tell whether the project made the NLU model here, if the dialogue model is its own."""
         # One beside a dialogue model was made together with it, before versions.
         is_beside = self.dialogue.is_dir() and not self.dialogue.is_symlink()
         return self.nlu.is_dir() and (self.nlu.is_symlink() or is_beside)
@@ -106,7 +106,7 @@ class ProjectModels:
             return False
 
     def adopt(self) -> None:
-        """Make a version of what the project has trained into folders without versions, so that it is kept."""
+        """Make a version of models that the project trained before it had versions, so that they are kept."""
         old = [part for part in (self.dialogue, self.nlu) if part.is_dir() and not part.is_symlink()]
         old = [part for part in old if any(part.iterdir())]
         if not old:
@@ -133,9 +133,9 @@ class ProjectModels:
         Parameters
         ----------
         fill
-            Gets a folder with a copy of the present models, brings them up to date, and returns figures.
+            A function that gets a folder with a copy of the current models, trains them, and returns figures.
         files
-            What it is made of, as in `About`.
+            The files of the version, as in `About`.
         """
         now = datetime.now(UTC)  # When it was begun, from the files as they were then.
 
@@ -148,7 +148,7 @@ class ProjectModels:
         return self.versions.add(make)
 
     def list(self) -> list[About]:
-        """Return what is known of each version, the oldest first."""
+        """Return the description of each version, the oldest first."""
         found: list[About] = []
         current, before = self.versions.current, None
         for name in self.versions.names():
@@ -161,7 +161,7 @@ class ProjectModels:
         return found
 
     def differences(self, name: str, folder: Path) -> Sequence[str]:
-        """Return which files of a project are not as they were when this version was trained; new ones are not told."""
+        """Return the files of a project that have changed since this version was trained, without new files."""
         files = _read_about(self.versions.path(name) / ABOUT).get("files", {})
         now = hashes_of((path for path in (folder / file for file in files) if path.is_file()), folder)
         return _differences(files, now)
@@ -199,12 +199,12 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 
 def _is_filled(model: Path) -> bool:
-    """Tell whether a folder that is no version holds anything; a container may have made it, for a volume."""
+    """Tell whether a folder that is no version has content; a container may have made an empty one for a volume."""
     return model.is_dir() and not model.is_symlink() and any(model.iterdir())
 
 
 def _described(model: Path) -> str | None:
-    """Return what a model is; None for something that this version cannot read, such as a model of 0.9."""
+    """Return a description of a model; None if this version cannot read it, as a model of 0.9."""
     try:
         policies = PolicyEnsemble.load_metadata(model)["policies"]
         return f"a model of {', '.join(str(one['class']) for one in policies)}"

@@ -1,4 +1,4 @@
-"""Trains the dialogue model of a project of Markdown stories, and the interpreter of any, and tells what is done."""
+"""Trains the dialogue model of a project with stories of 0.9, and the NLU model of any project; prints the steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NLUState = Literal["current", "configured", "changed"]
 
 
 class Configured(Protocol):
-    """What config.yml says: a `rasa_core.policies.configured.ConfiguredPolicies`."""
+    """The policies in config.yml: a `rasa_core.policies.configured.ConfiguredPolicies`."""
 
     learns: bool
     policies: list[Policy]
@@ -42,7 +42,7 @@ class Configured(Protocol):
 
 
 class Trains(Protocol):
-    """What is trained: a `rasa_core.agent.Agent`."""
+    """The object that is trained: a `rasa_core.agent.Agent`."""
 
     domain: Domain
 
@@ -72,7 +72,7 @@ def train_dialogue(
     Raises
     ------
     RasaCoreError
-        If the stories are wrong, or what training needs is not installed.
+        If the stories have mistakes, or the extra for training is not installed.
     """
     for note in (*config.passed_over, *config.notes):
         say(note)
@@ -98,13 +98,13 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def calibration_of(policies: Iterable[Policy]) -> dict[str, float]:
-    """Return what was found of the network among some policies on stories that it had not seen; {} for nothing."""
+    """Return the figures of the network among some policies on held-out stories; {} without a network."""
     found: Iterator[dict[str, float]] = (vars(policy).get("calibration") or {} for policy in policies)
     return next(filter(None, found), {})
 
 
 def told_calibration(policies: Iterable[Policy]) -> Iterator[str]:
-    """Yield what a network did on stories that it had not seen."""
+    """Yield a line about the accuracy and calibration of a network on held-out stories."""
     found = calibration_of(policies)
     if "accuracy" in found:
         yield (
@@ -114,10 +114,11 @@ def told_calibration(policies: Iterable[Policy]) -> Iterator[str]:
 
 
 def thresholds_for(policies: Iterable[Policy], nlu_model: Path | None) -> dict[str, float]:
-    """Return the thresholds of a fallback with which at most one in twenty is handed over of what would be right.
+    """Return thresholds with which a fallback takes over at most one in twenty right decisions.
 
-    Of messages, that is one in twenty-five at most, as far as the interpreter was measured on messages that it had not
-    seen, and those beside that were right by chance; of what the network decides, one in a hundred.
+    Because of `nlu_threshold`, it takes over at most one in twenty-five rightly understood messages, as measured on
+    held-out messages, and those with less than the confidence of chance; because of `core_threshold`, one in a hundred
+    right predictions of the network.
     """
     nlu, core = 0.0, calibration_of(policies).get("threshold", 0.0)
     if nlu_model is not None and nlu_model.is_dir():
@@ -127,7 +128,7 @@ def thresholds_for(policies: Iterable[Policy], nlu_model: Path | None) -> dict[s
 
 
 def set_thresholds(config: Configured, ensemble: PolicyEnsemble, nlu_model: Path | None) -> bool:
-    """Give the fallbacks of a trained model the thresholds that config.yml does not say; tell whether one is new."""
+    """Set the thresholds of a model's fallbacks that config.yml does not set; tell whether one has changed."""
     chosen = thresholds_for(ensemble.policies, nlu_model)
     trained = [policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)]
     is_new = False
@@ -140,7 +141,7 @@ def set_thresholds(config: Configured, ensemble: PolicyEnsemble, nlu_model: Path
 
 
 def told_fallback(ensemble: PolicyEnsemble) -> Iterator[str]:
-    """Yield what a fallback does, and when."""
+    """Yield lines about the action and the thresholds of each fallback."""
     policy = next((policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)), None)
     if policy is not None:
         yield (
@@ -151,9 +152,9 @@ def told_fallback(ensemble: PolicyEnsemble) -> Iterator[str]:
 
 @contextmanager
 def importing_keras() -> Iterator[None]:
-    """Import Keras meanwhile, which takes longer than to read stories. What is wrong with it is told by training.
+    """Import Keras in a thread, since that takes longer than reading stories; training reports its errors.
 
-    The import is waited for, also where the stories fail: a process that ends in the middle of it crashes.
+    The thread is joined even if the stories have a mistake: a process that ends in the middle of the import crashes.
     """
     importing = threading.Thread(target=_import_quietly, name="import of Keras", daemon=True)
     importing.start()
@@ -169,7 +170,7 @@ def _import_quietly() -> None:
 
 
 def first_findings(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
-    """Yield the first findings, a line each, and how many more there are."""
+    """Yield the first findings, one a line, and the number of further findings."""
     for found in findings[:MOST_WARNINGS]:
         yield f"{found.places[0]}: {found.severity}: {found.message} [{found.kind}]"
     if len(findings) > MOST_WARNINGS:
@@ -177,7 +178,7 @@ def first_findings(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
 
 
 def nlu_state_of(directory: Path, data: TrainingData, steps: list[Step] | None) -> NLUState:
-    """Return ``current``, ``configured`` (only what is around the network has changed), or ``changed``."""
+    """Return ``current``, ``configured`` (only components other than the network have changed), or ``changed``."""
     if not data.intents:
         return "current"
     try:
@@ -190,12 +191,12 @@ def nlu_state_of(directory: Path, data: TrainingData, steps: list[Step] | None) 
 
 
 def bring_up_nlu(directory: Path, data: TrainingData, steps: list[Step] | None, state: NLUState, say: Say) -> None:
-    """Make the interpreter of some data and a pipeline, as far as `state` asks for it, and say what is done.
+    """Train the NLU model from data and a pipeline, as far as its `state` requires, and print the steps.
 
     Raises
     ------
     ModelError
-        If the data cannot be learnt, or what training needs is not installed.
+        If the data cannot be learnt, or the extra for training is not installed.
     """
     if state == "configured":
         NLUModel.load(directory).with_pipeline(steps).persist(directory)
@@ -217,7 +218,7 @@ def bring_up_nlu(directory: Path, data: TrainingData, steps: list[Step] | None, 
 
 
 def told_not_learnt(wrong: Sequence[MessageResult]) -> Iterator[str]:
-    """Yield the first examples that an interpreter could not learn, a line each, and how many more there are."""
+    """Yield the first examples that an NLU model could not learn, one a line, and the number of further ones."""
     for one in wrong[:MOST_WARNINGS]:
         text = shorten(one.example.text, LONGEST_NAME)
         yield f"{one.example.place}: warning: {text!r} is not learnt: {one.described()} [not-learnt]"

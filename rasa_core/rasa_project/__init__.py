@@ -1,1 +1,1 @@
-"""A Rasa 2 or 3 project: which files it has, what its config.yml asks for, and how its bot is trained."""
+"""A Rasa 2 or 3 project: its files, the policies in its config.yml, and the training of its bot."""

@@ -1,9 +1,9 @@
-"""config.yml of Rasa 2 and 3: which of our policies stands for which of theirs.
+"""Reads config.yml of Rasa 2 and 3, and replaces the policies of Rasa by those of this package.
 
 `rasa_core.nlu.pipeline` reads the components.
 
 =============================  ======================================================================
-Theirs                         Ours
+Policy of Rasa                 Policy of this package
 =============================  ======================================================================
 MemoizationPolicy, Augmented   the same
 RulePolicy                     the same
@@ -15,7 +15,7 @@ TwoStageFallbackPolicy (2.x),
 MappingPolicy (2.x)
 FormPolicy (2.x)               `RulePolicy` with ``old_forms``, unless config.yml names one
 UnexpecTEDIntentPolicy         left out
-a policy of somebody's own     an error, or left out where that is wanted
+a custom policy                an error, or left out with ``ignores_own``
 =============================  ======================================================================
 """
 
@@ -69,7 +69,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "TEDPolicy": ("max_history", "epochs", *_OF_TED),
     "RulePolicy": RULE_OPTIONS,
 }
-"""What a mistyped option may have been meant to be."""
+"""The known options, which are compared with misspelt ones."""
 _THRESHOLDS: Final = ("core_fallback_threshold", "core_threshold", "nlu_threshold", "ambiguity_threshold")
 _NAMES: Final = (
     *("core_fallback_action_name", "fallback_action_name", "fallback_core_action_name", "fallback_nlu_action_name"),
@@ -94,11 +94,11 @@ _FALLBACKS: Final[Mapping[str, tuple[type[RasaFallbackPolicy], Mapping[str, str]
         ("TwoStageFallbackPolicy", RasaTwoStageFallbackPolicy, (*_THRESHOLDS[1:], *_NAMES[1:])),
     )
 }
-"""Fallbacks of Rasa 2: the class, and its parameter for each option."""
+"""The fallback policies of Rasa 2: the class, and the parameter of each option."""
 _OLD_RULES: Final = ("FormPolicy", "MappingPolicy", *_FALLBACKS)
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
 _PACKAGES: Final = ("rasa", "rasa_core")
-"""With which the names of policies may begin; before Rasa 1, it was called as this package is."""
+"""Packages with which the names of policies may begin; before Rasa 1, the package was ``rasa_core``."""
 _IMPORTERS: Final = ("RasaFileImporter", IMPORTER)
 _IMPORTED: Final = "what is in data/, domain/ and domain.yml is read, and no other place"
 _UNUSED: Final = ("recipe", "language", "assistant_id", "version")
@@ -115,7 +115,7 @@ MakesNetwork = Callable[[int | None], Policy]
 
 
 class _Written(NamedTuple):
-    """A policy as it stands in config.yml: its options, `name` among them, and where each of these is."""
+    """A policy in config.yml: its options, including ``name``, and the place of each option."""
 
     options: Mapping[str, Any]
     place: Place
@@ -124,22 +124,22 @@ class _Written(NamedTuple):
 
 @dataclass(slots=True)
 class RasaConfig:
-    """What stands in config.yml.
+    """The content of config.yml.
 
     Attributes
     ----------
     policies : list of Policy
-        In their order, each one new.
+        The policies in their order, untrained.
     pipeline : PipelineConfig
-        What understands text.
+        The components of the NLU pipeline.
     learns, epochs : bool, int or None
-        Whether one of the policies is a network, and how often it sees each example, where that is said.
+        Whether one of the policies is a network, and its ``epochs`` if the file has them.
     notes : list of Note
-        What becomes of each policy, and of other keys.
+        Notes that say what each policy and each other key becomes.
     place : Place
-        Where the policies stand.
+        The place of the policies.
     written : list of tuple
-        The policies that stand in the file, and how each of them does.
+        The policies, each with its options and places as written in the file.
     """
 
     policies: list[Policy] = field(default_factory=list)
@@ -151,11 +151,11 @@ class RasaConfig:
     written: list[tuple[Policy, _Written]] = field(default_factory=list)
 
     def ensemble(self) -> PolicyEnsemble:
-        """Return the policies as one, the rules first to be trained."""
+        """Return the ensemble of the policies, which trains the rules first."""
         return PolicyEnsemble(self.policies, by_confidence=True)
 
     def unfit(self, domain: Domain) -> list[Problem]:
-        """Return what the policies and a domain do not have of each other, and where that is written."""
+        """Return the names in options of policies that a domain does not have, with their places."""
         found = []
         for one in unfit_policies(domain, self.policies):
             written = next((written for policy, written in self.written if policy is one.policy), None)
@@ -166,19 +166,19 @@ class RasaConfig:
 
 
 def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bool = False) -> RasaConfig:
-    """Read config.yml; a missing file is as an empty one.
+    """Read config.yml; a missing file counts as an empty one.
 
     Parameters
     ----------
     network
-        Makes the network that stands for TEDPolicy, from its ``max_history``, which may be None.
+        A function that makes the network which replaces TEDPolicy, from its ``max_history``, which may be None.
     ignores_own
-        Whether policies and components of somebody's own are left out, rather than an error.
+        Whether custom policies and components are left out instead of being an error.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, or names a policy that there is none for; the message begins with file and line.
+        If the file cannot be read, or names an unknown policy; the message begins with file and line.
     """
     config, keys = RasaConfig(), keys_of(path)
     recipe = keys["recipe"].written if "recipe" in keys else ""
@@ -215,7 +215,7 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
 
 
 def _other_keys(keys: Mapping[str, Part]) -> Iterator[Note]:
-    """Yield what becomes of what is neither a policy nor a component."""
+    """Yield notes about the keys other than policies and pipeline."""
     for key, part in keys.items():
         if key == "importers":
             for one in part.entries():
@@ -232,7 +232,7 @@ def _other_keys(keys: Mapping[str, Part]) -> Iterator[Note]:
 
 
 def written_policies(path: str | Path) -> Any:
-    """Return the ``policies:`` of a config.yml as they stand there."""
+    """Return the value of ``policies:`` in a config.yml, as plain data."""
     found = keys_of(path).get("policies")
     return None if found is None else found.data
 
@@ -248,7 +248,7 @@ def _described(part: Part) -> dict[str, Any]:
 
 
 def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network: MakesNetwork) -> None:
-    """Add a policy, and what becomes of it; raise `LookupError` for one that there is none for."""
+    """Add a policy and a note about it; raise `LookupError` for an unknown policy."""
     module, _, name = described["name"].rpartition(".")
     note = Note(place, described["name"], "same", "the same")
     # A class of the user's own is known by its name, once its module is imported; it cannot take one of Rasa's.
@@ -292,7 +292,7 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
 
 
 def _history_of_featurizer(described: Mapping[str, Any]) -> Any:
-    """Return the ``max_history`` of the featurizer of a policy, where Rasa 1 has it, too."""
+    """Return the ``max_history`` of the featurizer of a policy, where Rasa 1 may have it."""
     found = described.get("featurizer")
     first = found[0] if isinstance(found, list) and found else None
     most = first.get("max_history") if isinstance(first, dict) else None
@@ -300,7 +300,7 @@ def _history_of_featurizer(described: Mapping[str, Any]) -> Any:
 
 
 def _check_options(name: str, described: Mapping[str, Any], place: Place) -> None:
-    """Raise `ModelError` for an option that is another one mistyped; what Rasa alone has is told elsewhere."""
+    """Raise `ModelError` for a misspelt option; options that only Rasa has are reported elsewhere."""
     known = {"name", "priority", *_OPTIONS.get(name, ())}
     for key in described:
         hint = did_you_mean(key, known) if _OPTIONS.get(name) and key not in known else ""
@@ -325,7 +325,7 @@ def _priority(described: Mapping[str, Any]) -> int | None:
 
 
 def _beside_old_rules(described: Iterable[Mapping[str, Any]]) -> list[Policy]:
-    """Return what the policies of Rasa 2 need that config.yml does not name."""
+    """Return policies that the policies of Rasa 2 need, and config.yml does not name."""
     names = [one["name"].rpartition(".")[2] for one in described]
     if "RulePolicy" in names or not set(names) & set(_OLD_RULES):
         return []
@@ -339,7 +339,7 @@ def _beside_old_rules(described: Iterable[Mapping[str, Any]]) -> list[Policy]:
 
 
 def _add_old_rules(config: RasaConfig, name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
-    """Add a policy of Rasa 2, and return which of its options do nothing."""
+    """Add a policy of Rasa 2, and return its options that have no effect."""
     known, priority = {"name", "priority"}, _priority(described)
     if name == "MappingPolicy":
         config.policies.append(RasaMappingPolicy(priority=priority))

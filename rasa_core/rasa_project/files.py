@@ -1,4 +1,4 @@
-"""A Rasa 2 or 3 project as files: which of them hold the domain, stories and rules, NLU data, and settings."""
+"""The files of a Rasa 2 or 3 project: domain, stories and rules, NLU data, and settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot
 
 @dataclass(slots=True, weakref_slot=True)
 class _KeysOfFiles:
-    """The top keys of each YAML file; a file is read once, though several questions are asked of it."""
+    """A cache of the top keys of each YAML file, so that each file is read once."""
 
     known: dict[Path, frozenset[str]] = field(default_factory=dict)
 
@@ -64,9 +64,9 @@ class RasaFiles:
     Attributes
     ----------
     names : dict of str to list of str
-        Intents and entities for a domain that lists none, as that of a bot which only understands.
+        Intents and entities for a domain that lists none, as that of a project with only NLU data.
     named_in : list of Path
-        The files that these are from.
+        The files of these intents and entities.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -78,7 +78,7 @@ class RasaFiles:
 
     @property
     def domain_files(self) -> list[Path]:
-        """The files that say something of the domain, in their order."""
+        """The files with parts of the domain, in their order."""
         named = (self.folder / "domain.yml", self.folder / "domain.yaml")
         found = [path for path in ([_old_domain(self.folder)] if self.is_of_rasa_1 else named) if path.is_file()]
         found += _yaml_files(self.folder / "domain")
@@ -86,13 +86,13 @@ class RasaFiles:
 
     @property
     def unread_domains(self) -> list[Path]:
-        """The files beside domain.yml that hold a part of a domain, too, which nothing reads."""
+        """The files beside domain.yml that have a part of a domain, but are not read."""
         read = set(self.domain_files)
         found = sorted(path for path in self.folder.iterdir() if path.suffix in YAML_SUFFIXES and path.is_file())
         return [path for path in found if path not in read and self._keys.of(path) & _PARTS_OF_DOMAIN]
 
     def _domains_below(self) -> Iterator[Path]:
-        """Yield the files one folder deeper that hold a part of a domain."""
+        """Yield the files one folder deeper that have a part of a domain."""
         return (path for path in sorted(self.folder.glob("*/*.y*ml")) if self._keys.of(path) & _PARTS_OF_DOMAIN)
 
     @property
@@ -112,7 +112,7 @@ class RasaFiles:
 
     @property
     def markdown_files(self) -> list[Path]:
-        """The files with stories in Markdown, which Rasa 1 has, and Rasa 2 reads beside those in YAML."""
+        """The files with stories in Markdown, which Rasa 1 has, and Rasa 2 reads beside stories in YAML."""
         return [path for path in self._old_files() if holds_stories(path)]
 
     def _old_files(self) -> list[Path]:
@@ -139,7 +139,7 @@ class RasaFiles:
 
     @property
     def unread_tests(self) -> list[Path]:
-        """The files with test stories in Markdown, as Rasa 1 and 2 had them, which nothing reads."""
+        """The files with test stories in Markdown, as in Rasa 1 and 2, which are not read."""
         return [path for path in _markdown_in([self.folder / "tests"]) if holds_stories(path)]
 
     @property
@@ -148,7 +148,7 @@ class RasaFiles:
         return [path for path in [*self.data_files, *self.domain_files] if "nlu" in self._keys.of(path)]
 
     def first_domain_file(self) -> Path:
-        """Return the file that messages name for the domain; raise `ModelError` if there is none."""
+        """Return the domain file for error messages; raise `ModelError` if there is none."""
         files = self.domain_files or self.named_in
         if not files:
             found = [*self.unread_domains, *self._domains_below()]
@@ -163,12 +163,12 @@ class RasaFiles:
 
     @cached_property
     def domain(self) -> Domain:
-        """The domain, of all its files.
+        """The domain, merged from all its files.
 
         Raises
         ------
         DomainError
-            If one of them is wrong; the message begins with file and line.
+            If one of the files has a mistake; the message begins with file and line.
         """
         self.first_domain_file()  # Raises if there is none.
         parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names, self._old_responses())
@@ -181,19 +181,19 @@ class RasaFiles:
         return Domain.from_rasa(parts)
 
     def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
-        """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
+        """Return stories and rules; mistakes are added to `problems`, or raise `StoryParseError` without it."""
         read = YamlStoryReader(self.domain, problems).read_files(self.story_files)
         if files := self.markdown_files:
             read.steps += StoryFileReader(self.domain, problems=problems).read_stories(files)
         return read
 
     def has_all(self, domain: Path | None, stories: Path | None) -> bool:
-        """Tell whether a domain and stories, each a file or a folder, are read from here; None is.
+        """Tell whether the project already has a given domain and given stories, each a file, a folder or None.
 
         Raises
         ------
         ModelError
-            If only a bot of Rasa 2 or 3 could have them, and this one has not.
+            If they are of Rasa 2 or 3, and not of this project.
         """
         known = {path.resolve() for path in (*self.domain_files, *self.data_files, *self.markdown_files)}
         given = [path for path in (domain, stories) if path is not None]
@@ -235,7 +235,7 @@ def is_rasa(folder: Path) -> bool:
 def is_of_rasa_1(folder: Path) -> bool:
     """Tell whether a folder has a bot of Rasa 1, or of Rasa Core 0.10 and later.
 
-    Its stories are in Markdown, as in 0.9; its domain has what 0.9 did not, or actions that an action server runs.
+    Its stories are in Markdown, as in 0.9; its domain has keys that 0.9 did not have, or an action server runs actions.
     """
     file = _old_domain(folder)
     content = unversioned(file)
@@ -247,7 +247,7 @@ def is_of_rasa_1(folder: Path) -> bool:
 
 
 def _old_domain(folder: Path) -> Path:
-    """Return domain.yml, or without it the only file in the folder that holds a domain, whatever its name."""
+    """Return domain.yml, or, without it, the only file in the folder with a domain, whatever its name."""
     named = folder / "domain.yml"
     if named.is_file():
         return named
@@ -263,7 +263,7 @@ def _has_markdown(folder: Path) -> bool:
 
 
 def _written_in(place: Path) -> list[Path]:
-    """Return a file, or those of a folder that may be read as a domain or stories."""
+    """Return a file, or the files of a folder that may have a domain or stories."""
     return [*_yaml_files(place), *story_files(place)] if place.is_dir() else [place]
 
 
@@ -274,7 +274,7 @@ def _markdown_in(places: Iterable[Path]) -> Iterator[Path]:
 
 
 def _settings_in(folder: Path) -> Path:
-    """Return config.yml, or the first other file beside it that names policies, as Rasa Core was told of any."""
+    """Return config.yml, or the first other file beside it that names policies, since Rasa Core took any name."""
     beside = sorted(path for path in folder.iterdir() if path.suffix in YAML_SUFFIXES and path.name != _SETTINGS)
     found = (path for path in [folder / _SETTINGS, *beside] if policies_in(path) is not None)
     return next(found, folder / _SETTINGS)
@@ -289,7 +289,7 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def _keys_of(path: Path) -> frozenset[str]:
-    """Return the top keys of a file; of one that is no YAML, those of stories, so that its reader tells of it."""
+    """Return the top keys of a file; for invalid YAML, those of stories, so that the story reader reports it."""
     try:
         return frozenset(keys_in(path))
     except YamlError:
@@ -327,7 +327,7 @@ def _has_rasa_domain(path: Path) -> bool:
 
 
 def keys_of(files: RasaFiles) -> Iterator[Note]:
-    """Yield a note for each key of the domain, and for each of the domain, data and tests that nothing reads."""
+    """Yield a note for each key of the domain, and for each key of domain, data and tests that nothing reads."""
     for file in dict.fromkeys([*files.domain_files, *files.data_files, *files.test_files]):
         pairs: list[tuple[Part, int]] = []
         with suppress(YamlError):  # Whoever reads it for what is in it tells of that.

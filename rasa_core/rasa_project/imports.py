@@ -22,16 +22,16 @@ _NO_FOLDERS: Final = ("tests", "models")
 
 
 def imported_files(config: Path) -> list[Path]:
-    """Return the YAML files of the projects that a config.yml imports, and of those that theirs import, each once.
+    """Return the YAML files of all projects that a config.yml imports, directly or indirectly, each once.
 
-    Paths are relative to the config.yml that names them. What is not there is passed over, as by Rasa;
-    `notes_of_imports` tells of it.
+    Paths are relative to the config.yml that names them. A missing project is skipped, as by Rasa;
+    `notes_of_imports` reports it.
     """
     return list(dict.fromkeys(_imported(config, set(), []))) if _imports_projects(config) else []
 
 
 def notes_of_imports(config: Path) -> Iterator[Note]:
-    """Yield what becomes of each project that a config.yml imports, and of what there is none for."""
+    """Yield a note about each project that a config.yml imports, and about each missing one."""
     lost: list[tuple[Path, Part]] = []
     imports = _imports_projects(config)
     if imports:
@@ -56,7 +56,7 @@ def notes_of_imports(config: Path) -> Iterator[Note]:
 
 
 def _like(name: str, folder: Path) -> list[str]:
-    """Return what stands as deep in a folder as a path does that leads to nothing, written as that is."""
+    """Return the existing paths in a folder at the depth of a missing path, in the same notation."""
     parts = Path(name).parts
     up = parts.count("..")
     below = folder.joinpath(*parts[:up])

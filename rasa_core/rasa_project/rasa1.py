@@ -1,6 +1,6 @@
-"""Bots of Rasa 1, and of Rasa Core 0.10 and later: by what they are known, and how their domain is read.
+"""Recognises bots of Rasa 1, and of Rasa Core 0.10 and later, and reads their domain.
 
-Their files name no version, so that the domain, the settings and what stands beside them have to tell.
+Their files name no version, so they are recognised by keys of the domain and the settings, and by other files.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _SDKS: Final = (b"rasa_core_sdk", b"rasa_sdk")
 
 
 def names_policies_of_rasa(file: Path) -> bool:
-    """Tell whether a file of settings names a policy that 0.9 did not have, and that stands for rules."""
+    """Tell whether a file of settings names a policy of rules, which 0.9 did not have."""
     policies = policies_in(file)
     described = [] if policies is None else policies.data
     return not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described)
 
 
 def has_parts_of_rasa_1(file: Path) -> bool:
-    """Tell whether a domain that names no version has what 0.9 did not, or if so, what it did not heed."""
+    """Tell whether a domain without a version has keys that 0.9 did not have, or ignored."""
     if not _holds(file, _PARTS):  # Before the file is parsed, which takes long where it is large.
         return False
     content = unversioned(file)
@@ -46,7 +46,7 @@ def has_parts_of_rasa_1(file: Path) -> bool:
 
 
 def is_run_by_server(file: Path) -> bool:
-    """Tell whether a domain has actions of its own that an action server runs, by what stands beside it."""
+    """Tell whether an action server runs the custom actions of a domain, by the files beside it."""
     content = unversioned(file)
     if content is None or has_classes(content):
         return False
@@ -58,7 +58,7 @@ def is_run_by_server(file: Path) -> bool:
 
 
 def unversioned(file: Path) -> dict[str, object] | None:
-    """Return the content of a domain that says neither its version nor where actions run; None of any other file."""
+    """Return the content of a domain without ``version:`` and ``action_factory:``; None for any other file."""
     if _holds(file, _OF_OTHERS):
         return None
     try:
@@ -106,22 +106,22 @@ def policies_in(path: Path) -> Part | None:
 
 
 def domain_of_rasa_1(file: str | Path) -> Domain:
-    """Return the domain in a file that is known to be of Rasa 1; raise `DomainError` if something is wrong in it."""
+    """Return the domain in a file of Rasa 1; raise `DomainError` if it has a mistake."""
     return Domain.from_rasa(read_rasa_domain([file], of_rasa_1={}))
 
 
 def domain_of(domain: str | Path | Domain, action_factory: str | None) -> Domain:
     """Return the domain that a program gives, or the one in the file that it names.
 
-    A file that has what 0.9 did not, such as a list of forms, is one of Rasa 1. Actions that are named without a
-    class run in the action server where ``endpoints.yml`` beside it has one, or code there is written for one.
+    A file with keys that 0.9 did not have, such as a list of forms, is of Rasa 1. Actions without a class run in the
+    action server if ``endpoints.yml`` beside the file names one, or code beside it is written for one.
 
     Raises
     ------
     DomainError
-        If something is wrong in the file.
+        If the file has a mistake.
     ValueError
-        If `domain` is nothing of these.
+        If `domain` is neither a Domain nor a path.
     """
     if isinstance(domain, Domain):
         return domain
@@ -139,12 +139,12 @@ def domain_of(domain: str | Path | Domain, action_factory: str | None) -> Domain
 
 
 def server_in(endpoints: str | Path | None, kind: str = "action_endpoint") -> dict[str, Any] | None:
-    """Return what a file such as endpoints.yml says of the action server, or of another one; None if nothing.
+    """Return the settings of the action server, or of another server, in a file such as endpoints.yml; None without.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, or says nothing of use; the message begins with file and line.
+        If the file cannot be read, or its settings are invalid; the message begins with file and line.
     """
     try:
         read = read_yaml(endpoints) if endpoints else None

@@ -24,7 +24,7 @@ Say = Callable[[str], object]
 
 
 class Settings(Protocol):
-    """What config.yml says: a `rasa_core.rasa_project.config.RasaConfig`."""
+    """The content of config.yml: a `rasa_core.rasa_project.config.RasaConfig`."""
 
     policies: list[Policy]
     learns: bool
@@ -36,7 +36,7 @@ class Settings(Protocol):
 
 
 class Trains(Protocol):
-    """What is trained: a `rasa_core.agent.Agent`."""
+    """The object that is trained: a `rasa_core.agent.Agent`."""
 
     domain: Domain
     policy_ensemble: PolicyEnsemble
@@ -46,7 +46,7 @@ class Trains(Protocol):
 
 
 AUGMENTATION = 50
-"""Of stories, where a network learns from them, as much as in Rasa."""
+"""The augmentation factor for stories if a network learns from them, as in Rasa."""
 
 
 def train_rasa_project(
@@ -59,12 +59,12 @@ def train_rasa_project(
     make_agent: Callable[[Domain, PolicyEnsemble], Trains],
     lenient: bool = False,
 ) -> None:
-    """Train the bot of a project, write its model, and say what is done.
+    """Train the bot of a project, write its model, and print the steps.
 
     Raises
     ------
     RasaCoreError
-        If the files are wrong, or what training needs is not installed.
+        If the files have mistakes, or the extra for training is not installed.
     """
     started = time.perf_counter()
     problems: list[Problem] | None = [] if lenient else None
@@ -94,9 +94,9 @@ def train_rasa_project(
 
 
 def contradictions(files: RasaFiles, read: ReadStories, restrict_rules: bool = True, compares: bool = True) -> None:
-    """Compare the rules of a project with each other and with its stories; raise `ModelError` for what is wrong.
+    """Compare the rules of a project with each other and with its stories; raise `ModelError` for contradictions.
 
-    Unless it `compares` them, that is rules alone that cannot be.
+    Unless it `compares` them, it checks only each rule by itself.
     """
     trackers = TrainingDataGenerator(_graph(read), files.domain, augmentation_factor=0).generate()
     # As training does it; without a fallback, whose action the domain need not have for that.
@@ -113,12 +113,12 @@ def _graph(read: ReadStories) -> StoryGraph:
 def train_rasa(
     agent: Trains, read: ReadStories, *, learns: bool = False, epochs: int | None = None, needs_stories: bool = True
 ) -> None:
-    """Train an agent from stories and rules; of stories, more are made up if a network learns from them.
+    """Train an agent from stories and rules; stories are augmented if a network learns from them.
 
     Raises
     ------
     ModelError
-        If they contradict one another, or there are none and the bot is to do more than understand (`needs_stories`).
+        If they contradict one another, or if there are none although the bot `needs_stories`.
     """
     if needs_stories and not read.steps and not read.rules and not is_triggered(agent.policy_ensemble.policies):
         raise ModelError(NO_STORIES)
