@@ -127,7 +127,7 @@ def _ask_affirmation(runner: RunsActions, dispatcher: ResponseDispatcher, tracke
     parse = tracker.latest_message.parse_data
     ranking = [one.get("name") for one in parse.get("intent_ranking") or []]
     intent = tracker.latest_message.intent.get("name")
-    if intent == NLU_FALLBACK:  # The classifier of the fallback puts itself first, before what it was unsure of.
+    if intent == NLU_FALLBACK:  # It is first in the ranking, before the intent with the low confidence.
         intent = next((name for name in ranking if name != NLU_FALLBACK), NLU_FALLBACK)
     buttons = [{"title": "Yes", "payload": f"/{intent}"}, {"title": "No", "payload": f"/{OUT_OF_SCOPE}"}]
     dispatcher.utter_response(

@@ -46,7 +46,7 @@ def _action_class(path: str) -> type[Action]:
     found = class_from_path(path, object)
     if all(callable(getattr(found, method, None)) for method in ("name", "run")):
         return cast("type[Action]", found)
-    return class_from_path(path, Action)  # Tells what is wrong.
+    return class_from_path(path, Action)  # Raises an error that says what is wrong.
 
 
 def remote_action_factory(
@@ -89,7 +89,7 @@ def ensure_action_name_uniqueness(actions: Iterable[Action]) -> None:
     """Raise `DomainError` if two actions have one name, or one that is not built in has the name of one that is."""
     names = [action.name() for action in actions]
     built_in = [action.name() for action in default_actions()]
-    # `Domain.actions` may be given as it is, and begins with those that are built in.
+    # `Domain.actions` begins with the built-in actions, and may be passed unchanged.
     check_action_names(names[len(built_in) :] if names[: len(built_in)] == built_in else names)
 
 

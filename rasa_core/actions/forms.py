@@ -128,7 +128,7 @@ class FormAction(Action):
     def get_other_slots(self, tracker: DialogueStateTracker) -> list[Event]:
         """Return the events that fill, from entities, slots that were not asked for."""
         requested = tracker.get_slot(REQUESTED_SLOT)
-        # What was asked for has the first right to its entities, also where it took none of them.
+        # The requested slot has the first right to its entities, even if it took none.
         taken = {getattr(field, "entity_name", None) for field in self._fields(requested, True)}
         events = []
         for field in self._fields(requested, False):

@@ -20,7 +20,7 @@ from rasa_core.rasa3.history import VALIDATION, Loop
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
-_QUESTIONS: Final = (  # In this order, as in Rasa: what is written for one form wins over what is for all.
+_QUESTIONS: Final = (  # In the order of Rasa: a response for one form wins over a response for all forms.
     "action_ask_{form}_{slot}",
     "utter_ask_{form}_{slot}",
     "action_ask_{slot}",
@@ -110,7 +110,7 @@ class FormRun:
             return
         slots = self._tracker.ahead(found, self._runner.domain).slots
         values = {name: slots[name].value for name in self._form.required_slots if name in slots}
-        # What had a value before is validated as well.
+        # Slots that were set before are validated too.
         validated = self._validated({name: value for name, value in values.items() if value is not None}, found)
         self._events += with_unnamed(validated, found)
 
@@ -129,7 +129,7 @@ class FormRun:
         validated = self._validated(own)
         if self._form.of_rasa_2:
             validated = with_unnamed(validated, starmap(SlotSet, own.items()))
-        # A validation may find by itself what the mappings did not, and then there was an answer; or it refuses itself.
+        # A validation may find an answer that the mappings did not find, or reject the form itself.
         answers = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
         refuses = any(isinstance(event, ActionExecutionRejected) for event in validated)
         if requested and not (own or answers or refuses):
@@ -149,7 +149,7 @@ class FormRun:
         if not self._validates:
             return []
         candidates = [SlotSet(key, value) for key, value in values.items()]
-        # A form that has just begun shows its validation what another one has asked for, as in Rasa.
+        # As in Rasa, the validation of a form that has just begun sees the requested slot of another form.
         requested = self._tracker.slots[REQUESTED_SLOT].value if self._events else self._requested_before()
         now = self._seen([*self._events, *found], requested, candidates)
         return self._runner.validated(self._form.name, candidates, self._dispatcher, now)
@@ -176,7 +176,7 @@ class FormRun:
         if self._is_done():
             self._events.append(SlotSet(REQUESTED_SLOT, None))
             return
-        # What the validation has said of it wins over the order of the slots.
+        # The next slot that the validation chooses wins over the order of the slots.
         slot = next(iter(self._asked()), None)
         asked = [] if slot else [SlotSet(REQUESTED_SLOT, slot := self._next_slot())]
         question = self._question(str(slot)) if slot else ()

@@ -168,7 +168,7 @@ class RasaRunner:
                 continue
             with dispatcher.holding() as said:
                 events = _of_slots(self._tried(step, dispatcher, tracker))
-                said.clear()  # Rasa does not say what such an action says.
+                said.clear()  # As in Rasa, the messages of such an action are not sent.
             found += [event for event in events if isinstance(event, SlotSet)]
         if VALIDATE_SLOTS not in self.domain.action_map:
             return list(found)

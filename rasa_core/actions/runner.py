@@ -99,7 +99,7 @@ class ActionRunner(ABC):
         channel, variants = CollectingOutputChannel(), self.domain.templates[action_name]
         try:
             Dispatcher(tracker.sender_id, channel, self.domain).utter_template(action_name, tracker)
-        except EventError as error:  # The action is told all the same; the caller can word it without us.
+        except EventError as error:  # The answer still names the action, and the caller can word its own message.
             logger.error("%r cannot be said in conversation %r: %s", action_name, tracker.sender_id, error)
         else:
             if len(variants) == 1 and _is_fixed(variants[0]):  # Kept when it is whole, since other threads read it.

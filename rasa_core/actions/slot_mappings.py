@@ -49,7 +49,7 @@ class SlotFiller:
         self._lists = {slot.name for slot in domain.slots if isinstance(slot, RasaListSlot)}
         self._shared = {form.name: self._shared_in(form) for form in self._parts.forms.values()}
         old = {form.name for form in self._parts.forms.values() if form.of_rasa_2}
-        # Forms of Rasa 2 take what they need when they run.
+        # Forms of Rasa 2 fill their slots when they run.
         self._at_messages = {
             slot: tuple(one for one in mappings if not old.intersection(_loops_of(one)))
             for slot, mappings in self._parts.mappings.items()
@@ -153,7 +153,7 @@ def _is_meant(mapping: SlotMapping, message: UserUttered, form: Form | None) -> 
         return False
     if mapping.fills:  # In Rasa 2, that is no part of a form.
         return True
-    # What a form ignores, no slot takes while it is going on, but by mappings for other loops.
+    # While a form is active, only mappings for other loops use messages that the form ignores.
     ignores = form is not None and name in form.ignored_intents
     return not ignores or form is None or bool(mapping.conditions and form.name not in _loops_of(mapping))
 
@@ -167,7 +167,7 @@ def _holds(slot: str, mapping: SlotMapping, loop: Loop | None, requested: str | 
     if mapping.kind == "from_trigger_intent":  # The message that begins a loop is seen twice, the second time in it.
         return name is not None and (not mapping.conditions or name in _loops_of(mapping))
     if mapping.conditions and loop is not None and loop.rejected and slot == requested:
-        return False  # The loop has refused to run since it asked, and nobody has asked again.
+        return False  # The loop was rejected after its question, and has not asked again.
     return not mapping.conditions or any(_is_met(condition, name, requested) for condition in mapping.conditions)
 
 

@@ -196,7 +196,7 @@ def domain_body(domain: Domain) -> _Json:
         session = {"session_expiration_time": 60, "carry_over_slots_to_new_session": True}
         session |= content.get("session_config") or {}
         told = {**content, "intents": intents, "forms": forms, "session_config": session}
-        if is_of_rasa_2(content):  # What its rasa-sdk, and actions made for it, look for.
+        if is_of_rasa_2(content):  # The keys that rasa-sdk 2, and actions for it, read.
             slots = {name: slot_of_rasa_2(slot) for name, slot in content["slots"].items()}
             return {**told, "intents": list(map(_intent_of_rasa_2, intents)), "slots": slots}
         return {key: value for key, value in told.items() if value}
@@ -272,7 +272,7 @@ def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: D
         _objects(parts, key, name)
     message = dispatcher.retrieve_template(name, tracker, **values)
     if message:  # An NLG server says by an empty one that there is nothing to say.
-        if "buttons" in parts:  # Those of the domain come first.
+        if "buttons" in parts:  # The buttons of the domain come first.
             parts["buttons"] = [*(message.get("buttons") or []), *parts["buttons"]]
         dispatcher.utter_response({**message, **values, **parts, "utter_action": name})
 

@@ -60,7 +60,7 @@ class Finding:
         if is_alone:
             return lines
         alike: dict[str | None, int] = {}
-        for place in self.places:  # Of each thing that places say, some are shown: a contradiction has two sides.
+        for place in self.places:  # Some places of each text are shown, since a contradiction has at least two texts.
             alike[place.note] = alike.get(place.note, 0) + 1
             if all_by is None or alike[place.note] <= MOST_PLACES:
                 lines.append(f"    {place}")

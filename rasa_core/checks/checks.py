@@ -76,7 +76,7 @@ __all__ = [
     "unusable_turns",
 ]
 
-# What MemoizationPolicy() compares.
+# The default of MemoizationPolicy().
 DEFAULT_MAX_HISTORY: Final = 5
 # How many predictions a message leads to at most; the last of them has to be the one to listen.
 MOST_PREDICTIONS: Final = 10
@@ -119,9 +119,9 @@ def check_stories(
         domain = _build_domain(content, domain_name, found)
     elif content is not None:
         _slots_of(content, domain_name, found)
-        if content.templates:  # Otherwise these may be what cannot be read, and would be missed.
+        if content.templates:  # Without templates, they may be in the part that cannot be read.
             _action_names(content, domain_name, found)
-        content = None  # What the stories name may stand in what cannot be read.
+        content = None  # The unreadable part may have the names that the stories use.
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
     steps = [step for story in read for step in story]
@@ -155,7 +155,7 @@ def refuse_unusable(domain: Domain, stories: str | Path | Sequence[Path], domain
     """Raise `StoryParseError` with a list of the turns that training cannot use, if there are any."""
     found = unusable_turns(domain, stories, domain_name)
     if found:
-        # The first place of each is enough: what is wrong is told in full by check.
+        # The first place of each is enough here; check reports all places.
         texts = [f"{replace(place, note=None)}: {one.message}" for one in found for place in one.places[:1]]
         if all(one.kind != "grammar" for one in found):
             texts = [
@@ -178,7 +178,7 @@ def _check_content(
     problems = [one for one in problems if one.kind not in (UNKNOWN_NAME, LEFT_OUT)]
     yield from _findings(problems, "grammar", "ignored-line")
     is_complete = not errors_in(problems)
-    if is_complete:  # Otherwise what is missing may stand in what could not be read.
+    if is_complete:  # Otherwise missing names may be in lines that could not be read.
         yield from check_checkpoints(steps)
     if domain is not None:
         yield from check_names(domain, domain_name, lines, steps, words, is_complete=is_complete)
@@ -206,7 +206,7 @@ def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int
     """Find where the same history is followed by other actions, and turns that are too long."""
     conversations = story_actions(conversations_for(StoryGraph(steps), domain, max_history))
     meant = _meant({action.name for actions in conversations for action in actions}, domain)
-    if meant:  # A name that is mistyped is told as such.
+    if meant:  # Misspelt names were reported above.
         conversations = [
             [action._replace(name=meant.get(action.name, action.name)) for action in actions]
             for actions in conversations

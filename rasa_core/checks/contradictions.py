@@ -22,7 +22,7 @@ from rasa_core.support.places import Place
 # How far back it is looked for a difference.
 LONGEST_HISTORY: Final = 50
 
-# Of more pairs than that, one history is told as a whole, once.
+# With more pairs than this, a history is reported once, as a whole.
 _MOST_PAIRS: Final = 2_000
 
 States = tuple[int, ...]
@@ -107,7 +107,7 @@ def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_hist
     told: dict[frozenset[ActionAndPlace], Contradiction] = {}
     for key in disputed:
         actions, needed = list(following[key]), _needed(histories[key])
-        pairs = [frozenset(actions)]  # Of many places, the pairs would be too many to go through.
+        pairs = [frozenset(actions)]  # With many places, there would be too many pairs.
         if len(actions) ** 2 <= _MOST_PAIRS:
             pairs = [frozenset((one, two)) for one, two in combinations(actions, 2) if one[0] != two[0]]
         for pair in pairs:

@@ -42,7 +42,7 @@ def carried_over(files: RasaFiles, nlu_files: Sequence[Path] = ()) -> list[Note]
     found: list[Note] = []
     config, endpoints = _config_and_servers(files, found)
     domain: Domain | None = None
-    try:  # An error in one file keeps nobody from hearing of the others.
+    try:  # An error in one file must not hide the notes about other files.
         found += keys_of(files)
         domain = files.domain
     except RasaCoreError as error:
@@ -68,7 +68,7 @@ def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
     for line in text.splitlines():
         place, message = placed(line, str(files.folder))
         if place.line is not None and what.endswith(".yml"):
-            what = Path(str(place.file)).name  # What reads one of them reads the others beside it.
+            what = Path(str(place.file)).name  # The code that reads one of these files reads the others beside it.
         yield Note(place, what, "left out", f"has to be changed first: {message.rstrip('.')}")
 
 

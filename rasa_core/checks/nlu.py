@@ -46,7 +46,7 @@ __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names
 FEWEST_EXAMPLES: Final = 3
 
 _SHOWN: Final = 60
-# What seldom belongs to a name; full stops and brackets may: "St. John's Co.", "(500) Days of Summer".
+# Signs that are rare in names; full stops and brackets are not: "St. John's Co.", "(500) Days of Summer".
 _PUNCTUATION: Final = frozenset(",;:!?\u3001\u3002\uff0c\uff01\uff1f\u061f\u060c")
 
 _NEARLY_MARKED: Final = re.compile(r"\[[^\[\]()]+(?:\]\s+)?\((\w[^()\s]*)\)")
@@ -77,7 +77,7 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
                 place = _place(one.place or Place(str(file)))
                 found.append(finding("nlu-data", "error", one.problem, [place]))
     data = TrainingData.joined(parts)
-    # What is missing from the data may stand in a file that cannot be read, so nobody compares them with a domain.
+    # Names missing from the data may be in an unreadable file, so the data are not compared with a domain.
     return (None if found else data), [*found, *check_training_data(data)]
 
 
@@ -96,7 +96,7 @@ def check_domain_names(
     places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
     for example in data.examples:
         if example.intent is not None:
-            # Of a retrieval intent, faq/hours, the domain has the first part alone.
+            # For a retrieval intent, faq/hours, the domain lists only faq.
             base = example.intent.partition("/")[0]
             # One that lists faq/hours itself means these examples, too.
             for name in {base, example.intent} & declared["intent"] or {base}:

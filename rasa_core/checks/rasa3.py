@@ -159,7 +159,7 @@ def _told_once(found: Sequence[Finding], of_rules: Sequence[Finding]) -> list[Fi
 def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Finding], RasaConfig | None]:
     found: list[Finding] = []
     config: RasaConfig | None = None
-    for lenient in (True,) if ignores_own else (False, True):  # What is one's own is told, and the rest compared.
+    for lenient in (True,) if ignores_own else (False, True):  # Custom policies are reported, others compared.
         try:
             config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=lenient)
         except ModelError as error:
@@ -211,7 +211,7 @@ def _stories(read: ReadStories, domain: Domain, max_history: int, problems: Sequ
     steps = [step for story in read.steps for step in story]
     yield from check_loops(steps)
     yield from check_repeated_stories(read.steps)
-    if not any(problem.severity == "error" for problem in problems):  # Else what is missing may be what was not read.
+    if not any(problem.severity == "error" for problem in problems):  # Else names may be in unread parts.
         yield from check_checkpoints(steps)
         yield from check_histories(steps, domain, max_history)
 
@@ -242,7 +242,7 @@ def _asks(form: str, slot: str) -> Iterator[str]:
 def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
     for slot, mappings in parts.mappings.items():
         place = parts.lines.get(("slots", slot))
-        # That a slot takes the entity of its name, nobody has written.
+        # The implied mapping of a slot to the entity of its name has no place in a file.
         for mapping in (one for one in mappings if not one.fills):
             for kind, name, known in _named_by(mapping, domain, parts):
                 if name is not None and name not in known:

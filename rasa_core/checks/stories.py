@@ -64,7 +64,7 @@ def check_checkpoints(steps: Steps) -> Iterator[Finding]:
             ends.setdefault(end.name, []).append(step)
     reached = _reached(_edges(steps), STORY_START)
     for name, there in starts.items():
-        # A checkpoint that was generated, for `or`, lies inside a story: its beginning is what is told of.
+        # A checkpoint that was generated for `or` lies inside a story, so the beginning of the story is reported.
         if name == STORY_START or name in reached or name.startswith(GENERATED_CHECKPOINT_PREFIX):
             continue
         if name in ends:
@@ -288,7 +288,7 @@ def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
 def _unseen_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
     """Find values, such as false, that policies cannot tell from a slot that is not set, but could with ``unset:``."""
     for slot in domain.slots:
-        # Slots with `unset: true`, and those of Rasa 3, tell false from nothing; with a first value, nothing is rare.
+        # Slots with `unset: true`, and slots of Rasa 3, tell false from not set; an initial value makes "not set" rare.
         if getattr(slot, "unset", None) is not False or slot.initial_value is not None:
             continue
         tried, unset = slot.fresh(), slot.fresh().as_feature()
@@ -310,7 +310,7 @@ def _impossible_conditions(domain: Domain, used: UsedNames, steps: Steps) -> Ite
         for start in step.start_checkpoints:
             for slot, value in (start.conditions or {}).items():
                 key = (start.name, slot, repr(value))
-                if key not in places:  # A slot that the domain does not have is told of elsewhere.
+                if key not in places:  # Another check reports slots that the domain does not have.
                     values = [value for value, _ in used.values.get(slot, {}).values()]
                     can_be = slot not in slots or value in [slots[slot].initial_value, *values]
                     places[key] = None if can_be else {}

@@ -121,7 +121,7 @@ class Domain(DomainFeatures):
         self.action_factory = checked_factory(action_factory)
         own = names_of_actions(self.action_factory, self.action_classes, action_names, self.templates)
         self.action_names = [*self.default_action_names, *own]
-        # Its own, so that neither a user's `random.seed` nor another bot in the process changes what this one says.
+        # A generator of its own, so that `random.seed` or another bot in the process does not change the choice.
         self._choice = random.Random(0)
 
     @property

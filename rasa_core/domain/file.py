@@ -61,7 +61,7 @@ def conventional_name(class_path: str) -> str:
     module, _, class_name = class_path.rpartition(".")
     if not module or not class_name[:1].isupper():
         return class_path
-    # Of several capitals, the last one begins a word: `ActionHTTPSearch` is action_http_search.
+    # The last of several capitals begins a word: `ActionHTTPSearch` becomes action_http_search.
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
 
 
@@ -159,7 +159,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
         If the text is not YAML, or not a domain; or if an entry of it is wrong, with all such entries.
     """
     try:
-        # Before nodes are made: their depth, and what aliases stand for, could exhaust the process.
+        # Before nodes are made: deep nesting or nested aliases could exhaust the memory.
         check_depth(text, name)
         root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
@@ -198,7 +198,7 @@ class _SlotOptions(PlainData):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         content: dict[Any, Any] = super().construct_mapping(node, deep=True)
-        nodes = {key.value: value for key, value in node.value}  # What was merged stands first, and own keys win.
+        nodes = {key.value: value for key, value in node.value}  # Merged keys come first, so that own keys win.
         values, initial = nodes.get("values"), nodes.get("initial_value")
         if isinstance(values, yaml.SequenceNode):
             items = zip(content["values"], values.value, strict=True)
@@ -349,7 +349,7 @@ class _Reader:
             if len(self.problems) == before and not isinstance(options.get("type"), str):
                 types = "text (or bool, float, list, categorical, unfeaturized)"
                 self.tell(key, f"the slot {key.value!r} needs a type, such as type: {types}.")
-            # What is wrong with a slot is told once, not again wherever its name is used.
+            # A mistake in a slot is reported once, not again at each use of its name.
             found[key.value] = options if len(self.problems) == before else {"type": "unfeaturized"}
             self.lines["slots", key.value] = line_of(key)
         return found

@@ -158,7 +158,7 @@ def all_messages(found: Sequence[MessageEvaluation]) -> MessageEvaluation:
 
 def train_and_evaluate(setup: Setup, learnt: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> StoryEvaluation:
     """Train on some dialogues, and evaluate on others."""
-    agent = setup.make_agent()  # A new one: what the last fold has learnt is what this one is measured on.
+    agent = setup.make_agent()  # A new agent: the last one has learnt the dialogues that are held out now.
     made = TrainingDataGenerator(
         StoryGraph(_as_step(conversation) for dialogue in learnt for conversation in dialogue),
         setup.domain,

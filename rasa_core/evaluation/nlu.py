@@ -26,7 +26,7 @@ from rasa_core.support.progress import Progress
 
 NONE: Final = ""
 NO_INTENT: Final = "(none)"
-BATCH: Final = 256  # Messages that are understood at once, which is faster; progress is told after each batch.
+BATCH: Final = 256  # Messages parsed at once, which is faster; the progress is shown after each batch.
 THRESHOLDS: Final = tuple(number / 10 for number in range(1, 10))
 DOUBTFUL: Final = 0.7
 """The confidence of another intent from which an example looks wrong."""
@@ -237,7 +237,7 @@ def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     intent = parse["intent"] or {}
     meant = best_understood(parse)
     selected = parse.get("response_selector", {}).get(meant.get("name"), {})
-    # Of a retrieval intent, examples name the part, faq/hours, which the response selector tells; or else the whole.
+    # Examples of a retrieval intent name its part, faq/hours, which the response selector finds, or the whole.
     for part in selected.get("ranking", ())[:1] if meant.get("name") != example.intent else ():
         whole, meant = meant, {**meant, "name": part["intent_response_key"]}
         intent = meant if intent.get("name") == whole.get("name") else intent

@@ -111,7 +111,7 @@ def _moments(
     for position, event in enumerate(events):
         if isinstance(event, ActionExecuted) and _is_decided(event, tracker, position):
             yield position, event, tracker
-        # An export would be written anew, and a fixed action would keep the bot from being asked.
+        # An export event would write its file again, and a fixed action would prevent a prediction.
         if not isinstance(event, StoryExported) and not (is_draft and isinstance(event, FollowupAction)):
             tracker.take(event)
 

@@ -172,7 +172,7 @@ def _implied(events: Sequence[Event], sources: Sequence[Place | None]) -> set[in
         if isinstance(event, UserUttered):
             said_at = source
         elif isinstance(event, SlotSet):
-            if source is not None and source is said_at:  # Of the same line, an entity has set it.
+            if source is not None and source is said_at:  # A slot with the place of the message was set by an entity.
                 found.add(place)
         elif is_listening(event) and (following is None or isinstance(following, UserUttered)):
             found.add(place)
@@ -341,7 +341,7 @@ def _evaluate(bot: Predictor, story: TrainingTracker, parser: ParsesText | None)
     results: list[ActionResult | None] = []
     messages = []
     heard_at: Place | None = None
-    # What the story tells is what later predictions see, not what was predicted.
+    # Later predictions see the action of the story, not the predicted one.
     has_begun = False  # Slots may be set before the listening with which every conversation begins.
     for event, source in zip(events, story.sources, strict=True):
         result = None
@@ -356,5 +356,5 @@ def _evaluate(bot: Predictor, story: TrainingTracker, parser: ParsesText | None)
             for update in (message, *bot.domain.slots_in_story(message.entities)):
                 told.update(update)
         elif not (isinstance(event, SlotSet) and source is not None and source is heard_at):
-            told.update(event)  # Else an entity of the story set it, and what was understood has set its own.
+            told.update(event)  # Entities of the story set other slots; the parsed message has set its own.
     return StoryResult(story.sender_id, events, tuple(story.sources), tuple(results), tuple(messages))

@@ -266,7 +266,7 @@ def curve_report(curves: Mapping[str, Sequence[CurvePoint]], stories: str) -> Re
         }
         for name, point, spreads in points
     ]
-    # A limit is for what would be served: the configuration that has learnt most.
+    # A limit applies to the model that would be served, trained on the largest part.
     most = {name: max(curve, key=lambda point: point.learnt) for name, curve in curves.items()}
     best = {name: {key: one.mean for key, one in spreads_of(point.runs).items()} for name, point in most.items()}
     drawn = {

@@ -37,7 +37,7 @@ def _work(link: Connection, job: dict[str, Any]) -> None:
         before, after = (Agent.load(dialogue, interpreter=nlu) for dialogue, nlu in job["models"])
         check_same_file(job["file"])
         store = store_from_url(job["url"], before.domain)
-    except Exception as error:  # Whatever code of the user's raises: those who wait for it do without.
+    except Exception as error:  # Custom code may raise anything; the other processes then do the work of this one.
         _send(link, f"{type(error).__name__}: {error}")
         return
     replay = replay_of(before, after)
@@ -47,7 +47,7 @@ def _work(link: Connection, job: dict[str, Any]) -> None:
             names = json.loads(link.recv_bytes())
             try:
                 found = replay.of_stored(store, names, job["longest"])
-            except Exception as error:  # Whoever waits for it tries that itself.
+            except Exception as error:  # The process that waits for the batch does it itself.
                 _send(link, f"{type(error).__name__}: {error}")
                 return
             _send(link, found)

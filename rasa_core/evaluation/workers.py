@@ -42,7 +42,7 @@ TOGETHER: Final = 100
 WORTH: Final = 2.0
 """Seconds of remaining work from which workers are started: twice the time of their start."""
 
-_MODULE: Final = "rasa_core.evaluation.worker"  # What each of the others runs.
+_MODULE: Final = "rasa_core.evaluation.worker"  # The module that each worker runs.
 
 
 class WorkerError(RasaCoreError, RuntimeError):

@@ -127,7 +127,7 @@ class Event:
             found = type(value)
             if (kind is not None and found is not kind) or not (found is str or is_plain(value, EVENT_DEPTH - 1)):
                 return False
-        if "parse_data" in self._keys:  # Of a message, which has rules of its own.
+        if "parse_data" in self._keys:  # User messages have checks of their own.
             check_parse_data(getattr(self, "parse_data", {}))
         return True
 
@@ -206,7 +206,7 @@ class Event:
             raise EventError('an event needs the key "event" with the name of its type, such as {"event": "restart"}.')
         event_class = Event.resolve_by_type(name, default)
         if name == "action" and parameters.get("name") is None and "action_text" in parameters:
-            parameters = {**parameters, "name": parameters["action_text"]}  # It is called as what it says.
+            parameters = {**parameters, "name": parameters["action_text"]}  # The name of such an action is its text.
         stamp = parameters.get("timestamp")
         if stamp is not None and not is_number(stamp):
             raise EventError(f'"timestamp" of event "{name}" is Unix time in seconds, not {str(stamp)[:60]!r}.')
@@ -216,7 +216,7 @@ class Event:
             raise EventError(f'"{error.args[0]}" of event "{name}" is missing.') from error
         if stamp:
             object.__setattr__(event, "timestamp", stamp)
-        beside = parameters.get("metadata")  # Whatever the type, somebody may have a use for it.
+        beside = parameters.get("metadata")  # Events of all types may have metadata.
         if beside and isinstance(beside, dict) and "metadata" not in event_class._keys:
             object.__setattr__(event, "_beside", beside)
         return event
@@ -269,7 +269,7 @@ def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[E
     return [
         Event.from_parameters(parameters)
         for parameters in serialized_events
-        # As in 0.9; what is no object at all is an error.
+        # Skipped as in 0.9; an item that is no object is an error.
         if not isinstance(parameters, Mapping) or "event" in parameters
     ]
 

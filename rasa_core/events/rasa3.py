@@ -39,7 +39,7 @@ class LoopInterrupted(Event):
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> LoopInterrupted:
-        # What is not said to be interrupted is not, as in Rasa.
+        # Without the key, the loop is not interrupted, as in Rasa.
         is_interrupted = bool(parameter(cls, parameters, "is_interrupted"))
         fields: dict[str, Any] = {"is_interrupted": is_interrupted, "timestamp": None}
         return cls(**fields)
@@ -70,7 +70,7 @@ class ActionExecutionRejected(Event):
     confidence: float | None = None
     timestamp: float = 0.0
 
-    # As of `ActionExecuted`: who chose the action does not make another event of it.
+    # As in `ActionExecuted`, events that differ only in their policy are equal.
     def _content(self) -> object:
         return self.action_name
 

@@ -281,7 +281,7 @@ class Project:
         nlu_state: NLUState = "current" if not nlu else self._nlu_state(data, steps)
         if force and data.intents:
             nlu_state = "changed"
-        if state == nlu_state == "current":  # No version is made of nothing, or each start of a server would add one.
+        if state == nlu_state == "current":  # Not a new version at each start of a server.
             say(f"{self.model}: the model is up to date")
             if data.intents:
                 say(f"{self.nlu_model}: the interpreter of typed text is up to date")
@@ -292,7 +292,7 @@ class Project:
                 config.choose_action(domain.action_names)  # Before the interpreter is trained, if it is wrong.
             if state == "changed" and self.rasa is None and not lenient:
                 refuse_unusable(domain, self.stories, str(self.domain_file))
-            if force:  # Somebody who asks for it may doubt what is kept from the training before.
+            if force:  # With force, the caches of the previous training are not used either.
                 self.features.unlink(missing_ok=True)
             self.models.adopt()
             job = _Job(self, domain, data, config, rasa, say, nlu, lenient)
@@ -324,7 +324,7 @@ class _Job:
         """Train the copies of the models in a folder that are not current, and return figures."""
         project, model, nlu_model = self.project, folder / DIALOGUE, folder / NLU
 
-        def say(line: str) -> None:  # The folder is a temporary one; what is told is where the model will be.
+        def say(line: str) -> None:  # The folder is temporary; the line names the final place of the model.
             self.say(line.replace(str(folder), str(project.model.parent)))
 
         for line in self._told_of_nlu(nlu_state) if self.data.intents else ():

@@ -52,7 +52,7 @@ def find_stories(folder: Path) -> Path | list[Path]:
     found = _stories_in(folder)
     if found:
         return found
-    yaml = [path for path in _own_files(folder) if holds_yaml_stories(path)]  # Of a bot of Rasa 3, cut in half.
+    yaml = [path for path in _own_files(folder) if holds_yaml_stories(path)]  # Stories of an incomplete bot of Rasa 3.
     looked = ", ".join(str(folder / name) for name in STORIES)
     problem = f"the project {str(folder)!r} has no stories; looked for {looked}, and for files that hold some."
     raise ModelError(f"{problem} {', '.join(map(str, yaml))}: {NO_YAML}." if yaml else problem)
@@ -71,7 +71,7 @@ def _has_content(path: Path) -> bool:
     try:
         return bool(files_below(path)) if path.is_dir() else bool(path.read_bytes().strip())
     except OSError:
-        return True  # So that it is read, and what is wrong with it is told.
+        return True  # So that the file is read, and its mistakes are reported.
 
 
 def told_unread(stories: Path | list[Path]) -> str:

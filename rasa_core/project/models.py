@@ -191,7 +191,7 @@ def _write_about(workplace: Path, made: datetime, figures: Figures, files: Mappi
 
 
 def _read_about(path: Path) -> dict[str, Any]:
-    try:  # A version that somebody has copied there by hand has none, and serves as well.
+    try:  # A version that was copied there by hand has no about.json, and can be served too.
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}

@@ -80,7 +80,7 @@ def train_dialogue(
     started = time.perf_counter()
     with importing_keras() if config.learns else nullcontext():
         trackers = agent.load_data(stories, lenient=lenient)
-    own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)  # Glued ones, nobody has written.
+    own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)  # Without augmented conversations.
     told = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
     say(f"{told}: {counted(own, 'story')}, read in {time.perf_counter() - started:.1f} s")
     say(f"training {_listed([type(policy).__name__ for policy in config.policies])} ...")
@@ -122,7 +122,7 @@ def thresholds_for(policies: Iterable[Policy], nlu_model: Path | None) -> dict[s
     """
     nlu, core = 0.0, calibration_of(policies).get("threshold", 0.0)
     if nlu_model is not None and nlu_model.is_dir():
-        with suppress(ModelError):  # One that is damaged is told of by whoever needs it.
+        with suppress(ModelError):  # The code that loads a damaged model reports it.
             nlu = NLUModel.load(nlu_model).threshold
     return {"nlu_threshold": nlu or DEFAULT_THRESHOLD, "core_threshold": core or DEFAULT_THRESHOLD}
 

@@ -1,1 +1,1 @@
-"""What conversations of Rasa 2 and 3 have that those of 0.9 have not: loops, rules, slot mappings, sessions."""
+"""Parts of a bot of Rasa 2 or 3 that a bot of 0.9 does not have: loops, rules, slot mappings, sessions."""

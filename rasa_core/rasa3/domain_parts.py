@@ -1,6 +1,6 @@
-"""What a domain of Rasa 2 and 3 has besides names: slot mappings, forms, sessions, and which entities matter.
+"""The parts of a Rasa 2 or 3 domain besides names: slot mappings, forms, sessions, and entities that intents use.
 
-`read_rasa_domain` merges files; each error says file and line, a conflict both.
+`read_rasa_domain` merges files; each error has file and line, and a conflict has both places.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RASA_DEFAULT_ACTIONS: Final = (
     *("action_revert_fallback_events", "action_default_ask_affirmation", "action_default_ask_rephrase"),
     *("action_two_stage_fallback", "action_unlikely_intent", "action_back", SNIPPET, EXTRACT_SLOTS),
 )
-"""What every bot of Rasa 3 can do, in the order of its scores."""
+"""The actions of every bot of Rasa 3, in the order of scores."""
 RASA_DEFAULT_INTENTS: Final = ("restart", "back", "out_of_scope", "session_start", "nlu_fallback")
 REQUESTED_SLOT: Final = "requested_slot"
 SESSION_METADATA_SLOT: Final = "session_started_metadata"
@@ -38,17 +38,17 @@ KNOWLEDGE_BASE_ACTION: Final = "action_query_knowledge_base"
 KNOWLEDGE_BASE_SLOTS: Final = (
     *("knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"),
 )
-"""What it remembers, in slots that no domain lists."""
+"""The slots of every bot of Rasa 3, which no domain lists."""
 
 ACTION_FACTORY: Final = "action_factory"
-"""The key of 0.9 that says where actions run, which a domain may have, too."""
+"""The key of 0.9 that says where actions run; a domain of Rasa 3 may have it too."""
 
 KNOWN_KEYS: Final = (
     *("version", "intents", "entities", "slots", "forms", "responses", "actions", "e2e_actions", "session_config"),
     *("config", "imports", "action_factory"),
 )
 DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
-"""Keys of other files, which may stand beside those of a domain."""
+"""Keys of training data, which a domain file may have too."""
 DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
 OLD_KEYS: Final[Mapping[str, str]] = {"templates": "responses"}  # As Rasa 2 took them, too.
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
@@ -64,13 +64,13 @@ OF_FORMS: Final = ("required_slots", "ignored_intents", MAPPED)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A loop that asks for slots, one after the other."""
+    """A form: a loop that asks for slots, one after the other."""
 
     name: str
     required_slots: tuple[str, ...]
     ignored_intents: frozenset[str] = frozenset()
     of_rasa_2: bool = False
-    """Whether its mappings stood under it: then nothing else that fills one of its slots is an answer."""
+    """Whether its mappings stood under the form, as in Rasa 2: then only these mappings answer its questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class RasaParts:
     Attributes
     ----------
     content : dict
-        Everything as plain data, by the keys of a domain file.
+        The whole content as plain data, by the keys of a domain file.
     mappings : dict of str to tuple of SlotMapping
-        By slot, in the order of the file.
+        The mappings of each slot, in the order of the file.
     session_seconds : float
-        How long a conversation may rest before a new session begins; 0 for ever.
+        The seconds without events after which a new session begins; 0 for never.
     custom_defaults : frozenset of str
-        Default actions that the bot has an action of its own for.
+        Default actions that a custom action replaces.
     """
 
     content: Mapping[str, Any]
@@ -101,7 +101,7 @@ class RasaParts:
 
     @property
     def intents(self) -> list[str]:
-        """All intents, those that every bot has last."""
+        """All intents; the intents of every bot come last."""
         own = names_in(self.content["intents"])
         return [*own, *(name for name in RASA_DEFAULT_INTENTS if name not in own)]
 
@@ -116,20 +116,20 @@ class RasaParts:
         return frozenset([*self.forms, TWO_STAGE_FALLBACK])
 
     def is_listed(self, action: str) -> bool:
-        """Tell whether an action stands under ``actions:``."""
+        """Tell whether ``actions:`` lists an action."""
         return ("actions", action) in self.lines or action in names_in(self.content["actions"])
 
     def own_actions(self) -> list[str]:
         """Return the bot's own actions in the order of their scores: actions, responses, forms."""
         named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
-        said = sorted(self.content["responses"])  # Those that are not called utter_... name actions of a server.
+        said = sorted(self.content["responses"])  # Other names than utter_... are custom actions.
         # utter_faq says one of utter_faq/...
         chosen = [name.partition("/")[0] for name in said if name.startswith("utter_") and "/" in name]
         return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"], *self.texts]))
 
     @property
     def texts(self) -> list[str]:
-        """What the bot says as it stands in stories: each is an action of this name."""
+        """The texts that the bot says in stories; each is an action with this text as its name."""
         return [str(text) for text in self.content.get("e2e_actions") or ()]
 
 
@@ -148,17 +148,17 @@ def read_rasa_domain(
     names: Mapping[str, list[str]] | None = None,
     of_rasa_1: OldResponses | None = None,
 ) -> RasaParts:
-    """Read and merge the domain parts of files, in their order; `names` are the intents and entities if they list none.
+    """Read and merge domain files in their order; `names` are intents and entities for a domain that lists none.
 
     Parameters
     ----------
     of_rasa_1
-        Of a bot of Rasa 1, the responses that are no part of its domain; None for a later one.
+        The responses of a bot of Rasa 1 that are in Markdown files; None for a later bot.
 
     Raises
     ------
     DomainError
-        If a file cannot be read, two disagree, or something in them is wrong.
+        If a file cannot be read, two files conflict, or a file has a mistake.
     """
     try:
         return _merged([part for part in map(read_yaml, files) if part is not None], names, of_rasa_1)
@@ -175,7 +175,7 @@ def rasa_domain_from_text(text: str, name: str = "domain") -> RasaParts | None:
         raise DomainError(str(error)) from error
 
 
-# Where a name or a text is expected, what is written counts, 010 and 1.50 included.
+# Names and texts are kept as written, also 010 and 1.50.
 
 
 def _data_of_options(keys: Mapping[str, Part]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _data_of_options(keys: Mapping[str, Part]) -> dict[str, Any]:
 
 
 def _data_of_entry(key: str, part: Part) -> Any:
-    """Return the data of one slot, response or form, or of what else stands below a `key` of a domain."""
+    """Return the data of one entry below a `key` of a domain, such as a slot, a response or a form."""
     if key == "slots" and part.is_mapping:
         return _slot_data(part)
     if key == "responses":
@@ -206,7 +206,7 @@ def _slot_data(part: Part) -> dict[str, Any]:
 
 
 class _Merger:
-    """Merges the keys of several files, and takes note of where each name stands."""
+    """Merges the keys of several files, and keeps the place of each name."""
 
     def __init__(self, takes_old_forms: bool) -> None:
         self._takes_old_forms = takes_old_forms
@@ -263,7 +263,7 @@ class _Merger:
 
     def _add_mapping(self, key: str, value: Part) -> None:
         if key == "forms" and value.is_list and self._takes_old_forms:
-            for form in value.entries():  # Of Rasa 1: the action server knows what they ask for, and runs them.
+            for form in value.entries():  # Forms of Rasa 1: the action server knows their slots, and runs them.
                 self.lines.setdefault((key, form.written), form.place)
                 self.content[key][form.written] = {}
                 if self.lines.setdefault(("actions", form.written), form.place) is form.place:
@@ -300,7 +300,7 @@ def _merged(
 
 
 class _Checker:
-    """Turns plain data into parts; the first thing that is wrong is an error with its place."""
+    """Turns plain data into parts; the first mistake is an error with its place."""
 
     def __init__(self, content: dict[str, Any], lines: Mapping[tuple[str, str], Place]) -> None:
         self.content, self.lines = content, lines
@@ -335,7 +335,7 @@ class _Checker:
         )
 
     def _entities(self) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
-        """Return all labels of entities, with roles and groups, and those that matter after each intent."""
+        """Return all labels of entities, with roles and groups, and the labels that policies see for each intent."""
         labels: dict[str, list[str]] = {}
         unused: set[str] = set()
         for name, options in options_in(self.content["entities"]).items():

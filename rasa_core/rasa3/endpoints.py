@@ -1,6 +1,6 @@
-"""endpoints.yml and credentials.yml of Rasa 2 and 3: where actions run, where responses are worded, and what is kept.
+"""Reads endpoints.yml and credentials.yml of Rasa 2 and 3: action server, NLG server and tracker store.
 
-``${NAME}`` stands for a variable of the environment. What has no place here is told, and left out.
+``${NAME}`` is replaced by a variable of the environment. Other keys are reported, and left out.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _CHANNELS: Final = ("rest",)  # All that needs no code for one service.
 
 @dataclass(slots=True)
 class Endpoints:
-    """What a project says of other servers.
+    """The settings of other servers in a project.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Endpoints:
     store : str or None
         The URL of the tracker store; None for the default one.
     notes : list of Note
-        What becomes of each key.
+        Notes that say what each key becomes.
     """
 
     actions: dict[str, Any] | None = None
@@ -73,12 +73,12 @@ class Endpoints:
 
 
 def read_endpoints(folder: Path) -> Endpoints:
-    """Read both files of a project, as far as they are there.
+    """Read endpoints.yml and credentials.yml of a project, if they exist.
 
     Raises
     ------
     ModelError
-        If a file cannot be read, a variable is not set, or a store is none; the message begins with file and line.
+        If a file cannot be read, a variable is not set, or a store is unknown; the message begins with file and line.
     """
     found = Endpoints()
     for key, part in settings_in(folder / ENDPOINTS, _EXAMPLE).items():
@@ -111,9 +111,9 @@ def _channel(name: str, part: Part) -> Note:
 
 
 def _filled(part: Part, are_texts: bool = False) -> Any:
-    """Return plain data with the variables of the environment; raise `ModelError` for one that is not set.
+    """Return plain data with variables of the environment filled in; raise `ModelError` for a missing variable.
 
-    A text is what is written: the password ``0123`` is no number.
+    With `are_texts`, values are texts as written: the password ``0123`` is no number.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -121,7 +121,7 @@ def _filled(part: Part, are_texts: bool = False) -> Any:
             raise ModelError(f"{part.place}: the environment has no variable {match[1]}; set it, or write its value.")
         return os.environ[match[1]]
 
-    # Only here, not in the whole file: what is left out may name variables that only Rasa's machine has.
+    # Not in the whole file: keys that are left out may use variables that exist only on the machine of Rasa.
     if part.is_mapping:
         return {key.written: _filled(value, are_texts or key.written in _TEXTS) for key, value in part.pairs()}
     data = part.told(()) if are_texts else part.data
@@ -129,7 +129,7 @@ def _filled(part: Part, are_texts: bool = False) -> Any:
 
 
 def _no_url(given: Any) -> str:
-    """Return what is wrong with a server that names no address, and how it is written."""
+    """Return the error text for a server without an address, with the right notation."""
     line = "a line url: http://localhost:5055/webhook, with the address of yours"
     if isinstance(given, str):
         return f"write below it {line}, and not {given!r} behind it."
@@ -212,7 +212,7 @@ def _add_sql(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
 
 
 def _beside(path: str) -> str:
-    """Return the file of a store; where one of Rasa's has the name, another beside it."""
+    """Return the file of a store, or another name beside it if a store of Rasa has this name."""
     try:
         with Path(path).open("rb") as file:
             is_of_rasa = b"intent_name" in file.read(1 << 16)
@@ -235,7 +235,7 @@ def _add_redis(found: Endpoints, given: Mapping[str, Any], place: Place) -> None
 
 
 def _address(given: Mapping[str, Any], host: str, port: int | None = None) -> str:
-    """Return ``user:password@host:port`` of a URL, as far as it is known."""
+    """Return ``user:password@host:port`` of a URL, with the parts that are known."""
     user, password = given.get("username"), given.get("password")
     secret = f":{quote(str(password), safe='')}" if password not in (None, "") else ""
     named = f"{quote(str(user or ''), safe='')}{secret}"

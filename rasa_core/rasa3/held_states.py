@@ -1,4 +1,4 @@
-"""States of a conversation, of which the last ones may be taken back together."""
+"""A list of states before actions, whose last states may be dropped together when a message answers a loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ State = dict[str, float]
 
 
 class States:
-    """States before actions: those that count for certain, and those that go if the loop gets its answer."""
+    """States before actions: the kept ones, and the held ones, which are dropped if a message answers the loop."""
 
     __slots__ = ("held", "holds", "kept", "total")
 
@@ -25,18 +25,18 @@ class States:
         self.total += 1
 
     def hold(self) -> None:
-        """Hold what comes from now on."""
+        """Hold the states that are added from now on."""
         self.release()
         self.holds = True
 
     def release(self) -> None:
-        """Let all count, also what comes."""
+        """Keep all held states, and the states that are added from now on."""
         self.kept.extend(self.held)
         self.held = []
         self.holds = False
 
     def drop(self) -> None:
-        """Forget what was held."""
+        """Drop the held states."""
         self.total -= len(self.held)
         self.held = []
 
@@ -45,11 +45,11 @@ class States:
         return [*self.kept, *self.held]
 
     def snapshot(self) -> list[Any]:
-        """Return the content, JSON-able."""
+        """Return the content as JSON."""
         return [list(self.kept), list(self.held), self.holds, self.total]
 
     def restore(self, content: list[Any]) -> None:
-        """Take over what `snapshot` returned."""
+        """Restore the content that `snapshot` returned."""
         kept, self.held, self.holds, self.total = content
         self.kept.clear()
         self.kept.extend(kept)

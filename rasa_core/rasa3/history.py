@@ -1,8 +1,8 @@
-"""What policies of Rasa 3 see of a conversation: less than what happened.
+"""The history of a conversation that policies of Rasa 3 see, with some turns left out.
 
-Turns in which a loop (a form) got its answer are as if they had not been, so that a story need not know how many
-questions a form asks. Turns that only rules decide are hidden from all policies but the one that has the rules, so
-that a story goes on after them. Both views are kept up to date event by event, and neither grows.
+Turns in which a message answers a loop (a form) are left out, so that a story need not know how many questions a form
+asks. Turns that only rules decide are hidden from all policies except the rule policy, so that a story goes on after
+them. Both views, with and without hidden turns, are updated with each event, and their size is bounded.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ VALIDATION: Final = "validate_"  # The action that validates the answers to a fo
 
 @dataclass(slots=True)
 class Loop:
-    """A loop that is going on.
+    """An active loop.
 
     Attributes
     ----------
     name : str
-        Name of its action.
+        The name of its action.
     is_interrupted : bool
-        Whether the next message is not an answer to it.
+        Whether the next message is not an answer to the loop.
     rejected : bool
-        Whether it refused to run for the latest message.
+        Whether the loop rejected its execution for the latest message.
     trigger_intent : str or None
-        The intent of the message that began it.
+        The intent of the message that began the loop.
     trigger_message : dict or None
-        What was understood of that message.
+        The parse data of that message.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Loop:
     trigger_message: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it by the names of its parts."""
+        """Return the attributes as a dict."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -85,22 +85,22 @@ class RasaHistory(History):
     Attributes
     ----------
     loop : Loop or None
-        The loop that is going on.
+        The active loop.
     rejected : str or None
-        The action that refused to run, if none has run since, messages or not.
+        The action that rejected its execution, if no action has run since then.
     due : list of str
-        Parts of the present action that the caller is to run first.
+        Parts of the current action that the caller has to run first.
     validated : str or None
-        The form of which the caller has validated the answer.
+        The form whose answer the caller has validated.
     reminders : dict of str to dict
-        The reminders that still stand, by name, as their events are in JSON. Sessions and rewinds leave them.
+        The pending reminders, by name, as JSON of their events. Sessions and rewinds do not remove them.
     acted, shown_at, listens, set_at : int, int, list of int, dict of str to int
-        How many actions there were, how many there had been before the message that is shown, how many whenever the
-        bot had listened lately, and how many when each slot that policies see was set last.
+        Counts of actions: of all actions; of those before the message in the visible state; of those at each recent
+        ``action_listen``; and of those when each slot that policies see was last set.
     acting : dict or None
         The reminder whose turn is not over yet.
     user : State
-        What the message adds to the present state; after a turn that a loop handled, that of the turn before it.
+        The features of the latest message; after a turn that a loop handled, those of the turn before it.
     """
 
     __slots__ = ("_all", "_fresh", "_visible", "loop", "loops", *_SEEN)
@@ -142,7 +142,7 @@ class RasaHistory(History):
             self._forget_reminders_at(message)
 
     def _forget_reminders_at(self, message: Any) -> None:
-        """Forget reminders that a message of the user's cancels, or the one that acts with it."""
+        """Remove the reminders that a user message cancels, or the reminder that acts with the message."""
         if not (message.metadata or {}).get("is_external"):
             left = {name: one for name, one in self.reminders.items() if not one.get("kill_on_user_msg", True)}
             self.reminders = left
@@ -199,7 +199,7 @@ class RasaHistory(History):
             self.loop.rejected = self.loop.rejected and self.loop.name != name
 
     def _show(self, state: State, hidden: bool, is_followup: bool) -> None:
-        """Add a state to those that other policies see, unless its turn is hidden from them."""
+        """Add a state to the visible ones, which policies other than the rule policy see, unless its turn is hidden."""
         if not self.was_hidden:
             self.shown_action = _previous(state)
         if not is_followup and not self._repeats_loop(state):
@@ -219,7 +219,7 @@ class RasaHistory(History):
         self.fresh_slots = []
 
     def _freshly_set(self) -> State:
-        """Return what was set since the last action that is shown, with 1.0 if since the last of all."""
+        """Return the slots that were set since the last visible action, with 1.0 if set since the last action."""
         return dict.fromkeys(self.hidden_slots, 0.0) | dict.fromkeys(self.fresh_slots, 1.0)
 
     def _set_earlier(self) -> State:
@@ -258,13 +258,13 @@ class RasaHistory(History):
             states.drop()
 
     def _go_on(self) -> None:
-        """Let everything since the loop ran count: what follows is no answer to it."""
+        """Keep all states since the loop ran, because no answer to it follows."""
         self.loop_ran = None
         for states in (self._all, self._visible, self._fresh):
             states.release()
 
     def record_other(self, event: Event, message: Understood | None = None) -> None:
-        """Take note of the beginning, interruption, rejection, parts and end of loops."""
+        """Record the beginning, interruption, rejection, parts and end of loops."""
         if isinstance(event, CallerAction):
             self._record_part(event)
         elif isinstance(event, ReminderScheduled) and event.intent is not None:
@@ -330,7 +330,7 @@ class RasaHistory(History):
         return self._visible.all()
 
     def visible(self, state: State, *, is_followup: bool = False) -> list[State]:
-        """Return the present state as policies other than that of the rules see it; nothing if its turn is hidden."""
+        """Return the states that policies other than the rule policy see now; an empty list in a hidden turn."""
         action = self.shown_action if self.was_hidden else _previous(state)
         if self.was_hidden and (is_followup or self._repeats_loop(state)):
             return []
@@ -342,16 +342,16 @@ class RasaHistory(History):
         return [*self._fresh.all(), self._freshly_set() | earlier][-count:]
 
     def states_for_rules(self, state: State) -> list[State]:
-        """Return the last states, the present one last, of which none is hidden."""
+        """Return the last states, including those of hidden turns, the current one last."""
         return [*self._all.all(), state]
 
     def actions_before(self, state: State) -> list[str]:
-        """Return what was done lately but for listening, the latest last; nothing of turns that a loop handled."""
+        """Return the latest actions but ``action_listen``, the latest last, without turns that a loop handled."""
         names = (_previous(one) for one in self.states_for_rules(state))
         return [name for name in names if name not in (None, ACTION_LISTEN_NAME)]
 
     def is_whole(self, count: int) -> bool:
-        """Tell whether `states_for_rules`, which are so many, begin where the conversation does."""
+        """Tell whether `states_for_rules`, `count` states, begin at the start of the conversation."""
         return count == self._all.total + 1
 
     def reaches(self, count: int | None) -> bool:  # noqa: D102
@@ -386,7 +386,7 @@ def _moment_of(reminder: Mapping[str, Any]) -> float:
 
 
 def user_part(state: State) -> State:
-    """Return the part of a state that tells of the message."""
+    """Return the features of the message in a state."""
     return {name: value for name, value in state.items() if name.startswith(("intent_", "entity_"))}
 
 

@@ -1,4 +1,4 @@
-"""Slot mappings: by which parts of a message slots are filled; in Rasa 2 they stand under forms, or nowhere."""
+"""Slot mappings: the parts of a message that fill slots; in Rasa 2, forms list them, or they are implied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rasa_core.exceptions import did_you_mean
 
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
 AUTO_FILL: Final = "auto_fill"
-"""Of a slot of Rasa 2, whether the entity of its name fills it; of a mapping that was made for that, that it was."""
+"""The option of a slot of Rasa 2 that lets the entity of its name fill it; also a mark of the mapping made for it."""
 _ONLY_REQUESTED: Final = ("from_text", "from_intent")
 
 Slots = dict[str, dict[str, Any]]
@@ -25,11 +25,11 @@ class SlotMapping:
     kind : str
         One of `MAPPING_TYPES`.
     conditions : tuple of dict
-        ``active_loop`` and ``requested_slot``, of which one must hold; none for always.
+        Conditions with ``active_loop`` and ``requested_slot``, of which one must hold; empty for always.
     intents, not_intents : frozenset of str
-        Intents for which it works, empty for all; and those for which it does not.
+        The intents for which it works, empty for all; and the intents for which it does not work.
     fills : bool
-        Whether it is that of Rasa 2 by which an entity fills the slot of its name, whatever its role or group.
+        Whether it is the implied mapping of Rasa 2, by which an entity of any role or group fills the slot of its name.
     """
 
     kind: str
@@ -44,24 +44,24 @@ class SlotMapping:
     fills: bool = False
 
     def takes(self, entity: Mapping[str, Any]) -> bool:
-        """Tell whether an entity is the one that is mapped; without a role, one that has none."""
+        """Tell whether an entity is the mapped one; a mapping without a role takes only entities without a role."""
         if self.fills:
             return bool(entity.get("entity") == self.entity)
         return (entity.get("entity"), entity.get("role"), entity.get("group")) == (self.entity, self.role, self.group)
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return what may be a list or a single thing as a list; none of None."""
+    """Return a list as it is, a single value as a list of one, and None as an empty list."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
 def names_in(entries: Iterable[Any]) -> list[str]:
-    """Return the names of ``- name`` and of ``- name: {...}`` alike."""
+    """Return the names in entries such as ``- name`` and ``- name: {...}``."""
     return [str(next(iter(entry))) if isinstance(entry, dict) else str(entry) for entry in entries]
 
 
 def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
-    """Return the options of each ``- name: {...}``, by name; an empty dict where there are none."""
+    """Return the options of each ``- name: {...}`` by name; an empty dict for an entry without options."""
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:
         options = next(iter(entry.values())) if isinstance(entry, dict) and entry else None
@@ -70,7 +70,7 @@ def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
 
 
 def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -> tuple[SlotMapping, ...]:
-    """Return the mappings in the options of a slot; what `fail` makes of a problem is raised."""
+    """Return the mappings in the options of a slot; for a mistake, raise the exception that `fail` makes."""
     if not isinstance(described, dict):
         raise fail(f"the slot {name!r} is a mapping with type: and mappings:.")
     found = described.get("mappings")
@@ -106,14 +106,14 @@ def _conditions(name: str, written: list[Any], fail: Callable[[str], Exception])
 
 
 MAPPED: Final = "mapped"
-"""Of a form of Rasa 2, as it is kept: its slots with the mappings that stood under it."""
+"""The key of a stored form of Rasa 2 for its slots with their mappings."""
 
 
 def modernised(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a domain of Rasa 2 as Rasa 3 would have it.
 
-    A slot takes the entity of its name, whether that is listed or not, unless it has ``auto_fill: false``. A mapping of
-    a form works while the form goes on; ``from_text`` and ``from_intent`` only while their slot is asked for.
+    A slot takes the entity of its name, listed or not, unless it has ``auto_fill: false``. A mapping of
+    a form works while the form is active; ``from_text`` and ``from_intent`` only while their slot is requested.
     """
     slots: Slots = {name: dict(one) for name, one in content["slots"].items() if isinstance(one, dict)}
     own: dict[str, list[dict[str, Any]]] = {name: list(one.get("mappings") or []) for name, one in slots.items()}
@@ -128,7 +128,7 @@ def modernised(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return a form without mappings, and add these to those of the slots."""
+    """Return a form without its mappings, and add them to the mappings of the slots."""
     direct = {key: value for key, value in described.items() if key != "ignored_intents"}
     required = described.get("required_slots", direct)  # Before 2.6, slots stood right under the form.
     written = {}
@@ -144,7 +144,7 @@ def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[s
 
 
 def as_written(form: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a form as its file has it, with the mappings that stood under it in Rasa 2, whose rasa-sdk reads them."""
+    """Return a form as in its file, with the mappings of a form of Rasa 2, which rasa-sdk 2 reads."""
     told = {key: value for key, value in form.items() if key != MAPPED}
     return {**told, "required_slots": form[MAPPED]} if MAPPED in form else told
 
@@ -157,7 +157,7 @@ _UNINFLUENTIAL: Final = ("any", "unfeaturized")
 
 
 def is_of_rasa_2(content: Mapping[str, Any]) -> bool:
-    """Tell whether `modernised` made the content of a domain, as far as that shows."""
+    """Tell whether `modernised` made the content of a domain, as far as the content shows it."""
     mappings = (mapping for slot in content["slots"].values() for mapping in slot.get("mappings") or ())
     return any(mapping.get(AUTO_FILL) is True for mapping in mappings) or any(
         MAPPED in (form or {}) for form in content["forms"].values()

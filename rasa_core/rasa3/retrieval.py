@@ -1,4 +1,4 @@
-"""Intents of several parts, such as ``faq``, and their responses in Markdown, as Rasa 1 has them.
+"""Retrieval intents, such as ``faq`` with its parts, and their responses in Markdown, as in Rasa 1.
 
 ## opening hours
 * faq/ask_hours
@@ -21,15 +21,15 @@ from rasa_core.support.yaml_parts import YamlError, yaml_part
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _PART: Final = re.compile(r"[^\s{/]+/[^\s{]+")
 _NAME: Final = re.compile(r"[^\s{]+(\s*\{.*\})?")
-"""What stands behind a dash in a story: an action, or an event with its parameters."""
+"""The text after a dash in a story: an action, or an event with its parameters."""
 _MARKDOWN: Final = ".md"
 _HEADING: Final = re.compile(r"^##[ \t]*intent:[ \t]*([^\s/]+)/", re.MULTILINE)
 _ENTRY: Final = re.compile(r"intent:[ \t]*[\"']?[^\s/\"'#]+/")
-"""What an intent of several parts looks like in YAML; most files have none, and need not be parsed for them."""
+"""A retrieval intent in YAML; most files have none, so this search saves parsing them."""
 
 
 def asked_in_parts(files: Iterable[Path]) -> dict[str, Place]:
-    """Return the intents of which NLU data has parts, ``faq`` of ``faq/ask_hours``, and where it has the first."""
+    """Return the retrieval intents in NLU data, such as ``faq`` of ``faq/ask_hours``, each with its first place."""
     found: dict[str, Place] = {}
     for path in files:
         with suppress(TextFileError, YamlError):  # Whoever reads the examples tells of it.
@@ -56,7 +56,7 @@ def _intents_in(text: str, path: Path) -> Iterator[tuple[str, Place]]:
 
 
 def holds_responses(text: str) -> bool:
-    """Tell whether a text holds what the bot says to parts of intents, which looks like stories."""
+    """Tell whether a text has responses for parts of retrieval intents, which look like stories."""
     marks = {"*": True, "-": False}
     said = [line for line in map(str.strip, _COMMENT.sub("", text).splitlines()) if line[:1] in marks]
     heard = [line[1:].strip() for line in said if marks[line[0]]]
@@ -67,7 +67,7 @@ def holds_responses(text: str) -> bool:
 
 
 def responses_in(path: Path) -> dict[str, tuple[Place, list[dict[str, str]]]]:
-    """Return the responses of a file, ``utter_faq/ask_hours`` and the like, with their places and variants.
+    """Return the responses of a file, such as ``utter_faq/ask_hours``, with their places and variants.
 
     Raises
     ------

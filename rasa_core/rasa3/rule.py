@@ -1,4 +1,4 @@
-"""A rule as data: what must hold, and what the bot does then."""
+"""A rule as data: its conditions, and its steps."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rasa_core.support.places import Place
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; one with ``or`` is several.
+    """One rule; a rule with ``or`` becomes several.
 
     Attributes
     ----------
     name, place
-        What it is called, and where it begins.
+        The name of the rule, and the place where it begins.
     conditions : sequence of Event
-        The slots and the loop that it asks for.
+        The slots and the loop that it requires.
     steps : sequence of (Event, Place)
-        What happens, as it stands in the file.
+        The events of its steps, as in the file.
     at_start : bool
-        Whether it holds only where a conversation begins.
+        Whether it applies only at the start of a conversation.
     waits : bool
-        Whether the bot waits for the user in the end.
+        Whether the bot waits for the user at its end.
     """
 
     name: str

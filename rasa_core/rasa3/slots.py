@@ -1,4 +1,4 @@
-"""Slots of Rasa 2 and 3: their features tell a slot that is not set from one that is false, 0, or no known value."""
+"""Slots of Rasa 2 and 3, whose features distinguish a slot that is not set from the values false, 0 or unknown."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OTHER_VALUE: Final = "__other__"  # As Rasa names it, since a domain may list it
 
 
 class RasaSlot(Slot):
-    """One thing that the bot remembers.
+    """Base of the slots of Rasa 2 and 3.
 
     Parameters
     ----------
     influence_conversation
-        Whether policies see it.
+        Whether policies see the slot.
     """
 
     def __init__(self, name: str, initial_value: Any = None, influence_conversation: bool = True) -> None:
@@ -28,7 +28,7 @@ class RasaSlot(Slot):
         self.influence_conversation = influence_conversation
 
     def features_of(self, value: Any) -> list[float]:
-        """Return the features of a value; a subclass says which."""
+        """Return the features of a value; subclasses define them."""
         return [1.0]
 
     def as_feature(self) -> list[float]:  # noqa: D102
@@ -38,12 +38,12 @@ class RasaSlot(Slot):
         return 1 if self.influence_conversation else 0
 
     def condition_value(self) -> Any:
-        """Return the value that a story means by the name of the slot alone; None where that means "not set"."""
+        """Return the value for a story that has only the name of the slot; None if that means "not set"."""
         return None
 
 
 class RasaTextSlot(RasaSlot):
-    """Text, of which only the presence matters."""
+    """Text; policies see only whether it is set."""
 
     def condition_value(self) -> Any:  # noqa: D102
         return "set"  # Any text does, as only the presence is seen.
@@ -53,9 +53,9 @@ class RasaTextSlot(RasaSlot):
 
 
 class RasaListSlot(RasaSlot):
-    """Several values, of which only the presence matters; a single value is a list of one.
+    """A list; policies see only whether it is set. A single value becomes a list of one.
 
-    As in Rasa, what is false as a single value, such as an empty text, stays what it is, and counts as none.
+    As in Rasa, a single value that is false in Python, such as an empty text, stays unchanged, and counts as not set.
     """
 
     def features_of(self, value: Any) -> list[float]:  # noqa: D102
@@ -116,7 +116,7 @@ class RasaFloatSlot(RasaSlot):
 
 
 class RasaCategoricalSlot(RasaSlot):
-    """One of a few known values, compared without regard to case, or another one, or not set."""
+    """One of the ``values:`` in upper or lower case, or another value, or not set."""
 
     def __init__(
         self, name: str, initial_value: Any = None, influence_conversation: bool = True, values: Any = None
@@ -169,12 +169,12 @@ KNOWN_OPTIONS: Final = (*_OPTIONS, *_OF_EVERY_SLOT, "value_reset_delay")
 
 
 def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
-    """Return the slot that stands under ``slots:`` in a Rasa 3 domain.
+    """Return the slot for an entry under ``slots:`` in a Rasa 3 domain.
 
     Raises
     ------
     DomainError
-        If its type is unknown or its options do not fit.
+        If its type is unknown, or its options do not fit the type.
     """
     type_name = described.get("type")
     module, _, class_name = str(type_name).rpartition(".")
@@ -215,7 +215,7 @@ def implied_slots(
 ) -> list[Event]:
     """Return the slots that the entities of a message in a story or rule fill, in the order of the domain.
 
-    As in Rasa, their mappings count there without intents, and without conditions but for the loop that is named first.
+    As in Rasa, mappings count there without their intents, and of their conditions only the first loop counts.
     """
     entities = [entity for entity in entities if entity.get("value") is not None]
     found: list[Event] = []
@@ -233,14 +233,14 @@ def implied_slots(
 
 
 def _unseen(kind: type[Slot]) -> type[Slot]:
-    """Return the same class of slots, but for policies, which do not see them."""
+    """Return a subclass of a slot class without features, so that policies do not see its slots."""
     return type(kind.__name__, (kind,), {"feature_dimensionality": lambda slot: 0, "as_feature": lambda slot: []})
 
 
 def _truth(value: Any) -> bool | None:
-    """Return what a value means as truth: texts and numbers as they are read, 1 alone is true; None for junk.
+    """Return a value as a bool: of texts and numbers, only 1 is true; None for a value that is no bool.
 
-    A text with a point or a sign, such as "0.5", is junk, as in Rasa.
+    A text with a point or a sign, such as "0.5", is no bool, as in Rasa.
     """
     if isinstance(value, str) and not value.isnumeric():
         return {"true": True, "false": False}.get(value.strip().lower())

@@ -198,7 +198,7 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
         count = len(config.policies)
         try:
             _add(config, one.options, one.place, network)
-        except LookupError as error:  # All of them are told at once, and not one after another.
+        except LookupError as error:  # All errors are reported together.
             wrong.append(f"{one.place}: {error.args[0]}")
             config.notes.append(Note(one.place, one.options["name"], "left out", "left out, as it is one's own"))
         config.written += [(policy, one) for policy in config.policies[count:]]
@@ -331,7 +331,7 @@ def _beside_old_rules(described: Iterable[Mapping[str, Any]]) -> list[Policy]:
         return []
     # Restarting and going back is known to every bot, here; in Rasa 2, only with MappingPolicy or RulePolicy.
     found: list[Policy] = [] if "MappingPolicy" in names else [RasaMappingPolicy()]
-    # What it does is in the history for all policies, so that nothing of it is hidden.
+    # Its turns are in the history of all policies, so none is hidden.
     forms = RulePolicy(
         enable_fallback_prediction=False, check_for_contradictions=False, old_forms=True, priority=FORM_PRIORITY
     )

@@ -38,7 +38,7 @@ STORY_KEYS: Final = frozenset({"stories", "rules"})
 _PARTS_OF_DOMAIN: Final = frozenset({"intents", "entities", "slots", "forms", "responses", "session_config"})
 NO_STORIES: Final = "the project has neither stories nor rules; they stand in YAML files in data/."
 UNREAD_DOMAIN: Final = "it holds a part of a domain, and only domain.yml, domain/ and data/ are read; move it there"
-_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
+_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Keys not about the bot, or reported with the data.
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -172,7 +172,7 @@ class RasaFiles:
         """
         self.first_domain_file()  # Raises if there is none.
         parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names, self._old_responses())
-        # What is asked in several parts, faq/hours, is an intent of the bot, faq, though its domain need not list it.
+        # A retrieval intent, faq of faq/hours, is an intent of the bot even if its domain does not list it.
         asked = asked_in_parts([*self.nlu_files, *self._old_files()])
         new = {("intents", name): place for name, place in asked.items() if name not in parts.intents}
         parts = replace(parts, lines={**parts.lines, **new})

@@ -91,7 +91,7 @@ def _imports_projects(config: Path) -> bool:
 
 
 def _entries(config: Path, key: str) -> list[Part]:
-    try:  # Whoever reads the settings tells what is wrong with them.
+    try:  # The reader of the settings reports their mistakes.
         found = keys_in(config).get(key)
     except YamlError:
         return []

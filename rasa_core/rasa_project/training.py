@@ -99,7 +99,7 @@ def contradictions(files: RasaFiles, read: ReadStories, restrict_rules: bool = T
     Unless it `compares` them, it checks only each rule by itself.
     """
     trackers = TrainingDataGenerator(_graph(read), files.domain, augmentation_factor=0).generate()
-    # As training does it; without a fallback, whose action the domain need not have for that.
+    # As in training, but without a fallback, whose action the domain need not have here.
     policy = RulePolicy(
         enable_fallback_prediction=False, restrict_rules=restrict_rules, check_for_contradictions=compares
     )
@@ -134,6 +134,6 @@ def train_rasa(
         augmentation_factor=AUGMENTATION if learns else 0,
         max_history=agent.policy_ensemble.longest_history,
     ).generate()
-    # What rules alone name is hidden from other policies where rules are compared with stories, as in Rasa.
+    # As in Rasa, if rules are compared with stories, other policies do not see names that only rules use.
     hides = any(isinstance(policy, RulePolicy) and policy.check_for_contradictions for policy in policies)
     agent.train(trackers, rules=read.rules, hides_rules=hides, **({} if epochs is None else {"most_epochs": epochs}))

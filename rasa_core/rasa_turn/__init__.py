@@ -31,9 +31,9 @@ from rasa_core.trackers import DialogueStateTracker, Expected
 logger = logging.getLogger(__name__)
 
 FOLLOWUP: Final = "followup_action"
-"""What is named as the policy where the action was fixed."""
+"""The name that stands for the policy if an event has fixed the action."""
 _LAST: Final = (ACTION_LISTEN_NAME, SESSION_START)
-"""After one of these the turn is over."""
+"""The actions that end a turn."""
 
 
 class RasaTurns:
@@ -52,7 +52,7 @@ class RasaTurns:
     # -- a message
 
     def understood(self, text: str) -> tuple[dict[str, Any], str]:
-        """Return what a text means, ``/intent{...}`` as it stands, and what the log names as its interpreter."""
+        """Return the parse of a text, which may be ``/intent{...}``, and the name of its interpreter for the log."""
         if text.lstrip().startswith("/"):
             rasa = self.domain.rasa
             entities = () if rasa is None else rasa.entity_names
@@ -67,9 +67,9 @@ class RasaTurns:
     def hear(
         self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher, runner: Any = None
     ) -> None:
-        """Begin a session if it is time, and append the message and the slots that it sets.
+        """Begin a session if one is due, and append the message and the slots that it sets.
 
-        `runner` is what does both, in the place of that of the bot.
+        `runner`, if given, replaces the runner of the bot for both.
         """
         self.begin_session(tracker, dispatcher, message.metadata, runner)
         self.take_in(tracker, message, dispatcher, runner)
@@ -77,7 +77,7 @@ class RasaTurns:
     def take_in(
         self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher, runner: Any = None
     ) -> None:
-        """Append a message and the slots that it sets, in the session that is."""
+        """Append a message and the slots that it sets, without beginning a session."""
         text, parsed, interpreter = message.text, message.parse_data, None
         if parsed is None:
             text = (text or "").strip()
@@ -107,7 +107,7 @@ class RasaTurns:
         metadata: Mapping[str, Any] | None = None,
         runner: Any = None,
     ) -> None:
-        """Begin a session where the conversation is new, or has rested for long."""
+        """Begin a session if the conversation is new, or its latest event is older than the session timeout."""
         tracker.turn_began = tracker.version
         if _has_begun(tracker) and not self._has_rested(tracker):
             return
@@ -127,7 +127,7 @@ class RasaTurns:
         self.hear(tracker, message, self.dispatcher_for(message))
 
     def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
-        """Append a message that was understood, and the slots that it sets."""
+        """Append an interpreted message, and the slots that it sets."""
         tracker.update(message)
         self.fill_slots(tracker, self.dispatcher_for(UserMessage(None, RestOutputChannel(), tracker.sender_id)))
 
@@ -190,9 +190,9 @@ class RasaTurns:
         is_predicted: bool = True,
         runner: Any = None,
     ) -> None:
-        """Run one action and log it with the events that it returned, what it said among them.
+        """Run one action, and log it with its events and messages.
 
-        An action that refuses to run is logged as rejected, one that raises as executed, with its error.
+        An action that rejects its execution is logged as rejected; an action that raises is logged with its error.
         """
         assert isinstance(dispatcher, ResponseDispatcher)
         chosen = prediction or Prediction(action_name, 0.0, None, {})
@@ -221,7 +221,7 @@ class RasaTurns:
             dispatcher.report_failure(action_name, problem)
 
     def _marks(self, tracker: DialogueStateTracker, chosen: Prediction) -> Sequence[Event]:
-        """Return what the log of Rasa has where a policy has decided on a message; it changes nothing here."""
+        """Return the event that Rasa logs when a policy decides after a message; it has no effect here."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME or chosen.policy in (None, FOLLOWUP):
             return ()
         return (DefinePrevUserUtteredFeaturization(False),)
@@ -253,7 +253,7 @@ class RasaTurns:
 
 
 def _has_begun(tracker: DialogueStateTracker) -> bool:
-    """Tell whether anything is left of a conversation; of one that was taken back to its beginning, nothing is."""
+    """Tell whether a conversation has events that were not taken back."""
     if not tracker.has_begun:
         return False
     # Only where nothing is known to have been done, since the log is read for the rest.
@@ -261,9 +261,9 @@ def _has_begun(tracker: DialogueStateTracker) -> bool:
 
 
 def _began_after(moment: float, tracker: DialogueStateTracker) -> bool:
-    """Tell whether a session has begun since, by an action of the bot's own that does not say so.
+    """Tell whether a custom action has begun a session since `moment`, without the event of a session.
 
-    The latest message is an old one where those since then were taken back.
+    If the messages since then were taken back, the latest message is older than `moment`.
     """
     begun = (
         isinstance(event, ActionExecuted) and event.action_name == SESSION_START and event.timestamp > moment

@@ -1,8 +1,8 @@
 """One turn of a Rasa 3 bot whose actions run in the caller's code, over ``parse`` and ``continue``.
 
-The next action may be a form or a default action: the caller says the ``messages`` of the answer and reports the action
-as executed, and what it changes is logged then. Parts of it that are the bot's own are next actions too: what fills and
-validates slots, before anything is predicted; ``validate_<form>``, before the form; ``action_ask_<slot>``, after it.
+The next action may be a form or a default action: the caller sends the ``messages`` of the answer, reports the action
+as executed, and its events are logged then. Custom parts of an action are next actions too: custom actions that fill
+and validate slots, before any prediction; ``validate_<form>``, before the form; ``action_ask_<slot>``, after it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from rasa_core.trackers import DialogueStateTracker
 State = dict[str, Any]
 
 _UNTOLD: Final = (ACTION_LISTEN_NAME, SESSION_START)
-"""What is done here without a word."""
+"""The actions that run here without being named to the caller."""
 
 
 class CallerTurns:
-    """What ``parse`` and ``continue`` need, in front of `RasaTurns` and a `TurnProcessor`."""
+    """The logic of ``parse`` and ``continue``, in front of `RasaTurns` and a `TurnProcessor`."""
 
     domain: Domain
     max_number_of_predictions: int
@@ -96,12 +96,12 @@ class CallerTurns:
         return self._answer(tracker, self._certain(ACTION_LISTEN_NAME), info)
 
     def next_prediction(self, tracker: DialogueStateTracker) -> Prediction:
-        """Return the next action, or what a caller is to run before it."""
+        """Return the next action, or the custom part of it that the caller has to run first."""
         due = tracker.history.due
         return self._certain(due[0]) if due else self._predicted(tracker)
 
     def take_step(self, tracker: DialogueStateTracker, prediction: Prediction, dispatcher: Dispatcher) -> None:
-        """Run an action that runs here; of a bot that leaves others to its caller, as this would report it."""
+        """Run an action that runs here; in the remote mode, log it as if the caller had reported it."""
         name = prediction.action
         if self.runner.runs_everything or name in _UNTOLD:
             self.run_action(name, tracker, dispatcher, prediction)
@@ -113,11 +113,11 @@ class CallerTurns:
             self.take_report(tracker, name, [event for event in came if isinstance(event, BotUttered)], None)
 
     def _is_left(self, action_name: str) -> bool:
-        """Tell whether a default action is one of the bot's own."""
+        """Tell whether a custom action replaces a default action."""
         return self.domain.rasa is not None and action_name in self.domain.rasa.custom_defaults
 
     def _predicted(self, tracker: DialogueStateTracker) -> Prediction:
-        """Return the next action; that is the form whose answer was just validated, whatever this has changed."""
+        """Return the next action, which is the form if its answer was just validated."""
         # Validated slots may make another form, or none, the next one; the answer belongs to the form that has asked.
         prediction, form = self.predict(tracker), tracker.history.validated
         return prediction if form in (None, prediction.action) else Prediction(form, 1.0, None, {})
@@ -127,7 +127,7 @@ class CallerTurns:
         return self._answer(tracker, prediction, info) | {"next_action": ACTION_LISTEN_NAME}
 
     def _tell(self, answer: State, prediction: Prediction, tracker: DialogueStateTracker) -> bool:
-        """Add to an answer what its action says; return False if something else comes first, which is logged."""
+        """Add the messages of the action to an answer; log a custom part that comes first, and return False."""
         channel = RestOutputChannel()
         events = self._came_of(prediction, tracker, self.dispatcher_for(UserMessage(None, channel, tracker.sender_id)))
         if events is None:
@@ -142,7 +142,7 @@ class CallerTurns:
     def _came_of(
         self, prediction: Prediction, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher
     ) -> list[Event] | None:
-        """Run an action as far as it is not the caller's; return None if something comes first, which is logged."""
+        """Run the parts of an action that are not custom; log a custom part that comes first, and return None."""
         name = prediction.action
         try:
             seen = tracker.ahead(prediction.events, self.domain)
@@ -156,7 +156,7 @@ class CallerTurns:
         return None
 
     def _add_part(self, answer: State, name: str, tracker: DialogueStateTracker) -> None:
-        """Add to an answer what a part of an action is about."""
+        """Add the details of a custom part of an action to an answer, such as the slots to validate."""
         if REQUESTED_SLOT in tracker.slots:
             answer["requested_slot"] = tracker.slots[REQUESTED_SLOT].value
         form = self._form_validated_by(name)
@@ -179,7 +179,7 @@ class CallerTurns:
         return {}
 
     def _as_predicted(self, tracker: DialogueStateTracker) -> DialogueStateTracker:
-        """Return the conversation with what a form is predicted with, which may be that it is to take no answer."""
+        """Return the conversation after the events of a predicted form, which may be that the form takes no answer."""
         loop = tracker.history.loop
         if loop is None or not loop.rejected:
             return tracker
@@ -220,7 +220,7 @@ class CallerTurns:
             tracker.update(event)
 
     def _decided_by(self, validation: Sequence[Event], form: str, tracker: DialogueStateTracker) -> list[Event]:
-        """Return what a form does with a validated answer: it asks for a slot, or refuses to run."""
+        """Return the events of a form after a validated answer: it asks for a slot, or rejects its execution."""
         try:
             seen = self._as_predicted(tracker)
             events = self.runner.for_caller(validation).run(form, self._silent_dispatcher(tracker), seen)
@@ -240,7 +240,7 @@ def _asked(events: Iterable[Event]) -> list[SlotSet]:
 
 
 def _completed(action_name: str, events: list[Event], own: Sequence[Event]) -> list[Event]:
-    """Return what a caller's own restart or session led to, with what these mean if it did not say so."""
+    """Return the events of a caller's restart or session, with the restart or session event if it is missing."""
     known = {type(event) for event in (*events, *own)}
     if action_name == ACTION_RESTART_NAME and Restarted not in known:
         return [*events, Restarted()]

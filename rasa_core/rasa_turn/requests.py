@@ -1,6 +1,6 @@
-"""What is asked of a Rasa 3 bot besides messages of the user: events, intents, reminders and single actions.
+"""Requests to a Rasa 3 bot other than user messages: events, intents, reminders and single actions.
 
-Each begins a session where it is time, as a message does.
+Each begins a session if one is due, as a message does.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class RasaRequests:
     _once: Any
 
     def check_log(self, events: Iterable[Event]) -> None:
-        """Let a log name slots and actions that the domain does not have, as in Rasa; they change nothing."""
+        """Accept slots and actions that the domain does not have, as Rasa does; they have no effect."""
 
     def append_events(self, sender_id: str, events: Iterable[Event], conditions: Any = None) -> Any:
-        """Append events to a conversation, which begins with a session; the result is its state."""
+        """Append events to a conversation, after a session if it is new, and return its state."""
         events = list(events)
 
         def append(conversation: Any) -> State:
@@ -54,7 +54,7 @@ class RasaRequests:
         return self.change(sender_id, append, conditions)
 
     def append_message(self, sender_id: str, message: UserUttered, conditions: Any = None) -> Any:
-        """Append a message that was understood, and what it begins and fills; the result is the state."""
+        """Append an interpreted message, with the session and the slots that it brings, and return the state."""
         message = cast(UserUttered, message.storable())
 
         def append(conversation: Any) -> State:
@@ -73,7 +73,7 @@ class RasaRequests:
         entities: object = None,
         conditions: Any = None,
     ) -> Any:
-        """Take a turn as if the user had said something of this intent; the result is the state, and what was said."""
+        """Run a turn as if the user had sent this intent, and return the state and the messages."""
 
         def act(tracker: DialogueStateTracker, message: UserMessage, commit: Callable[[], object]) -> None:
             self._act_on_intent(tracker, message, commit, intent, entities)
@@ -103,7 +103,7 @@ class RasaRequests:
         self.run_until_listening(tracker, dispatcher, commit)
 
     def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
-        """Act as if the user had said what a reminder is for, once, if it still stands; a later one replaces it."""
+        """Run a turn as if the user had sent the intent of a reminder, once, if it was not cancelled or replaced."""
         intent, told = reminder_event.intent, reminder_event.as_dict()
         if intent is None:
             super().handle_reminder(reminder_event, dispatcher)  # type: ignore[misc]
@@ -119,7 +119,7 @@ class RasaRequests:
         self._converse(message, act, self._once(f"reminder-{key}"))
 
     def foresee_session(self, tracker: DialogueStateTracker) -> None:
-        """Begin a session where it is time, in a conversation that is not stored; nobody else's code runs for it."""
+        """Begin a session if one is due, in a tracker that is not stored, without running custom actions."""
         self.begin_session(tracker, self.dispatcher_for(UserMessage(None, None, "")), None, self.runner.for_caller())
 
     def execute(
@@ -130,7 +130,7 @@ class RasaRequests:
         confidence: float | None = None,
         conditions: Any = None,
     ) -> Any:
-        """Run one action, whatever the policies say; the result is the state, and what was said."""
+        """Run one action, whatever the policies predict, and return the state and the messages."""
         self.domain.index_for_action(action_name)
         chosen = Prediction(action_name, confidence or 0.0, policy, {})
 

@@ -121,7 +121,7 @@ class StoryBuilder:
             self._split(place)
 
     def _split(self, place: Place) -> None:
-        # Alternatives are steps beside each other, joined by a checkpoint that nobody wrote.
+        # Alternatives become parallel steps, joined by a generated checkpoint.
         self._ends = self._ends or [Checkpoint(self._generated_name(place))]
         self._close()
         self._open(self._ends, place)

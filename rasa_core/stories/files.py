@@ -128,7 +128,7 @@ def _has_story(text: str) -> bool:
 def _what_else(path: Path) -> str:
     """Return a text that says what a file is, if it is no story file; the reader reports files that it cannot read."""
     suffix = path.suffix.lower()
-    # First, since this is told as a mistake, and all the others as what a folder may well hold.
+    # First, since only this text reports a mistake; the other texts say what a folder may contain.
     if holds_yaml_stories(path):
         return NO_YAML
     if path.stem.lower() in _ABOUT:

@@ -180,7 +180,7 @@ class _Paths:
         is_limited = options.tracker_limit is not None
         self._shows_histories = self.window is not None and options.remove_duplicates and not is_limited
         self._are_merged = self._merged_at is not None
-        # Of its own, as augmentation has one: how many draws one part makes must not change what the other draws.
+        # A generator of its own, as augmentation has: the draws of one part must not change those of the other.
         self._rng = random.Random(options.seed)
         self._visited: set[str] = set()
         self._expanded: dict[tuple[int, bool], ExpandedStep] = {}
@@ -247,7 +247,7 @@ class _Paths:
                 else:
                     onward.setdefault(name, []).append(tracker)
         again = self.follow_all(onward, limit, is_augmenting=True)
-        # What only repeats a cycle is learnt from where it shows something new, like the partial ones, not as a whole.
+        # Repetitions of a cycle are training data only from the point at which they show something new.
         self.partial += self.complete
         self.complete = complete
         return again
@@ -335,7 +335,7 @@ class _Paths:
             if same is None:
                 self._seen[path] = tracker
                 new.append(tracker)
-            # The lines of an augmented conversation were told before: its stories are all among the others.
+            # Problems of an augmented conversation were reported before, with its stories.
             elif not tracker.is_augmented:
                 same.add_places_of(tracker)
         return new

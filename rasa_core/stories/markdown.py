@@ -164,7 +164,7 @@ class StoryFileReader:
         stories: list[list[StoryStep]] = []
         read = list(lines)
         comment = _open_comment(read)
-        if comment is not None:  # The lines below it would be lost with it; 0.9 read them, too.
+        if comment is not None:  # As in 0.9, lines below an unclosed comment are read; else they would be lost.
             read[comment[0] - 1] = read[comment[0] - 1][: comment[1]]
         for line in _LineReader(self._variables).read(read):
             if comment is not None and line.number >= comment[0]:
@@ -208,7 +208,7 @@ class StoryFileReader:
                 self._readers[mark](line.text, place, self._story)
             except LineError as error:
                 self._fail(line.number, line.column(error.position), str(error))
-        elif not self._is_broken:  # Of all lines before the first story, one is told of.
+        elif not self._is_broken:  # Of all lines before the first story, only one is reported.
             problem = f"{line.text[:80]!r} belongs to no story; begin one with a line like ## name."
             self._fail(line.number, line.column(0), problem)
 
@@ -244,7 +244,7 @@ class StoryFileReader:
             if text[1:].strip() == _OLD_END and _END in self._names.known("action"):
                 events = (ActionExecuted(_END),)
             self._doubt(doubt, place)
-            if doubt is None:  # Otherwise it is told of wherever it stands.
+            if doubt is None:  # A doubtful line is reported at each place.
                 self._events_before[text] = events
             for event in events:
                 self._names.check_event(event, place)
@@ -258,7 +258,7 @@ class StoryFileReader:
             for message, wording in zip(messages, wordings, strict=True):
                 self._names.check_event(message, place)
                 self._doubt(wording.doubt, place)
-            # What is doubtful is not remembered, so that it is told wherever it stands.
+            # Doubtful lines are not cached, so that each place is reported.
             if any(wording.is_old_format for wording in wordings):
                 self._tell_of_old_format(place)
             elif not any(wording.doubt for wording in wordings):

@@ -265,6 +265,6 @@ def _pair(key: yaml.Node, value: yaml.Node) -> tuple[str, Any]:
     parted = _PAIR.fullmatch(key.value)
     if key.style is not None or parted is None:
         raise ValueError("a value is missing")
-    # Without quotes, a text is what it is, also where YAML sees a comment or a tag: {color=#fff}.
+    # A text without quotes is kept, even if YAML sees a comment or a tag in it: {color=#fff}.
     meant = parted[2].strip()
     return parted[1].strip(), yaml.safe_load(meant) if meant.startswith(("'", '"')) else _unquoted(meant)

@@ -32,7 +32,7 @@ def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
     """Return at most `count` of the items, in their order."""
     if len(items) <= count:
         return list(items)
-    # Positions are drawn, not items, and sorted: what is kept stays in the order of the stories.
+    # Positions are drawn and sorted, not items, so that the sample keeps the order of the stories.
     return [items[index] for index in sorted(rng.sample(range(len(items)), count))]
 
 

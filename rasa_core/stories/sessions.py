@@ -113,7 +113,7 @@ def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str,
         elif isinstance(event, ActionExecuted) and event.action_name not in _NO_STEPS:
             said = {"bot": event.action_text} if event.action_text else {"action": event.action_name}
             steps.append({**said, **({"failed": True} if event.error is not None else {})})
-    # A session in which nobody spoke, such as one that only began, makes no story.
+    # A session without a user message, such as one that has only begun, makes no story.
     return steps if heard else []
 
 
@@ -123,9 +123,9 @@ def _message(message: UserUttered) -> dict[str, Any]:
         return {"user": text, "intent": intent}
     annotated, marked = with_marks(text, message.entities)
     step: dict[str, Any] = {"user": annotated, "intent": intent} if text else {"intent": intent}
-    if not has_marks(text):  # Else somebody has told of them there.
+    if not has_marks(text):  # Otherwise the text marks its entities already.
         told, every = ([_described(one) for one in entities] for entities in (marked, message.entities))
-        # All of them, since where some are listed, those are the entities, whatever is marked.
+        # All entities are listed: if some are, the marks in the text do not count.
         if any(one not in told for one in every):
             step["entities"] = [one for number, one in enumerate(every) if one not in every[:number]]
     return step

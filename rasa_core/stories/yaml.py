@@ -365,4 +365,4 @@ def holds_yaml_stories(path: Path) -> bool:
     try:
         return bool({"stories", "rules"} & keys_in(path).keys())
     except YamlError:
-        return True  # So that it is read as stories, and what is wrong with it is told with all the rest.
+        return True  # The reader then reports its mistakes together with all others.

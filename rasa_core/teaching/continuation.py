@@ -99,7 +99,7 @@ def go_on(
             return found
         if found.what == "nothing":
             run_here(turns, tracker, found.next, channel)
-        # What a caller is told may have something before it that is the caller's, too, such as to validate a slot.
+        # A caller may first have to run a custom part of the next action, such as a validation.
         elif turns.continue_turn(tracker, None, [])["next_action"] == found.next.action:
             return found
     return awaited(turns, tracker, left)
@@ -179,7 +179,7 @@ def act(
 
     def take(conversation: Conversation) -> State:
         tracker = conversation.tracker
-        if action is not None and tracker.expected is None:  # Nobody was told to run it, as in a fork.
+        if action is not None and tracker.expected is None:  # No answer has named the action, as in a fork.
             predicted = turns.next_prediction(tracker)
             tracker.expected = turns.expected(predicted, predicted.action)
         info = values_info(events, tracker.slots)

@@ -60,7 +60,7 @@ class Learner:
         self.lock = threading.RLock()
         self._training_trackers = list(training_trackers)
         self._tell = tell
-        # By the position of a policy that memorises: the taught action, and what was memorised before.
+        # For the position of each memoization policy: the taught action, and the action memorised before.
         self._corrections: dict[int, dict[Key, tuple[str, str | None]]] = {}
 
     def learn(
@@ -83,7 +83,7 @@ class Learner:
                     policy.continue_training([corrected], domain)
             for (index, key, _), known in zip(memorised, before, strict=True):
                 corrections = self._corrections.setdefault(index, {})
-                # Corrected twice, it still goes back to what the stories said.
+                # Even after two corrections, `unlearn` restores the action of the stories.
                 corrections[key] = action, corrections[key][1] if key in corrections else known
             self.apply_corrections()
             for _ in range(ROUNDS):

@@ -61,7 +61,7 @@ class Answer:
         TeachingError
             If `content` is not an answer; the message says what is expected.
         """
-        given = dict(content) if isinstance(content, Mapping) else {}  # Which has no kind, as is told below.
+        given = dict(content) if isinstance(content, Mapping) else {}  # Without a kind, which is reported below.
         kind, text, entities = (given.pop(name, None) for name in ("kind", "text", "entities"))
         if given or not isinstance(text, str | None) or not isinstance(entities, list | None):
             raise TeachingError('an answer has "kind", perhaps a text "text", and perhaps a list "entities".')

@@ -94,7 +94,7 @@ class TeachingSession:
             try:
                 self._take(answer, tracker, channel)
             except KeyboardInterrupt:
-                conversation.commit()  # What was decided is kept, though the action did not come to its end.
+                conversation.commit()  # The decision is stored even if the action was interrupted.
                 raise
             added = list(tracker.pending_events)
             conversation.commit()

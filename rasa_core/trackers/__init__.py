@@ -208,7 +208,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         """Compute the state anew from the applied events."""
         # Reminders stay: they are due in the outside world, even if a part of the conversation is taken back.
         applied, reminders = self.applied_events(), None if self._loops is None else self.history.reminders
-        channel = self.latest_input_channel  # Where somebody is to be answered, also after what was taken back.
+        channel = self.latest_input_channel  # Answers go to this channel even if its message was taken back.
         self._reset()
         if self._restarted_at > self.origin or self._loops is not None:
             self._on_must_listen()
@@ -305,7 +305,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         mine, theirs = (self.sender_id, self.current_slot_values()), (other.sender_id, other.current_slot_values())
         return mine == theirs and self.events == other.events
 
-    __hash__ = object.__hash__  # Of two equal trackers, each may change; stores know their own by identity.
+    __hash__ = object.__hash__  # Equal trackers may change independently, and stores know their own by identity.
 
     def init_copy(self) -> Self:
         """Return a tracker of the same conversation with no events."""

@@ -66,13 +66,13 @@ class EventLog:
     def __init__(self, sender_id: str, max_event_history: int | None = None) -> None:
         self.sender_id = sender_id
         self._max_event_history = max_event_history
-        self.home: tuple[object, Any] | None = None  # The store that it came from, and what that notes about it.
+        self.home: tuple[object, Any] | None = None  # The store of the conversation, and its own data.
         self._forget()
 
     def _forget(self) -> None:
         """Start at an empty log."""
         self.origin = self._restarted_at = self._stored_until = 0
-        # None for what a store has and nobody has asked for yet.
+        # None for stored events that have not been read yet.
         self._stored: list[Event] | None = []
         self._pending: list[Event] = []
         self._read_events: ReadEvents | None = None

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rasa_core.events.base import ACTION_LISTEN_NAME, SESSION_START, Event
 
-# What a question and its answer consist of; slots, and the beginning and end of a loop, stay.
+# The events of a question and its answer; slots, and the beginning and end of a loop, are kept.
 _GONE = ("action", "user", "user_featurization", "entities", "caller_action")
 _MAY_BE_UNSAID: Final[Mapping[str, dict[str, Any]]] = {
     "action": {"policy": None, "confidence": None, "action_text": None, "hide_rule_turn": False},
@@ -66,7 +66,7 @@ def beginning_of_session(events: Sequence[Any], before: int | None = None) -> in
     for position in range((len(events) if before is None else before) - 1, -1, -1):
         if events[position].type_name == "session_started":
             action = position - 1
-            while action > 0 and events[action].type_name in ("bot", "slot"):  # What an action of one's own did first.
+            while action > 0 and events[action].type_name in ("bot", "slot"):  # Events of a custom action before it.
                 action -= 1
             return action if action >= 0 and _action(events[action]) == SESSION_START else position
     return 0
@@ -83,7 +83,7 @@ def session_known(events: Sequence[Any], before: int | None = None) -> int:
     if sum(event.type_name == "user" for event in events[begun:]) > 1:
         return begun
     before = begun - 1
-    while before >= 0 and events[before].type_name == "slot":  # What came with the message, before the session.
+    while before >= 0 and events[before].type_name == "slot":  # Slots that came with the message, before the session.
         before -= 1
     # A message that comes late begins the session in its own turn; a restart has begun it in the turn before.
     in_turn = before >= 0 and _action(events[before]) == ACTION_LISTEN_NAME

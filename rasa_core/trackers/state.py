@@ -156,7 +156,7 @@ class ConversationState:
         self.latest_action_name = action_name
         self.latest_action_failed = event.error is not None
         self.expected = None
-        # A listening that is due leaves what was fixed for the time after it.
+        # If listening is due first, the fixed action stays for the time after it.
         if not self.must_listen or action_name != ACTION_LISTEN_NAME or self.follow_up_action == ACTION_LISTEN_NAME:
             self.follow_up_action = None
         self.must_listen = False
@@ -267,7 +267,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
         "must_listen": state.must_listen,
         "time": state.latest_event_time,
         "restarted_at": state._restarted_at,
-        "history": state.history.content(),  # Names would take as long as the rest.
+        "history": state.history.content(),  # Without key names, which would take as much space as the rest.
         "channel": state.latest_input_channel,
     }
 
@@ -331,7 +331,7 @@ class Independent:
         if bot.data and bot is not self._bot:
             state.latest_bot_utterance = self._bot = BotUttered(bot.text, independent(bot.data), bot.timestamp)
         for name, slot in state.slots.items():
-            # By identity: what was taken over in an earlier turn is the tracker's own already.
+            # By identity: data that was copied in an earlier turn is the tracker's own already.
             if self._values.get(name) is not slot.value:
                 slot.value = self._values[name] = independent(slot.value)
 
