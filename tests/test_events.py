@@ -557,3 +557,17 @@ def test_an_action_of_rasa_3_without_a_name_is_called_as_what_it_says() -> None:
     assert event == ActionExecuted("Hi!")
     assert event.storable().as_dict() == told
     assert ActionExecuted(None, action_text="Hi!", timestamp=1.0, policy="MemoizationPolicy").as_dict() == told
+
+
+def test_an_event_keeps_its_metadata_also_when_its_time_is_set_and_is_equal_without_them() -> None:
+    event = Event.from_parameters({"event": "slot", "name": "s", "value": 1, "metadata": {"k": "v"}})
+    event.timestamp = 5.0
+
+    assert event.storable().as_dict() == {**SlotSet("s", 1, 5.0).as_dict(), "metadata": {"k": "v"}}
+    assert event == SlotSet("s", 1)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, "k", []])
+def test_metadata_that_are_no_object_are_left_out(metadata: object) -> None:
+    event = Event.from_parameters({"event": "restart", "timestamp": 1.0, "metadata": metadata})
+    assert event.as_dict() == {"event": "restart", "timestamp": 1.0}
