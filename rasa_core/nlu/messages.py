@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 from unicodedata import category
 
@@ -24,6 +27,15 @@ _SIGNS: Final = frozenset("PS")
 """First letters of the Unicode categories of punctuation and symbols."""
 _LONG: Final = 4
 """The least number of tokens of a long rest."""
+
+_END_OF_CLAUSE: Final = re.compile(
+    r"[.,;:!?\u2026\u060c\u061b\u061f\u06d4\u0964]+(?=\s)|[\n\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]"
+)
+_MOST_CLAUSES: Final = 8
+UNSURE: Final = 0.4
+"""The confidence of a message below which its clauses are read one by one."""
+SURE: Final = 0.6
+"""The least confidence of a clause that counts for the whole message."""
 
 
 class Read(NamedTuple):
@@ -74,6 +86,23 @@ class Read(NamedTuple):
             for each in entities
         )
 
+    def clauses(self) -> list[Read]:
+        """Return the parts of the message between signs such as commas and full stops, each of two words or more.
+
+        Of very many, these are the last ones; a message of a single clause has none.
+        """
+        ends = [match.end() for match in _END_OF_CLAUSE.finditer(self.visible)]
+        starts = [start for start, _ in self.spans]
+        cuts = sorted({0, *(bisect_left(starts, end) for end in ends), len(starts)})
+        parts = [
+            (begin, end) for begin, end in pairwise(cuts) if sum(not is_sign(key) for key in self.keys[begin:end]) > 1
+        ]
+        if len(cuts) < 3:
+            return []
+        return [
+            self._replace(spans=self.spans[slice(*one)], keys=self.keys[slice(*one)]) for one in parts[-_MOST_CLAUSES:]
+        ]
+
     def said_apart(self) -> Read | None:
         """Return the thanks at the end, or else a greeting with a sign behind it; None if there is neither."""
         if count := len(thanks(self.keys)):
@@ -121,6 +150,17 @@ def clearer(
     if own > (sure * (_ENOUGH_OF_LONG if is_long else _ENOUGH) if is_apart else sure):
         return rest
     return whole if is_apart or is_cut else {**whole, "entities": rest["entities"]}
+
+
+def of_clause(whole: dict[str, Any], clause: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a clause, with the entities that the answer to the whole message has outside of these."""
+    own = clause["entities"]
+    others = [
+        one
+        for one in whole["entities"]
+        if all(one["end"] <= each["start"] or one["start"] >= each["end"] for each in own)
+    ]
+    return {**clause, "entities": sorted([*own, *others], key=lambda one: int(one["start"]))}
 
 
 def nothing(read: Read) -> dict[str, Any]:

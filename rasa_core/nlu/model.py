@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.extents import Extents
-from rasa_core.nlu.messages import MAX_APART, Read, clearer, nothing
+from rasa_core.nlu.messages import MAX_APART, SURE, UNSURE, Read, clearer, nothing, of_clause
 from rasa_core.nlu.network import NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -138,7 +138,17 @@ class NLUModel:
     def _understood(self, read: Read) -> dict[str, Any]:
         # Without a greeting and thanks, the rest is understood by itself too: few examples have them.
         answer, rest = self._one_answer(read), self._rest(read)
-        return answer if rest is None else self._clearer(read, answer, rest, self._one_answer(rest))
+        if rest is not None:
+            answer = self._clearer(read, answer, rest, self._one_answer(rest))
+        return self._by_clause(rest or read, answer)
+
+    def _by_clause(self, read: Read, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer, or that to the surest clause if the model is sure of it, but not of the whole message."""
+        if answer["intent"]["confidence"] >= UNSURE or not self.intents:
+            return answer
+        answers = map(self._one_answer, read.clauses())
+        best = max(answers, key=lambda one: float(one["intent"]["confidence"]), default=answer)
+        return of_clause(answer, best) if best["intent"]["confidence"] >= SURE else answer
 
     def _clearer(self, read: Read, whole: dict[str, Any], rest: Read, answer: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a message, or that to the rest of it without courtesies."""
@@ -166,7 +176,7 @@ class NLUModel:
         answers = self._answers([*found, *rests.values()])
         for (at, rest), answer in zip(rests.items(), answers[len(found) :], strict=True):
             answers[at] = self._clearer(found[at], answers[at], rest, answer)
-        del answers[len(found) :]
+        answers = [self._by_clause(rests.get(at, read), answers[at]) for at, read in enumerate(found)]
         return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
 
     def _answers(self, found: Sequence[Read]) -> list[dict[str, Any]]:

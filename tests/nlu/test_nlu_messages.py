@@ -1,10 +1,10 @@
-"""What of a message is a list is read as one, also where no example has its signs."""
+"""Lists and clauses are recognised in a message, also where no example has their signs."""
 
 from __future__ import annotations
 
 import pytest
 
-from rasa_core.nlu.messages import Read
+from rasa_core.nlu.messages import Read, of_clause
 from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
 
 
@@ -35,3 +35,34 @@ def read(text: str) -> Read:
 )
 def test_signs_of_lists_stand_between_things(text: str, breaks: list[int]) -> None:
     assert read(text).breaks() == breaks
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("sorry to ask, where is it? I need it", ["sorry to ask", "where is it", "I need it"]),
+        ("my order is late: 3.5 days\nwhere is it", ["my order is late", "3 5 days", "where is it"]),
+        ("well, where is it", ["where is it"]),
+        ("where is it?", []),
+        ("at 3:30 p.m.today", []),
+        ("مرحبا بك، أين هو الآن", ["مرحبا بك", "أين هو الآن"]),
+        ("すみません。東京です", ["す み ま せ ん", "東 京 で す"]),
+        ("a b, " * 20, ["a b"] * 8),
+        ("", []),
+    ],
+)
+def test_clauses_end_at_signs(text: str, clauses: list[str]) -> None:
+    found = read(text).clauses()
+    assert [" ".join(text[start:end] for start, end in one.spans) for one in found] == clauses
+    assert all(len(one.spans) == len(one.keys) for one in found)
+
+
+def test_an_answer_to_a_clause_keeps_the_entities_around_it() -> None:
+    def at(start: int, end: int, entity: str) -> dict[str, object]:
+        return {"start": start, "end": end, "entity": entity}
+
+    whole = {"intent": "a", "entities": [at(0, 3, "x"), at(5, 9, "x"), at(12, 14, "x")]}
+    assert of_clause(whole, {"intent": "b", "entities": [at(6, 8, "y")]}) == {
+        "intent": "b",
+        "entities": [at(0, 3, "x"), at(6, 8, "y"), at(12, 14, "x")],
+    }

@@ -18,6 +18,7 @@ from small_nlu import CITIES, FRAMES, booking, messages, small_model
 from rasa_core.evaluation.nlu import evaluate_messages
 from rasa_core.evaluation.untidy import CHANGES
 from rasa_core.nlu import training
+from rasa_core.nlu.messages import SURE, UNSURE
 from rasa_core.nlu.model import EXTRACTOR, NLUModel
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import NLUSettings
@@ -328,6 +329,23 @@ def test_words_are_read_as_they_are_meant(model, typed: str, written: str, value
     answer, meant = model.parse(typed), model.parse(written)
     assert answer["intent"] == {"name": "book", "confidence": pytest.approx(meant["intent"]["confidence"], abs=0.1)}
     assert [(typed[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [(value, value)]
+
+
+def test_an_unsure_message_is_understood_by_its_surest_clause(model) -> None:
+    clause = "find me somewhere to eat in Porto"
+    text = f"zorgle blimp frumious wabe gimble, mome rath outgrabe vorpal {clause.split()[0]}er, {clause}"
+    answer, (same,) = model.parse(text), model.parse_many([text])
+    assert plain(same) == told(answer)
+    assert (answer["text"], answer["intent"]["name"]) == (text, "book")
+    assert answer["intent"]["confidence"] == pytest.approx(model.parse(clause)["intent"]["confidence"], abs=1e-5)
+    assert [(text[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [("Porto", "Porto")]
+    whole = model.parse(text.replace(",", ""))
+    assert whole["intent"]["confidence"] < UNSURE < SURE <= answer["intent"]["confidence"]
+
+
+def test_a_message_of_which_no_clause_is_sure_stays_unsure(model) -> None:
+    answer = model.parse("zorgle blimp frumious, wabe gimble mome")
+    assert answer["intent"]["confidence"] < UNSURE
 
 
 def test_a_word_with_a_typing_error_counts_half_and_is_not_known(model) -> None:
