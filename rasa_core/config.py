@@ -52,7 +52,7 @@ def load(
 
 
 def _in_programs(policies: Iterable[Policy]) -> Iterator[Policy]:
-    """Yield the policies, with the classes that programs know in the place of those that a project folder gets."""
+    """Yield the policies, where `RasaFallbackPolicy` and other classes for projects become the classes for programs."""
     forms = False
     for policy in policies:
         if isinstance(policy, RasaFallbackPolicy):

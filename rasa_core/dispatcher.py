@@ -33,7 +33,7 @@ _PLACE = re.compile(r"\[([^\[\]]+)\]")
 
 
 class Responses(Protocol):
-    """The methods of a `Domain` that a dispatcher uses: those that give the templates."""
+    """The part of a `Domain` with the templates, which a dispatcher uses."""
 
     templates: Any
 
@@ -203,7 +203,7 @@ def sayable(text: object, content: T) -> T:
 
 
 def variables_of(source: Values, values: Content) -> Content:
-    """Return the values for variables: those of slots, overridden by `values`; ``tracker=`` may give the slots."""
+    """Return the values for variables: the slots, overridden by `values`, in which ``tracker`` may give the slots."""
     if source is None and hasattr(values.get("tracker"), "current_slot_values"):
         source = values["tracker"]
     if source is None:

@@ -368,7 +368,7 @@ def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:
 
 
 class RasaProcessor(RasaRequests, CallerTurns, RasaTurns, MessageProcessor):
-    """Takes turns of a Rasa 3 bot on the conversations of a store; parameters are those of `MessageProcessor`."""
+    """Takes turns of a Rasa 3 bot on the conversations of a store; it has the parameters of `MessageProcessor`."""
 
     def __init__(
         self, *args: Any, server: ActionServer | None = None, nlg: NlgServer | None = None, **options: Any

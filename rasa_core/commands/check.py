@@ -59,8 +59,8 @@ A finding looks like this:
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-d", "--domain", metavar="FILE", help="Domain file, if it is not to be found in the project.")
-@click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if not to be found in the project.")
+@click.option("-d", "--domain", metavar="FILE", help="Domain file, if the project has it in another place.")
+@click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if it is in another place.")
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option(
     "--max-history",

@@ -116,7 +116,7 @@ class Group(_Interruptible, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is meant; a `click.UsageError` names the commands that there are."""
+        """Return the command with a name; raise `click.UsageError` with the known commands for an unknown name."""
         name = args[0]
         # Click itself reports an unknown option, and shell completion must not raise an error.
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
@@ -217,7 +217,7 @@ form_option = click.option(
 ignore_option = click.option(
     "--ignore-components",
     is_flag=True,
-    help="Leave out policies and components in config.yml that are your own, and tell of them, instead of failing.",
+    help="Leave out custom policies and components in config.yml with a warning, instead of failing.",
 )
 
 
@@ -236,12 +236,12 @@ def load_own_modules(given: Iterable[str], *places: str | Path) -> list[str]:
 
 
 def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
-    """Return the model and the interpreter at a path; at the folder of a bot, what was trained in it.
+    """Return the model and the interpreter at a path; for the folder of a bot, its trained model and NLU model.
 
     Raises
     ------
     click.ClickException
-        If it is the folder of a bot that is not trained.
+        If the path is the folder of a bot that is not trained.
     """
     if not is_project(place):
         return place, nlu

@@ -66,13 +66,18 @@ A change looks like this:
     help=f"The store of the conversations.  [default: {STORE_VARIABLE}, or none]",
 )
 @click.option(
-    "--last", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="The newest N of them."
+    "--last",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Compare the newest N conversations.",
 )
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
     metavar="N",
-    help="At most N compare at once; one needs the least memory.  [default: as many as there are processors]",
+    help="Number of processes that compare; one needs the least memory.  [default: the number of processors]",
 )
 @click.option("-s", "--stories", multiple=True, metavar="STORIES", help="Story file or folder, or tests; repeatable.")
 @click.option("--fail-on-worse", is_flag=True, help="Exit with 1 if a story fails now, or a decision is worse.")

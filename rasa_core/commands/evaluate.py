@@ -360,7 +360,7 @@ def _measure(flags: Mapping[str, Any]) -> Report:
 
 
 def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
-    """Return new policies, as ``rasa-core train`` trains them if it is told nothing else."""
+    """Return new policies, the same as ``rasa-core train`` trains by default."""
     return [MemoizationPolicy(max_history=3), KerasPolicy()]
 
 

@@ -37,7 +37,7 @@ Examples:
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("place", metavar="MODEL|PROJECT")
 @click.argument("messages", nargs=-1, required=True, metavar="MESSAGE...")
-@click.option("-u", "--nlu", metavar="NLU", help="What understands typed text; that of a PROJECT if not given.")
+@click.option("-u", "--nlu", metavar="NLU", help="NLU model or server for typed text; by default that of a PROJECT.")
 @form_option
 @import_option
 @log_options

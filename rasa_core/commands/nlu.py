@@ -96,7 +96,7 @@ Examples:
 @click.option("-o", "--output", required=True, metavar="DIR", help="Directory for the model.")
 @click.option("--epochs", metavar="N", help="How often every message is seen; those of small data more often.")
 @click.option("--seed", metavar="N", help="The same data and seed give the same model.")
-@click.option("--strict", is_flag=True, help="Stop at what is wrong in the data, rather than leave it out.")
+@click.option("--strict", is_flag=True, help="Stop at a mistake in the data, instead of leaving it out.")
 @click.option("--setting", "others", multiple=True, metavar="NAME=VALUE", help="Another setting of the training.")
 @log_options_of_findings
 def train(
@@ -255,7 +255,7 @@ Examples:
 @form_option
 @click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them.")
 @click.option(
-    "--out-of-scope", metavar="FILE", help="With -m: texts of nothing known: lines, a JSON list, or NLU data."
+    "--out-of-scope", metavar="FILE", help="With -m: texts without a known intent: lines, a JSON list, or NLU data."
 )
 @click.option("--compare", metavar="DIR", help="With -m: what another model understands better, and worse.")
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")

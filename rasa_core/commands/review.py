@@ -22,7 +22,7 @@ from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 _EXAMPLES = """\b
 Examples:
-  # What needs somebody first.
+  # The conversations that need a person, the most urgent first.
   rasa-core review sqlite:///conversations.db
 \b
   # What the bot was unsure of since Monday, and where an action failed.
@@ -41,13 +41,24 @@ only: (unsure, failed, paused, fallback, deviates), reviewed: (yes, no, all). Ot
 @url_argument
 @click.argument("search", default="reviewed:no")
 @click.option(
-    "--below", type=click.FloatRange(0, 1), default=UNSURE_BELOW, show_default=True, help="What counts as unsure."
+    "--below",
+    type=click.FloatRange(0, 1),
+    default=UNSURE_BELOW,
+    show_default=True,
+    help="Confidence below which the bot counts as unsure.",
 )
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, metavar="N", help="So many.")
-@click.option("--done", multiple=True, metavar="ID", help="Note that this conversation was looked at; repeatable.")
-@click.option("--again", multiple=True, metavar="ID", help="Note that it needs another look; repeatable.")
-@click.option("--note", default="", metavar="TEXT", help="What to note of it.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="By which to find it again; repeatable.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 200),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="List at most N conversations.",
+)
+@click.option("--done", multiple=True, metavar="ID", help="Mark this conversation as reviewed; repeatable.")
+@click.option("--again", multiple=True, metavar="ID", help="Mark this conversation for another review; repeatable.")
+@click.option("--note", default="", metavar="TEXT", help="Note about the marked conversation.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag for the marked conversation; repeatable.")
 @form_option
 def command(
     url: str,

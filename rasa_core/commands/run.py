@@ -159,7 +159,7 @@ def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
-    help="Where a connector of your own that speaks HTTP listens; the terminal needs no port.",
+    help="Port of a custom channel that uses HTTP; the terminal needs no port.",
 )
 @click.option(
     "-o",
@@ -194,8 +194,8 @@ def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
     is_flag=True,
     help="Serve the bot over HTTP at --port, as -c rest does; rasa-core serve has more to choose.",
 )
-@click.option("--cors", metavar="ORIGIN", multiple=True, help="Web page that may call it then; may be repeated.")
-@click.option("-t", "--auth_token", "--auth-token", metavar="TOKEN", help="What callers must send then.")
+@click.option("--cors", metavar="ORIGIN", multiple=True, help="Web page that may call the server; repeatable.")
+@click.option("-t", "--auth_token", "--auth-token", metavar="TOKEN", help="Token that callers must send.")
 @import_option
 @log_options
 def command(

@@ -139,7 +139,7 @@ _OPTIONS = (
         "--auth-token",
         metavar="TOKEN",
         default=lambda: os.environ.get(TOKEN_VARIABLE),
-        help="What callers must send as Authorization: Bearer TOKEN, or ?token=TOKEN. Other users of this "
+        help="Token that callers must send as Authorization: Bearer TOKEN, or ?token=TOKEN. Other users of this "
         f"machine can see it here; they cannot see the environment variable {TOKEN_VARIABLE}.",
     ),
     click.option(
@@ -154,7 +154,7 @@ _OPTIONS = (
         default=DEFAULT_JWT_METHOD,
         show_default=True,
         metavar="METHOD",
-        help="How they are signed, such as HS256 or RS256.",
+        help="Method of signing of the JSON Web Tokens, such as HS256 or RS256.",
     ),
     click.option(
         "-o",
@@ -175,9 +175,9 @@ _OPTIONS = (
         "--log-ids",
         type=click.Choice(("plain", "hash")),
         default=lambda: os.environ.get(LOG_IDS_VARIABLE, "plain"),
-        help="Names of conversations in logs: as they are, or hashed with a key, so that nobody without it finds whose "
-        f"lines they are. The key is in the environment variable {LOG_KEY_VARIABLE}; without it, each start makes one, "
-        f"and the same conversation has another hash then.  [default: {LOG_IDS_VARIABLE}, or plain]",
+        help="Sender ids in logs: plain, or hashed with a key, without which nobody can find whose lines they are. "
+        f"The key is in the environment variable {LOG_KEY_VARIABLE}; without it, each start makes a new key, "
+        f"and the same conversation then has another hash.  [default: {LOG_IDS_VARIABLE}, or plain]",
     ),
     click.option(
         "--max-body",

@@ -44,8 +44,8 @@ Then:
     metavar="MODEL",
     help="Directory of a trained model, in place of PROJECT_DIR; or the domain file of the bot in PROJECT_DIR.",
 )
-@click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if not to be found in PROJECT_DIR.")
-@click.option("--lenient", is_flag=True, help="Warn of what the stories say and training cannot use, and train.")
+@click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if it is in another place.")
+@click.option("--lenient", is_flag=True, help="Train in spite of mistakes in the stories, and warn of them.")
 @ignore_option
 @server_options
 def command(

@@ -92,8 +92,8 @@ command.command_class = ImportingCommand
 @command.command("list", short_help="Print ids.")
 @url_argument
 @click.option("--after", metavar="ID", help="Only ids that come after this one.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
-@click.option("--idle", callback=in_seconds, metavar="90d", help="Only what has not changed for so long.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N ids.")
+@click.option("--idle", callback=in_seconds, metavar="90d", help="Only conversations unchanged for this time.")
 @id_form_option
 def list_command(url: str, after: str | None, limit: int | None, idle: float | None, form: str) -> None:
     """Print the ids of the conversations in the store URL: one a line, in ascending order.
@@ -147,7 +147,7 @@ def delete_command(url: str, sender_ids: tuple[str, ...], form: str) -> None:
     callback=in_seconds,
     metavar="90d",
     required=True,
-    help="Delete what has not changed for so long.",
+    help="Delete conversations that have not changed for this time.",
 )
 def expire_command(url: str, idle: float) -> None:
     """Delete the conversations in the store URL that have not changed for some time: 45s, 30m, 12h, 90d, 2w.

@@ -47,7 +47,7 @@ Examples:
     type=click.Choice(["story", "test"]),
     default="story",
     show_default=True,
-    help="To be learnt from, or, of a bot of Rasa 2 or 3, a test story with the words of the user.",
+    help="A story to learn from, or, for a bot of Rasa 2 or 3, a test story with the user's words.",
 )
 @import_option
 def command(

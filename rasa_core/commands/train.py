@@ -154,7 +154,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "-u",
     "--nlu",
-    help="Folder or address of what understands messages: with --online, or in place of the NLU data of a PROJECT.",
+    help="Folder of an NLU model, or address of an NLU server: for --online, or in place of a PROJECT's NLU data.",
 )
 @click.option(
     "--history",
@@ -187,12 +187,12 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     show_default=True,
     help="Stories glued together.",
 )
-@click.option("-c", "--config", type=_FILE, help="YAML with policies:, which are trained then.")
+@click.option("-c", "--config", type=_FILE, help="YAML file with the policies: to train.")
 @click.option("--endpoints", type=_FILE, help="YAML in which action_endpoint: is the action server, for --online.")
-@click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
+@click.option("--online", is_flag=True, help="After training, talk to the bot, and correct what it does.")
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
 @click.option("--force", is_flag=True, help="Train a project though nothing has changed.")
-@click.option("--lenient", is_flag=True, help="Warn of what the stories say and training cannot use, and train.")
+@click.option("--lenient", is_flag=True, help="Train in spite of mistakes in the stories, and warn of them.")
 @ignore_option
 @import_option
 @log_options

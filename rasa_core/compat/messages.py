@@ -1,4 +1,4 @@
-"""Messages that name their intent, as 0.9 reads them: what processors of that time ask of them, and old brackets."""
+"""Messages that name their intent, as 0.9 reads them: the interpreter's methods of 0.9, and entities in brackets."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 In the way of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures"
 (1981):
 
-1. edges that close a cycle are turned round;
-2. a node stands one rank below the lowest node that leads to it; labels have ranks in between;
-3. an edge over several ranks is led through a point in each of them;
+1. edges that close a cycle are reversed;
+2. a node is one rank below the lowest node with an edge to it; labels have ranks in between;
+3. an edge over several ranks gets a point in each of them;
 4. each rank is sorted by the mean position of its neighbours, sweeping down and up, and the order with the
    fewest crossings is kept;
 5. horizontal positions are moved towards the mean of the neighbours as far as the order and the distances allow.

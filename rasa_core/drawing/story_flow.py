@@ -153,11 +153,11 @@ class StoryFlow:
         ways.setdefault(place.keys, {})[" \u203a ".join(place.texts)] = None
 
     def _equal_futures(self) -> list[int]:
-        """Return a class for each node; nodes that are called the same and go on the same way share one."""
+        """Return a class for each node; nodes with the same name and the same continuations have the same class."""
         onward: list[list[tuple[Hashable, int]]] = [[] for _ in self._nodes]
         for (start, end), ways in self._edges.items():
             onward[start].extend((keys, end) for keys in ways)
-        # All are one class at first; each round tells apart nodes that lead to different classes, until no more differ.
+        # At first all nodes are one class; each round splits classes whose nodes lead to different classes.
         classes, count = [0] * len(self._nodes), 0
         while True:
             known: dict[Hashable, int] = {}

@@ -144,7 +144,7 @@ class StoryMap:
         }
 
     def _ways(self) -> list[tuple[int, int]]:
-        """Return which steps are connected: all ways, or the ones that stories take most, and one into each step."""
+        """Return the edges: all, or the most frequent ones and at least one edge into each node."""
         ways = [(start, end) for start, end in self._edges if start != end]
         if not self.is_grouped or len(ways) <= MOST_WAYS:
             return ways

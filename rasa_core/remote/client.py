@@ -118,10 +118,10 @@ class RasaCoreClient(JsonCaller):
         Parameters
         ----------
         message, sender_id
-            What the user said, and in which conversation.
+            The user's message, and the id of the conversation.
         model
-            Which of the NLU models that `train` has made is to understand it; that of the server if not
-            given.
+            The name of an NLU model that was trained with `train`, to parse the message; by default the server's own
+            interpreter.
         """
         body = {"query": message} if model is None else {"query": message, "model": model}
         return self._turn(_change(sender_id, "parse", body, idempotency_key, expected_version))

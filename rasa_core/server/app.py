@@ -165,7 +165,7 @@ class ServerApp(FlaskNames):
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
                 if method in _READING and endpoint in conversations.TALKS:
                     check_link(self.cors, environ)
-            # /load refuses every web page, also those that `--cors` names (`ServedModel.replace`).
+            # /load refuses every web page, also pages that `--cors` names (`ServedModel.replace`).
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)
         elif not self.is_public(view, endpoint):

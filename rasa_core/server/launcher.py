@@ -174,7 +174,7 @@ def launch(
 
 
 def _signals() -> set[signal.Signals]:
-    """Return the signals that stop the server, without those that this process has inherited as ignored.
+    """Return the signals that stop the server, except signals that this process has inherited as ignored.
 
     ``nohup`` starts programs with SIGHUP ignored, and a shell script starts programs with ``&`` with SIGINT ignored.
     """

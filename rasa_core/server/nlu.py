@@ -69,7 +69,7 @@ class NLUModels:
     Parameters
     ----------
     directory
-        Has a directory for each model; need not exist yet.
+        The folder with one directory for each model; need not exist yet.
     max_loaded
         How many models stay loaded: the ones that were used last.
 

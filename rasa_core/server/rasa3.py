@@ -99,7 +99,7 @@ class _EarlyOutputChannel(RestOutputChannel):
         self.give(self.messages)
 
     def give(self, messages: list[dict[str, Any]]) -> None:
-        """Pass on those of a turn's `messages` that are new."""
+        """Pass on the new messages among all `messages` of a turn."""
         new, self._given = messages[self._given :], len(messages)
         if new:
             self._give(new)

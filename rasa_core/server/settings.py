@@ -16,7 +16,7 @@ MAX_TRAINING_MEMORY: Final = 4 * 1024**3
 """Memory limit of a training over HTTP, in bytes."""
 OUT_OF_TIME: Final = 75
 OUT_OF_MEMORY: Final = 76
-"""Exit code of a training that exceeds this limit; Python's own codes are 0, 1 and 2, and those of signals negative."""
+"""Exit code of a training that exceeds this limit; Python's own codes are 0, 1 and 2, signals give negative ones."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

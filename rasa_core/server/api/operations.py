@@ -40,21 +40,21 @@ class Operation:
     tag
         One of `TAGS`.
     answers
-        By status, the content by its type.
+        The schema of each answer, by status and content type.
     parameters
-        In the query of the URL.
+        The query parameters.
     body
-        What comes in the body, None if nothing does; its type is JSON unless `body_type` says otherwise.
+        The body, None for no body; it is JSON unless `body_type` says otherwise.
     errors
-        Statuses of errors that only this route answers with.
+        Statuses of errors, besides the common errors that `document` adds.
     is_change
-        Whether it heeds the headers ``Idempotency-Key`` and ``If-Match``.
+        Whether the headers ``Idempotency-Key`` and ``If-Match`` have an effect.
     has_version
-        Whether the answer has the version of a conversation, as ``ETag``.
+        Whether the answer has the version of the conversation as ``ETag``.
     needs_model
-        Whether it is 503 without a model.
+        Whether the answer is 503 without a model.
     summary
-        One line; that of the view if it is empty.
+        One line; if it is empty, the first line of the view's docstring is used.
     """
 
     tag: str

@@ -1,4 +1,4 @@
-"""Correcting a conversation in the page, and saving what is right in the project's own files."""
+"""The views that correct a conversation, and save the corrected conversation in the project's own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views of the list of conversations: those that need a person come first; people mark them and add notes."""
+"""The views of the list of conversations, the most urgent first, which people mark and annotate."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Queue:
             return self._index
 
     def list(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """List the conversations that fit a search; the first ones need a person most."""
+        """List the conversations that match a search, the most urgent first."""
         search = Search.from_text(inputs.SEARCH.of(request), inputs.BELOW.of(request))
         limit, offset = inputs.LIMIT.of(request), inputs.OFFSET.of(request)
         index = self.index(app)

@@ -72,7 +72,7 @@ class Inspector:
         return known.OPERATIONS, known.SCHEMAS
 
     def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
-        """Return the routing table with the routes of the server and those of the inspector."""
+        """Return the routing table with the routes of the server and of the inspector."""
         files = {path: _read_by(view) for path, view in self.files.items()}
         proving = self._proving
         own = {

@@ -147,7 +147,7 @@ def edits_for(
     Raises
     ------
     EditError
-        If there is nothing to save, or it cannot be saved so.
+        If there is nothing to save, or the conversation cannot be saved in this way.
     """
     offered = proposal(project, tracker, domain)
     events = story_of(tracker, domain)
