@@ -107,7 +107,7 @@ class Domain(DomainFeatures):
         self.default_action_names = DEFAULT_ACTION_NAMES if rasa is None else RASA_DEFAULT_ACTIONS
         self.intents = list(intents)
         self.entities = list(entities)
-        # As in 0.9, whose features have this order.
+        # The order of features in 0.9.
         self.slots = sorted(slots, key=lambda slot: slot.name)
         self.templates = dict(templates)
         if topics:
@@ -226,7 +226,7 @@ class Domain(DomainFeatures):
         return [*_legacy.load("default_actions")(), *own]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what stands in domain.yml."""
+        """Return the content of domain.yml as plain data."""
         if self.rasa is not None:
             return {"version": "3.1", **self.rasa.content}
         without = set(self.intents_without_entities)
@@ -305,7 +305,7 @@ class Domain(DomainFeatures):
         return index
 
     def random_template_for(self, utter_action: str, among: Sequence[Template] | None = None) -> Template | None:
-        """Return one of the templates of an action, or `among` some; the sequence is the same in every process."""
+        """Return one of the templates of an action, or of `among`; the sequence is the same in every process."""
         variants = self.templates.get(utter_action) if among is None else among
         return self._choice.choice(variants) if variants else None
 
@@ -361,7 +361,7 @@ TemplateDomain = Domain
 
 
 def _rasa_slots(parts: RasaParts) -> list[Slot]:
-    """Return the slots of a domain, and the ones that every bot has."""
+    """Return the slots of a domain, and the slots of every bot of Rasa 3."""
     described = dict(parts.content["slots"])
     if parts.forms:
         described.setdefault(REQUESTED_SLOT, {"type": "text", "influence_conversation": False})

@@ -306,7 +306,7 @@ def _lines_of_each(stories: str) -> set[tuple[str, ...]]:
 def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:
     """Return the conversations that stories tell, each path through checkpoints as one."""
     made = TrainingDataGenerator(graph, domain, remove_duplicates=False, augmentation_factor=0).generate()
-    # Up to a restart or a rewind, a conversation is made as one of its own too.
+    # Training also makes a conversation of the part before a restart or a rewind.
     beginnings = set()
     for tracker in made:
         events = list(tracker.events)
@@ -317,7 +317,7 @@ def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:
 
 
 def _identity(events: Iterable[Event], sources: Sequence[Place | None]) -> tuple[object, ...]:
-    # The objects themselves: a story that says the same as the beginning of another one is one of its own.
+    # By identity: a story that equals the beginning of another story is a story too.
     return (*map(id, events), *sources)
 
 

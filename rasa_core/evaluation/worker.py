@@ -25,7 +25,7 @@ def main(link: Connection) -> None:
         job = json.loads(link.recv_bytes())
         _work(link, job)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        # Whoever has started this was killed, and has left the models behind.
+        # The process that started this worker was killed, and has left the folder of models behind.
         if job:
             shutil.rmtree(job["folder"], ignore_errors=True)
 

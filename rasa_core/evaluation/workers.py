@@ -270,9 +270,9 @@ class _Worker:
                 [sys.executable, "-m", _MODULE, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl+C is for whoever started it, who ends it.
+                start_new_session=True,  # Ctrl+C goes only to the starting process, which ends this one.
                 env={
-                    # Each process computes alone; several threads would only wait for each other.
+                    # One thread for arithmetic in each process; several would only wait for each other.
                     **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

@@ -71,7 +71,7 @@ class Event:
             Event._subclasses[cls.type_name] = cls
 
     def __init__(self, timestamp: float | None = None) -> None:
-        if timestamp == 0.0 or timestamp is None:  # By far the most frequent case.
+        if timestamp == 0.0 or timestamp is None:  # The most frequent case.
             timestamp = time.time()
         elif type(timestamp) is not float or not -END_OF_TIME < timestamp < END_OF_TIME:
             timestamp = checked_time(timestamp)

@@ -341,7 +341,7 @@ class _Paths:
         return new
 
     def instructive(self) -> list[TrainingTracker]:
-        """Return the complete conversations, and the partial ones that show policies what no other does."""
+        """Return the complete conversations, and those partial ones that show policies something new."""
         if self.window is None or not self._are_merged or not self.partial or not self._options.remove_duplicates:
             return [*self.complete, *self.partial]
         kept: list[TrainingTracker] = []

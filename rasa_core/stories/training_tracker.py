@@ -31,7 +31,7 @@ Features = tuple[float, ...]
 TurnKey = tuple[int | str, ...]
 """A key for an example of training: the states before an action, and the action."""
 
-# One object for all conversations, none of which changes it.
+# One object for all conversations, since no conversation changes it.
 _LISTEN = ActionExecuted(ACTION_LISTEN_NAME)
 
 
@@ -170,7 +170,7 @@ class TrainingTracker(DialogueStateTracker):
         self.sources: list[Place | None] = []
 
     def take(self, event: Event, source: Place | None = None) -> None:  # noqa: D102
-        # As in the base, a call to which each event of each conversation would pay for.
+        # Inlined as in the base class: a call for each event of each conversation would take long.
         self._pending.append(event)
         self.latest_event_time = event.timestamp
         event.apply_to(self)

@@ -47,7 +47,7 @@ _EXAMPLES: Final = {
 def message_in(keys: Mapping[str, Part], tell: TellError) -> UserUttered:
     """Return the message of a step; mistakes are reported to `tell`."""
     name = name_in(keys["intent"], "intent", tell).removeprefix(INTENT_MESSAGE_PREFIX).strip()
-    # A policy learns the retrieval intent; which part of it was meant decides the response alone.
+    # Policies learn the retrieval intent; its part only decides the response.
     meant, _, part = name.partition("/")
     intent = {"name": meant, "confidence": 1.0} | ({RETRIEVAL_KEY: name} if part else {})
     text = keys["user"].written.strip() if "user" in keys else None

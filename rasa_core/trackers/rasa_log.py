@@ -22,7 +22,7 @@ _MAY_BE_UNSAID: Final[Mapping[str, dict[str, Any]]] = {
 }
 """Keys with null values that our log leaves out, but clients of Rasa and action servers expect in each event."""
 _BESIDE_TEXT: Final = dict.fromkeys(("elements", "quick_replies", "buttons", "attachment", "image", "custom"))
-"""What a message of the bot may have, each of which its event names."""
+"""The parts of a message of the bot beside its text; its event names each of them."""
 
 
 def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]:

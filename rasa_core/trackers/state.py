@@ -253,14 +253,14 @@ def _warn_about_slot(key: str) -> None:
 
 
 def take_snapshot(state: ConversationState) -> dict[str, Any]:
-    """Return the snapshot of a tracker; its parts are those of the tracker itself."""
+    """Return the snapshot of a tracker; its lists and objects are the tracker's own, not copies."""
     message, bot = state.latest_message, state.latest_bot_utterance
     return {
         "expected": state.expected,
         "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
         "message": None if message is NO_MESSAGE else _message_parts(message),
         "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
-        # A list for an action that failed, so that heads of before, which have the name alone, can be read.
+        # A list for a failed action; older heads, which have only the name, can still be read.
         "action": [state.latest_action_name] if state.latest_action_failed else state.latest_action_name,
         "paused": state._paused,
         "followup": state.follow_up_action,
@@ -273,7 +273,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
 
 
 def _message_parts(message: UserUttered) -> list[Any]:
-    # Left out where it is not known, as in heads of before.
+    # Left out if it is not known, as in older heads.
     channel = [] if message.input_channel is None else [message.input_channel]
     return [message.text, message.parse_data, message.timestamp, *channel]
 
@@ -289,7 +289,7 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
         state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp, input_channel=channel_name)
     if snapshot["bot"] is not None:
         state.latest_bot_utterance = BotUttered(*snapshot["bot"])
-    # A head of before lacks it.
+    # An older head lacks it.
     state.latest_input_channel = snapshot.get("channel", state.latest_message.input_channel)
     state.latest_action_failed = isinstance(snapshot["action"], list)
     state.latest_action_name = snapshot["action"][0] if state.latest_action_failed else snapshot["action"]
