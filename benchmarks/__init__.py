@@ -1,1 +1,1 @@
-"""Measurements, run by hand: each module is one command that prints one table."""
+"""Benchmarks, to be run by hand: each module is one command that prints one table."""

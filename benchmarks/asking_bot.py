@@ -1,4 +1,4 @@
-"""A bot of Rasa 3 with rules, stories, a form and slot mappings, and what people say to it, drawn with a seed."""
+"""A bot of Rasa 3 with rules, stories, a form and slot mappings, and random conversations with it, from a seed."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def talk(model: Path, store: TrackerStore, names: Iterable[str]) -> None:
 
 
 def _texts(draw: random.Random) -> Iterator[str | None]:
-    """Yield what is said; None for a form."""
+    """Yield the messages of a conversation; None stands for a form."""
     for _ in range(draw.randrange(1, 5)):
         yield draw.choice(_SMALL)
     if draw.random() < 0.66:

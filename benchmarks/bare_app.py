@@ -1,7 +1,7 @@
-"""The least that a Werkzeug application with our routes does: route, read JSON, answer with JSON of the same size.
+"""A minimal Werkzeug application with our routes: it routes, reads JSON, and answers with JSON of the same size.
 
-The body is returned as a list, as our server does it, because Granian sends the iterator of a Werkzeug response in a
-packet of its own, which is slower.
+As in our server, the body is a list: Granian would send the iterator of a Werkzeug response in a separate packet, which
+is slower.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUTES = Map(
 
 
 def create(settings: dict[str, Any]) -> Callable[..., Iterable[bytes]]:
-    """Return the application; ``settings["answers"]`` maps an endpoint to what it answers."""
+    """Return the application; ``settings["answers"]`` maps each endpoint to its answer."""
     answers = settings["answers"]
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -51,5 +51,5 @@ def create(settings: dict[str, Any]) -> Callable[..., Iterable[bytes]]:
 
 
 def load(settings: dict[str, Any], target: str) -> Callable[..., Iterable[bytes]]:
-    """Return the application, as Granian asks for it by the name that it was started with."""
+    """Return the application; Granian calls this function by its name."""
     return create(settings)

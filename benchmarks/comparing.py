@@ -1,11 +1,10 @@
 """How fast two models are compared: ``python -m benchmarks.comparing [--conversations N] [--processes 1,2] [--rasa]``.
 
-Conversations of `examples/remote` are put together from its stories, with messages in some of them that no story has
-there, and written into a SQLite file; with ``--rasa``, those that a bot of Rasa 3 has held (`benchmarks.asking_bot`).
-Both models are of that bot. Predictions (two for each decision) a second, with
-the reading of the conversations, and with the start of other processes; the fastest of three runs, taken in turns. CPU
-seconds are those of all processes.
-Set ``OPENBLAS_NUM_THREADS=1``, as each process works on one core.
+The conversations are made of the stories of `examples/remote`; some have messages that no story has at their place.
+They are written into a SQLite file. With ``--rasa``, they are conversations with a bot of Rasa 3
+(`benchmarks.asking_bot`). Both models belong to the same bot. The table shows predictions a second (two for each
+decision), including reading the conversations and starting processes: the fastest of three runs, which alternate. CPU
+seconds are those of all processes. Set ``OPENBLAS_NUM_THREADS=1``, as each process works on one core.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def _strayed(event: Event, draw: random.Random, intents: Sequence[str]) -> Event
 def measure(
     bots: tuple[Agent, Agent], store: TrackerStore, names: Sequence[str], processes: int
 ) -> tuple[int, float, float]:
-    """Return how many predictions are made, how many seconds that takes, and how many of all processors."""
+    """Return the number of predictions, their time in seconds, and the processor time of all processes."""
     started, used = time.perf_counter(), _cpu_seconds()
     found = compare_stored(replay_of(*bots), store, names, processes=processes)
     return 2 * found.decisions, time.perf_counter() - started, _cpu_seconds() - used
@@ -71,7 +70,7 @@ def _cpu_seconds() -> float:
 
 
 def write_remote(folder: Path, names: Sequence[str]) -> tuple[Path, str]:
-    """Train the bot with stories, write its conversations, and return the model and where they are."""
+    """Train the bot with stories, write its conversations, and return the model and their store."""
     domain = Domain.load(BOT / "domain.yml")
     agent = Agent(domain, [MemoizationPolicy(max_history=5), KerasPolicy(), FallbackPolicy()])
     agent.train(agent.load_data(BOT / "stories.md"), epochs=8, verbose=0)
@@ -86,7 +85,7 @@ def write_remote(folder: Path, names: Sequence[str]) -> tuple[Path, str]:
 
 
 def write_asking(folder: Path, names: Sequence[str]) -> tuple[Path, str]:
-    """Train the bot of Rasa 3, let it talk, and return the model and where its conversations are."""
+    """Train the bot of Rasa 3, hold conversations with it, and return the model and their store."""
     model, url = asking_bot.trained(folder / "bot"), f"sqlite:///{folder}/talks.db"
     with store_from_url(url, Agent.load(model).domain) as store:
         asking_bot.talk(model, store, names)

@@ -1,4 +1,4 @@
-"""Dialogues made up by a seeded generator, as many as wanted: what streams through training in `streaming`.
+"""Any number of dialogues from a seeded generator, for `benchmarks.streaming`.
 
 A user has a task with slots to fill. The bot asks for what is missing, in an order of the task's own; the user
 answers, gives more than was asked for, changes their mind, chats, or goes on to another task.
@@ -43,14 +43,14 @@ def domain() -> Domain:
 
 
 class Corpus:
-    """The same dialogues each time it is iterated over, made one after the other.
+    """An iterable of dialogues, which are made one after the other; each iteration yields the same dialogues.
 
     Parameters
     ----------
     count
         Number of dialogues.
     seed
-        Decides what happens in them.
+        The seed of the generator.
     """
 
     def __init__(self, count: int, seed: int = 42) -> None:
@@ -65,7 +65,7 @@ class Corpus:
 
 
 class _Dialogue:
-    """One dialogue, as it comes about."""
+    """One dialogue while it is generated."""
 
     def __init__(self, domain: Domain, rng: random.Random, number: int) -> None:
         self.domain, self.rng = domain, rng

@@ -1,4 +1,4 @@
-"""The stores to measure, with real servers where they need one: those that the tests start.
+"""The tracker stores to measure, on real database servers, which are started as in the tests.
 
 A benchmark of several stores leaves out a store whose server is not installed, and says so in a line.
 """
@@ -57,16 +57,16 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[Opened]]] = {
 
 
 def opened(name: str, folder: Path) -> AbstractContextManager[Opened]:
-    """Run what a store needs until the block ends; gives its URL, and its server, None if it has none.
+    """Run the server of a store until the block ends; yield the URL of the store, and its server or None.
 
-    What a server has acknowledged survives its death: settings are the durable ones.
+    The settings of the server are durable: an acknowledged commit survives a crash of the server.
     """
     return STORES[name](folder)
 
 
 @contextlib.contextmanager
 def opened_if_installed(name: str, folder: Path) -> Iterator[Opened | None]:
-    """Do as `opened`; say what is missing, and give None, if a program of the server or a package is."""
+    """Do as `opened`; if the server or a package is not installed, print what is missing, and yield None."""
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(opened(name, folder))

@@ -1,7 +1,7 @@
 """Time of one turn in the library, however long the conversation is: ``python -m benchmarks.library_turns``.
 
-A turn is `Agent.start_message_handling` and `Agent.continue_message_handling`. Databases run on this machine, with the
-settings that lose nothing.
+A turn is `Agent.start_message_handling` and `Agent.continue_message_handling`. Databases run on this machine, with
+durable settings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHUNK = 5_000  # events of one commit, below the limits of any server
 
 
 def conversation(length: int) -> list[Event]:
-    """Return the events of a conversation, as many as `length`."""
+    """Return a conversation of `length` events."""
     message = UserUttered("/greet", {"name": "greet", "confidence": 1.0}, [])
     turn: list[Event] = [message, ActionExecuted("utter_greet"), ActionExecuted("action_listen")]
     return [turn[number % 3] for number in range(length - 1)]

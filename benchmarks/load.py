@@ -1,8 +1,8 @@
 """A small load generator: clients that keep their connections open and send their requests in turn.
 
-All clients run in one thread over non-blocking sockets, because threads of one Python process would wait for
-each other's interpreter lock and the figures would show that wait instead of the server's. A client sends its next
-request when the answer to the last one is complete, so there are never more requests under way than clients.
+All clients run in one thread over non-blocking sockets: threads of one Python process would wait for the interpreter
+lock, and the figures would include that wait. A client sends its next request when the answer to the last request is
+complete, so there are never more requests in progress than clients.
 
 The clock of a request starts before its bytes are sent and stops when the last byte of its answer is read.
 
@@ -53,7 +53,7 @@ class LoadResult:
 
 @dataclass(slots=True)
 class _Client:
-    """One connection: where it is in its list of requests, and what has arrived of the current answer."""
+    """One connection, with its position in its list of requests, and the received part of the current answer."""
 
     connection: socket.socket
     requests: Sequence[bytes]
@@ -133,7 +133,7 @@ def run_load(
 
 
 def _drive(clients: Sequence[_Client], seconds: float, expected_status: int) -> float:
-    """Run every client for `seconds`, then let the requests under way finish; the seconds it took."""
+    """Run every client for `seconds`, let the last requests finish, and return the time of all in seconds."""
     with selectors.DefaultSelector() as selector:
         started = time.perf_counter()
         for client in clients:
@@ -156,7 +156,7 @@ def _drive(clients: Sequence[_Client], seconds: float, expected_status: int) -> 
 
 
 def _is_complete(answer: bytearray) -> bool:
-    """Say whether the head and the whole body of an answer are there."""
+    """Return whether the head and the whole body of an answer have arrived."""
     head_end = answer.find(b"\r\n\r\n")
     if head_end < 0:
         return False
@@ -183,7 +183,7 @@ def _summarise(clients: Sequence[_Client], elapsed: float) -> LoadResult:
 
 
 def _quantile(ordered: Sequence[float], fraction: float) -> float:
-    """Give the smallest value that at least `fraction` of the `ordered` values do not exceed."""
+    """Return the smallest value that at least `fraction` of the `ordered` values do not exceed."""
     return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
 
 

@@ -1,10 +1,11 @@
 """How well messages are understood: ``python -m benchmarks.nlu [--data DIR] [--sets snips hwu64 babi] [--seeds 3]``.
 
-With ``--small``, on small data instead: see `benchmarks.nlu_small`.
+With ``--small``, small data are measured instead: see `benchmarks.nlu_small`.
 
-A tenth of each set, drawn at random, is held out; a model is trained on the others with each seed, in a process of its
-own, and measured on that tenth: the intent; entities that are right in start, end and name (micro-F1); messages
-without any mistake. The same messages once more with one typing error each, in upper case, and without punctuation.
+A random tenth of each data set is held out. For each seed, a process trains a model on the other messages, and measures
+it on the tenth: the accuracy of intents, the micro-F1 of entities that are right in start, end and name, and the share
+of messages without any mistake. The tenth is measured again with a typing error in each message, in upper case, and
+without punctuation.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Figures = dict[str, float]
 
 
 def parts(data: TrainingData) -> tuple[TrainingData, list[NLUExample]]:
-    """Return the data without the held-out examples, and these; the same whatever the seed of the training."""
+    """Return the data without the held-out examples, and the held-out examples, independent of the training's seed."""
     order = random.Random(0).sample(range(len(data.examples)), len(data.examples))
     cut = round(HELD_OUT * len(order))
     held_out = [data.examples[number] for number in order[:cut]]
@@ -97,7 +98,7 @@ def measure(name: str, data: Path, seed: int) -> Figures:
 
 
 def speed(model: NLUModel, texts: Sequence[str]) -> Figures:
-    """Return how long one message takes, and how many go through in batches of 256."""
+    """Return the time of one message alone, and the number of messages a second in batches of 256."""
     took = []
     for text in texts:
         started = time.perf_counter()
@@ -114,7 +115,7 @@ def speed(model: NLUModel, texts: Sequence[str]) -> Figures:
 
 
 def measured_apart(name: str, data: Path, seed: int) -> Figures:
-    """Return what `measure` does in a process of its own, whose peak memory is that of one training."""
+    """Return the result of `measure` in a new process, whose peak memory is that of one training."""
     command = [sys.executable, "-m", "benchmarks.nlu", "--data", str(data), "--only", name, str(seed)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
@@ -122,7 +123,7 @@ def measured_apart(name: str, data: Path, seed: int) -> Figures:
 
 
 def spread(figures: Sequence[Figures], head: str) -> str:
-    """Return the mean, and how far the seeds are from it at most."""
+    """Return the mean over the seeds, and the largest distance of a seed from it."""
     values = [each[head] for each in figures]
     mean = statistics.fmean(values)
     return f"{mean:.2f}" if len(values) < 2 else f"{mean:.2f} ±{max(abs(value - mean) for value in values):.2f}"

@@ -1,14 +1,15 @@
-"""Small data, as people have them: ``python -m benchmarks.nlu --small [--small-sets ...] [--folds 5] [--seeds 5]``.
+"""Quality on small NLU data: ``python -m benchmarks.nlu --small [--small-sets ...] [--folds 5] [--seeds 5]``.
 
-Each set is cross-validated, the same texts together; intents are compared with a linear SVM and a logistic regression
-of words and characters, trained on the same folds by scikit-learn. The messages of each fold are measured once more
-with each of the changes of `rasa_core.evaluation.untidy`, of which `ERRORS` have no bar, and
-the model of each fold against texts that mean nothing it knows (AUROC, mean of the folds). The first fold is trained
-with each seed, to see how far the temperatures are apart.
+Each data set is cross-validated, with equal texts in the same fold. Intents are compared with a linear SVM and a
+logistic regression on words and characters, trained on the same folds by scikit-learn. The messages of each fold are
+measured again with each of the changes of `rasa_core.evaluation.untidy`, of which `ERRORS` have no target. The model of
+each fold is measured against texts without any of its intents (AUROC, mean of the folds). The first fold is trained
+with each seed, to compare the temperatures.
 
-The calibration error (ECE) is that of all messages held out together, whatever their fold: in ten bins of confidence,
-of 20 messages it says nothing. Beside it stands what perfect confidences would show: the error of the same confidences
-where chance alone, with just these odds, draws what is right, mean of 200 draws. What is above that is the model's.
+The expected calibration error (ECE) is computed over the held-out messages of all folds, in ten bins of confidence,
+since a fold of 20 messages is too small. Beside it stands the error of perfect confidences: that of the same
+confidences if each message is right with just this probability, mean of 200 random draws. Only the difference between
+the two errors is due to the model.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Measured:
-    """What was found of one set."""
+    """The results of one data set."""
 
     messages: list[MessageEvaluation] = field(default_factory=list)
     changes: dict[str, list[MessageEvaluation]] = field(default_factory=dict)
@@ -129,13 +130,13 @@ def _sureness(model: NLUModel, texts: Sequence[str]) -> Floats:
 
 
 def auroc(inside: Floats, outside: Floats) -> float:
-    """Return how often a message is more sure than a text that means nothing; as sure counts half."""
+    """Return how often a message has a higher confidence than a text without an intent; equal ones count half."""
     both = inside[:, None] > outside
     return float((both + 0.5 * (inside[:, None] == outside)).mean())
 
 
 def folds_of(path: Path, folds: int) -> list[tuple[TrainingData, Sequence[NLUExample]]]:
-    """Return the data without each of five parts, and that part; `folds` of them."""
+    """Return pairs of the data without one of five parts, and that part, for the first `folds` parts."""
     data = read_training_data(path)
     parts = folds_of_messages(data, 5, 42)
     return [
@@ -156,8 +157,7 @@ def figures(found: Sequence[MessageEvaluation]) -> tuple[float, float, float]:
 def error_of(found: Sequence[MessageEvaluation]) -> tuple[float, float]:
     """Return the expected calibration error over all folds, and that of perfect confidences.
 
-    Of few messages, not even confidences that are exactly as often right as they say come out at 0: the second figure
-    tells at what they do.
+    With few messages, even perfect confidences do not give an error of 0; the second figure says which they give.
     """
     whole = MessageEvaluation(tuple(message for one in found for message in one.messages))
     sure = np.array([confidence for confidence, _ in whole.confidences])
@@ -213,7 +213,7 @@ def report(found: dict[str, Measured]) -> None:
 
 
 def costs_of(found: dict[str, Measured]) -> dict[str, Floats]:
-    """Return what each change costs of intents, entities and messages that are sure, in points, mean of the sets."""
+    """Return the loss by each change in intents, entities and sure messages, in points, mean of the data sets."""
     plain = [figures(one.messages) for one in found.values()]
     return {
         name: np.mean(
@@ -225,7 +225,7 @@ def costs_of(found: dict[str, Measured]) -> dict[str, Floats]:
 
 
 def bars(found: dict[str, Measured]) -> None:
-    """Print each bar with the figure that is farthest from it, and of which set, seed or change it is."""
+    """Print each target with the worst figure, and its data set, seed or change."""
     ours = {name: figures(one.messages)[0] for name, one in found.items()}
     better = {name: 100 * max(map(statistics.fmean, (one.svm, one.logistic))) for name, one in found.items()}
     middle = {name: statistics.fmean(one.temperatures) for name, one in found.items()}
@@ -259,7 +259,7 @@ def bars(found: dict[str, Measured]) -> None:
 
 
 def bar(name: str, found: dict[str, float], limit: float) -> list[Any]:
-    """Return a row of a figure that has a limit: the highest, where it is, and how many are beyond the limit."""
+    """Return a row for a figure with a limit: the highest value, its place, and how many values are above the limit."""
     worst = max(found, key=lambda one: found[one])
     beyond = sum(value > limit for value in found.values())
     return [name, f"{limit:g}", f"{found[worst]:.3g}", worst, f"{beyond} of {len(found)}"]

@@ -1,8 +1,8 @@
-"""Which of our files one ``parse`` over HTTP enters, and how often: ``python -m benchmarks.path_of_a_turn``.
+"""Which files of this package one ``parse`` over HTTP enters, and how often: ``python -m benchmarks.path_of_a_turn``.
 
-A turn of the example bot is traced through the WSGI application, on a store in memory, after turns that warmed
-everything up. A stay in a file begins when the file is called while no call of its own is under way; what it calls in
-other files belongs to the stay. Files of other packages are not counted.
+A turn of the example bot is traced through the WSGI application, on a store in memory, after some turns without
+tracing. A visit of a file begins with a call into the file while no other call into it is in progress; calls from there
+into other files belong to the visit. Files of other packages are not counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CONTINUE = "/conversations/me/continue"
 
 @dataclass
 class Visits:
-    """What happened in one file."""
+    """The visits of one file."""
 
     stays: int = 0
     calls: int = 0
@@ -42,7 +42,7 @@ class Visits:
 
 
 def traced(work: Callable[[], object]) -> dict[str, Visits]:
-    """Return what `work` does in our files, in the order in which it comes to them."""
+    """Return the visits of our files during `work`, in order of the first visit."""
     found: dict[str, Visits] = {}
     under_way: dict[str, int] = {}
 
@@ -69,7 +69,7 @@ def traced(work: Callable[[], object]) -> dict[str, Visits]:
 
 
 def path_of_a_parse(model: Path) -> dict[str, Visits]:
-    """Return what one ``parse`` does in our files, on a server with `model` that has answered before."""
+    """Return the visits of our files during one ``parse``, on a server with `model` that has answered before."""
     client = Client(create_app(model, tracker_store="memory://"))
     for _ in range(3):
         send(client, PARSE, {"query": "/greet"})
@@ -78,7 +78,7 @@ def path_of_a_parse(model: Path) -> dict[str, Visits]:
 
 
 def send(client: Client, path: str, body: dict[str, Any]) -> None:
-    """Post a body, which has to be answered with 200."""
+    """Post a body; the answer must be 200."""
     response = client.post(path, data=json.dumps(body))
     if response.status_code != 200:
         raise RuntimeError(response.get_data(as_text=True))

@@ -1,10 +1,10 @@
-"""What a prediction of `KerasPolicy` costs: ``python -m benchmarks.prediction [--data DIR]``.
+"""The time of a prediction of `KerasPolicy`: ``python -m benchmarks.prediction [--data DIR]``.
 
-For each data set, one prediction at a time, as in serving: from a tracker to probabilities, median and 99th
-percentile of the time that passes. Then finished conversations all at once: processor time per step (a prediction) of
-making the features, of the network alone on rows that are written out already, and of
+For each data set, single predictions are measured first, as in serving, from a tracker to probabilities: the median and
+the 99th percentile of the elapsed time. Then whole conversations are predicted at once. The table shows the processor
+time per step (a prediction) of making the features, of the network alone on finished rows, and of
 ``KerasPolicy.predict_conversations``, which does both; the best of some runs. The network is trained for one epoch, as
-its speed does not depend on what it has learnt. Set ``OPENBLAS_NUM_THREADS=1`` to measure one core.
+its speed does not depend on the training. Set ``OPENBLAS_NUM_THREADS=1`` to measure one core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def make_features(trackers: list[TrainingTracker], domain: Domain, featurizer: H
 
 
 def measure(trackers: list[TrainingTracker], domain: Domain, runs: int) -> list[object]:
-    """Return the number of steps, microseconds of one alone, and for each part microseconds and steps a second."""
+    """Return the number of steps, microseconds of a single step, and for each part microseconds and steps a second."""
     featurizer = HistoryFeaturizer()
     policy = KerasPolicy(featurizer)
     policy.train(trackers, domain, epochs=1, verbose=0)
@@ -68,7 +68,7 @@ def measure(trackers: list[TrainingTracker], domain: Domain, runs: int) -> list[
 
 
 def one_at_a_time(policy: KerasPolicy, trackers: list[TrainingTracker], domain: Domain) -> list[float]:
-    """Return how long each prediction of some conversations takes, in seconds."""
+    """Return the time of each prediction in some conversations, in seconds."""
     took = []
     for tracker in trackers[:CONVERSATIONS_ALONE]:
         for before in tracker.generate_all_prior_trackers():

@@ -1,7 +1,7 @@
-"""Replays recorded conversations of Rasa 3 and tells how many steps say, and how many conversations log, the same.
+"""Replays recorded conversations of Rasa 3, and counts the steps with equal answers, and the equal logs.
 
 Usage: ``python benchmarks/rasa3_replay.py FOLDER [CASE ...] [--show]``, where the folder has ``cases/<name>/`` with a
-project, and ``expected.json`` with what Rasa did.
+project, and ``expected.json`` with the recording of Rasa.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _MAY_BE_NULL = {"slot": ("value",), "active_loop": ("name",)}
 
 @dataclass
 class Figures:
-    """What was compared, and what differs."""
+    """The numbers of compared steps and conversations, and of differences."""
 
     steps: int = 0
     same_steps: int = 0
@@ -63,7 +63,7 @@ class Figures:
 
 
 class RecordedServer(Endpoint):
-    """Gives the recorded answers instead of those of an action server or an NLG server."""
+    """A stand-in for an action server or an NLG server that gives the recorded answers."""
 
     def __init__(self) -> None:
         super().__init__("http://localhost/webhook", 1.0)
@@ -81,7 +81,7 @@ class RecordedServer(Endpoint):
 
 
 class RecordedInterpreter(NaturalLanguageInterpreter):
-    """Understands texts as Rasa did in the recording."""
+    """An interpreter that gives the recorded parses of Rasa."""
 
     def __init__(self) -> None:
         self.parses: dict[str, Json] = {}
@@ -110,7 +110,7 @@ class Bot:
         self._reminded: set[tuple[str, int]] = set()
 
     def take(self, sender_id: str, step: Mapping[str, Any]) -> tuple[list[Json], list[Json]]:
-        """Take one recorded step, and return what was said and what was logged."""
+        """Replay one recorded step, and return the messages of the bot and the new events."""
         self.server.calls = list(step.get("action_server") or [])
         before = self.agent.read_tracker(sender_id).version
         channel = RestOutputChannel()
@@ -131,7 +131,7 @@ class Bot:
         return channel.messages, events
 
     def _remind(self, sender_id: str, channel: RestOutputChannel) -> None:
-        """Do what a scheduler does: hand in each reminder once, when its time has come."""
+        """Send each reminder that is due to the bot, once, as a scheduler does."""
         for number, event in enumerate(self.agent.read_tracker(sender_id).events):
             if isinstance(event, ReminderScheduled) and (sender_id, number) not in self._reminded:
                 self._reminded.add((sender_id, number))
@@ -159,7 +159,7 @@ class Bot:
 
 
 def normalised(events: Sequence[Json]) -> list[Json]:
-    """Return events as the recording has them: without times, ids and what is null."""
+    """Return events as the recording has them: without times, ids and null values."""
     found = []
     for event in events:
         kind = event["event"]
@@ -182,7 +182,7 @@ def normalised(events: Sequence[Json]) -> list[Json]:
 
 
 class _Clock:
-    """Time that jumps when the recording says so."""
+    """A clock that jumps at the recorded moments."""
 
     def __init__(self) -> None:
         self.ahead = 0.0

@@ -1,12 +1,13 @@
 """A turn in a store with many conversations, beside one with few: ``python -m benchmarks.scale --store sqlite``.
 
-Fills a store with copies of one real conversation of the example bot, in one commit each, and measures: the time to
-build it, the size of a conversation, the time of a turn (`parse` and `continue` in the library) on conversations that
-are taken at random and never twice, beside the same in a store with a hundredth of them, and the time to export all.
+A store is filled with copies of one real conversation of the example bot, in one commit each. The table shows the time
+to fill the store, the size of a conversation, the time of a turn (`parse` and `continue` in the library) on random
+conversations, each used only once, the same time in a store with a hundredth of the conversations, and the time to
+export all.
 
-With ``--keyed`` it measures instead what a turn leaves in the store if both of its requests have an
-``Idempotency-Key``, which is kept with its answer, and if neither has: the bytes of all tables, once they are packed;
-of Redis, its memory.
+With ``--keyed``, the table shows instead the bytes that a turn adds to the store if both of its requests have an
+``Idempotency-Key``, whose answers are stored, and if neither has: the size of all tables after compaction, or the
+memory of Redis.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ TURNS = [("/greet", "utter_greet"), ("/compare", "utter_ask_what_to_compare")]
 
 
 def pattern(model: Path, events: int) -> tuple[list[str], Head]:
-    """Return the rows and the head of a conversation of at least so many events."""
+    """Return the rows and the head of a conversation with at least a number of events."""
     store = InMemoryTrackerStore()
     agent = Agent.load(model, tracker_store=store)
     number = 0
@@ -52,7 +53,7 @@ def pattern(model: Path, events: int) -> tuple[list[str], Head]:
 
 
 def fill(store: EventLogStore, ids: list[str], rows: list[str], head: Head) -> float:
-    """Store the conversation under each of the ids; return the seconds that it took."""
+    """Store the conversation under each of the ids; return the time in seconds."""
     started = time.perf_counter()
     waiting = iter(ids)
     guard = threading.Lock()
@@ -85,7 +86,7 @@ def turn_times(agent: Agent, ids: list[str], turns: int, seed: int) -> list[floa
 
 
 def size_of(kind: str, url: str, server: Any, *, packed: bool = False) -> int:
-    """Return the bytes that a store takes on disk, or Redis in memory; `packed` without what is free in it."""
+    """Return the bytes of a store on disk, or of Redis in memory; with `packed`, after compaction."""
     if kind == "sqlite":
         if packed:
             with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
@@ -128,7 +129,7 @@ def bytes_of_a_turn(kind: str, model: Path, folder: Path, turns: int, keyed: boo
 
 
 def print_bytes(options: argparse.Namespace) -> None:
-    """Print the table of what turns leave, with keys and without."""
+    """Print the table of the bytes of a turn, with keys and without."""
     table = []
     with tempfile.TemporaryDirectory() as name:
         model = trained_model(Path(name))
@@ -144,7 +145,7 @@ def print_bytes(options: argparse.Namespace) -> None:
 
 
 def export(url: str) -> float:
-    """Write all conversations to nowhere by the command; return the seconds that it took."""
+    """Export all conversations to the null device by the command; return the time in seconds."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "rasa_core.commands.store", "export", url, "-o", "/dev/null"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

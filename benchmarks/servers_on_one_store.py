@@ -23,7 +23,7 @@ CLIENTS = 8
 
 
 def rate(model: Path, url: str, servers: int, seconds: float) -> float:
-    """Return the turns a second of so many servers together."""
+    """Return the turns a second of a number of servers together."""
     ports = [free_port() for _ in range(servers)]
     results: list[LoadResult] = []
     shares = [scripts(CLIENTS)[number::servers] for number in range(servers)]

@@ -1,4 +1,4 @@
-"""Starting servers for benchmarks: the real one and the bare one, on the same launcher."""
+"""Starts servers for benchmarks: the real server, and the bare application."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def server(arguments: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server process until the block ends; it answers when the block starts."""
+    """Run a server process until the block ends; the block starts when the server answers."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -90,8 +90,8 @@ def real_server(model: Path, port: int, *flags: str) -> list[str]:
 def bare_server(answers: dict[str, Any], port: int, *, rests: bool = False) -> list[str]:
     """Return the arguments of Python that serve the bare application.
 
-    Granian serves it, as it comes, with as many threads as it likes; or, with `rests`, our launcher, which lets all but
-    one of them rest. An application that never gives the interpreter lock away gains most from that.
+    Granian serves it with its default number of threads; or, with `rests`, our launcher, under which all threads but
+    one rest. An application that never releases the interpreter lock gains most from that.
     """
     settings = json.dumps({"answers": answers})
     by_granian = (

@@ -1,9 +1,9 @@
-"""Kill servers while clients talk, and see whether a turn is lost or doubled: ``python -m benchmarks.soak``.
+"""Kills servers while clients talk, and checks that no turn is lost or doubled: ``python -m benchmarks.soak``.
 
-Clients play turns (one ``parse``, one ``continue``) on conversations of their own, every request with a key, and send
-it again until it is answered; now and then they repeat one that was answered, and expect the same answer. Meanwhile
-workers are killed with SIGKILL, now and then the whole server, and, where the store has a server of its own, that too.
-At the end the log of each conversation must hold each acknowledged turn exactly once, in order, and nothing else.
+Clients play turns (one ``parse``, one ``continue``) on conversations of their own. Every request has a key, and is
+repeated until it is answered; now and then, an answered request is repeated, too, and must get the same answer.
+Meanwhile, SIGKILL ends workers, now and then the whole server, and also the database server, if the store has one. At
+the end, the log of each conversation must have each acknowledged turn exactly once, in order, and nothing else.
 
     python -m benchmarks.soak --seconds 1200 --store sqlite
     python -m benchmarks.soak --seconds 1200 --store postgresql --store redis --store mariadb
@@ -145,7 +145,7 @@ def _state_of(pid: int) -> str:
 
 @dataclass
 class Talker:
-    """A client with conversations of its own; what it was told is in `acknowledged`."""
+    """A client with conversations of its own; `acknowledged` has the turns that the server has answered."""
 
     name: str
     url: str
@@ -194,7 +194,7 @@ class Talker:
         self.acknowledged[sender_id] = number + 1
 
     def check(self, client: RasaCoreClient) -> Iterator[str]:
-        """Compare the logs with what was acknowledged; yield what is wrong."""
+        """Compare the logs with the acknowledged turns; yield the errors."""
         for sender_id, turns in self.acknowledged.items():
             found = [_described(event) for event in client.tracker_json(sender_id)["events"]]
             expected = ["action_listen"]
@@ -218,7 +218,7 @@ def _described(event: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """What happened, and what went wrong."""
+    """The counts of one run, and the errors."""
 
     store: str
     seconds: float
@@ -243,16 +243,16 @@ def soak(
     pause: tuple[float, float] = (0.3, 1.5),
     seed: int = 0,
 ) -> Result:
-    """Let clients talk and servers die for that long, and compare.
+    """Let clients talk while servers are killed, and check the logs afterwards.
 
     Parameters
     ----------
     name, store
-        What the store is called, and its URL.
+        The name of the store, and its URL.
     database
-        The server of the store, killed and started again too; None if there is none.
+        The server of the store, which is killed and started again, too; None if there is none.
     conversations
-        For each talker.
+        The number of conversations of each talker.
     pause
         Shortest and longest time between two kills, in seconds.
     """

@@ -1,4 +1,4 @@
-"""From the start of the server to its first answer, and its memory: ``python -m benchmarks.start_and_memory``."""
+"""Time from the start of the server to its first answer, and its memory: ``python -m benchmarks.start_and_memory``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDS = 7
 
 
 def seconds_to_import() -> float:
-    """Return the time that Python takes to import what everything here needs."""
+    """Return the time in which Python imports the packages that all rows of the table need."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import numpy, werkzeug"], check=True)
     return time.perf_counter() - started

@@ -1,7 +1,7 @@
-"""Training on very many dialogues, made while they are read: ``python -m benchmarks.streaming [--dialogues 100000]``.
+"""Training on a stream of generated dialogues: ``python -m benchmarks.streaming [--dialogues 100000]``.
 
-Each policy goes through the stream once; the rows of the network are in memory only in part. A tenth of a per cent of
-the dialogues, of another seed, is predicted afterwards.
+Each policy reads the stream once; only a part of the network's rows is in memory. Afterwards, new dialogues of another
+seed are predicted, a thousandth of the number in training.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a benchmark prints: one table, and the figures that all of them need."""
+"""Prints the table of a benchmark, and computes quantiles."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
 """Turns a second over HTTP, beside a bare Werkzeug application: ``python -m benchmarks.turns_over_http``.
 
-A turn is one ``parse`` and one ``continue``. Each client plays the same three turns, from the stories of the example
-bot, over and over; the last one restarts the conversation. All servers run one worker. The bare application is served
-by Granian as it comes, which is what the shares are of, and once more by our launcher, under which all threads but one
-rest while there is much to do. Rounds alternate between the servers, and the table shows the median of the rounds,
-because the speed of the machine changes while it is measured; and the least processor time that the server takes for
-a turn, which depends less on what else runs.
-With ``--off-story`` the clients greet over and over without a restart, which is in no story: then memoization knows
-nothing, and the network has to answer every request. With ``--rest`` a turn is one message over the REST channel to a
-bot of Rasa 3 that has nothing but rules.
+A turn is one ``parse`` and one ``continue``. Each client repeats three turns from the stories of the example bot; the
+last of them restarts the conversation. All servers have one worker. The bare application is served by plain Granian,
+and the shares are relative to that; it is also served by our launcher, under which all threads but one rest while there
+is much to do. Rounds alternate between the servers. The table shows the median of the rounds, because the speed of the
+machine changes during the measurement, and the least processor time of a turn, which depends less on other processes.
+With ``--off-story``, the clients repeat a greeting without a restart, which no story has: so memoization does not know
+it, and the network answers every request. With ``--rest``, a turn is one message over the REST channel to a bot of
+Rasa 3 with rules only.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ Turn = tuple[str, str, list[dict[str, str]]]
 
 
 def scripts(clients: int, turns: list[Turn] = TURNS) -> list[list[bytes]]:
-    """Return what each client sends over and over."""
+    """Return the requests that each client repeats."""
     found = []
     for number in range(clients):
         path = f"/conversations/client-{number}"
@@ -71,7 +70,7 @@ def scripts(clients: int, turns: list[Turn] = TURNS) -> list[list[bytes]]:
 
 
 def messages(clients: int) -> list[list[bytes]]:
-    """Return what each client says over and over."""
+    """Return the messages that each client repeats."""
     path = "/webhooks/rest/webhook"
     return [
         [build_request("POST", path, {"sender": f"client-{number}", "message": text}) for text in MESSAGES]
@@ -80,7 +79,7 @@ def messages(clients: int) -> list[list[bytes]]:
 
 
 def rules_only(folder: Path) -> Path:
-    """Return the model of a bot that has nothing but rules."""
+    """Return the model of a bot with rules only."""
     for name, text in RULES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

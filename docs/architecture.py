@@ -1,4 +1,4 @@
-"""Draws ``docs/architecture.svg``: the storeys and rooms of the package, as the code has them now.
+"""Draws ``docs/architecture.svg``: the storeys and rooms of the package, from its present code.
 
     python docs/architecture.py
 
@@ -59,7 +59,7 @@ def box(room: str, x: int, y: int, size: tuple[int, int]) -> list[str]:
 
 
 def drawing() -> str:
-    """Return the SVG, the uppermost storey first; what a storey's later lines hold stands to the right."""
+    """Return the SVG, with the uppermost storey first; further lines of a storey stand to the right."""
     sizes, parts, y = rooms(), [], GAP
     for number in range(len(STOREYS) - 1, -1, -1):
         names = [room for line in STOREYS[number] for room in line]

@@ -1,4 +1,4 @@
-"""The documentation as a site: ``sphinx-build -W docs build/site``, with the extra ``[docs]``. It needs no network."""
+"""Settings of Sphinx: ``sphinx-build -W docs build/site``, with the extra ``[docs]``. It needs no network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _page = re.compile(r"docs/([a-z0-9]+)\.rst")
 
 
 def link_pages(app: Sphinx, doctree: nodes.document) -> None:
-    """Turn the names of pages, as they stand in the files, into links."""
+    """Turn names of pages in the text into links."""
     for literal in list(doctree.findall(nodes.literal)):
         found = _page.fullmatch(literal.astext())
         if found is None or isinstance(literal.parent, nodes.reference):
@@ -60,7 +60,7 @@ def link_pages(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def load_names() -> None:
-    """Load what modules load when it is asked for, since only then it is documented."""
+    """Import the names that modules import lazily, since Sphinx documents only imported names."""
     for name in re.findall(
         r"^   (rasa_core\.[a-z_.]+)$", (ROOT / "docs" / "api.rst").read_text(encoding="utf-8"), re.MULTILINE
     ):
@@ -70,7 +70,7 @@ def load_names() -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add what this file does."""
+    """Connect the functions of this file to Sphinx."""
     load_names()
     app.connect("doctree-read", link_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

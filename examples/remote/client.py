@@ -43,7 +43,7 @@ WORDS = {
 
 
 def run_or_fail(action: str, slots: dict[str, Any]) -> tuple[str, list[Event], str | None]:
-    """Run one action; return what to say, what changes, and the error if it failed: the stories say how to go on."""
+    """Run one action; return the message, the changes, and the error if it failed: then stories say how to go on."""
     try:
         return *run(action, slots), None
     except (OSError, ValueError) as error:  # What your catalogue raises when it cannot be reached.
@@ -51,7 +51,7 @@ def run_or_fail(action: str, slots: dict[str, Any]) -> tuple[str, list[Event], s
 
 
 def run(action: str, slots: dict[str, Any]) -> tuple[str, list[Event]]:
-    """Run one action; return what to say, and what changes about the conversation."""
+    """Run one action; return the message to the user, and the changes of the conversation."""
     if action == "search_concerts":
         found = CONCERTS.get(slots["city"], [])
         return f"{len(found)} concerts in {slots['city']}.", [SlotSet("concerts", found)]
