@@ -1,1 +1,1 @@
-"""What policies see of a conversation, as arrays."""
+"""Featurizers: they turn conversations into arrays for policies."""

@@ -1,9 +1,9 @@
-"""The featurizers of Rasa Core 0.9: a vector a state, and arrays of the last few states of a conversation, or of all.
+"""The featurizers of Rasa Core 0.9: one vector for each state, and arrays of the last states of a conversation, or all.
 
-A *single-state featurizer* turns one state into a vector: a feature for each name of the domain, or for the words in
-the names. A *tracker featurizer* turns conversations into arrays of such vectors and the actions that followed.
+A *single-state featurizer* turns one state into a vector, with a feature for each name of the domain, or for the words
+in the names. A *tracker featurizer* turns conversations into arrays of such vectors, and of the actions that followed.
 Shapes: ``examples`` counts predictions, ``time`` counts states, oldest first, ``features`` and ``actions`` follow the
-order of the domain. A state that is missing becomes a vector of `PADDING`.
+order of the domain. A missing state becomes a vector of `PADDING`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _NOT_KEPT: Final = frozenset(
     {"state_featurizer", "input_state_map", "num_features", "user_feature_len", "slot_feature_len"}
     | {"user_labels", "slot_labels", "bot_labels", "user_vocab", "bot_vocab"}
 )
-"""What featurizers learn from the domain, which they see again, and what is told elsewhere."""
+"""Attributes that are not written, since they are computed from the domain again, or are written elsewhere."""
 
 logger = logging.getLogger(__name__)
 
 
 class Conversation(Protocol):
-    """What a featurizer asks a `DialogueStateTracker`, which tells what these are."""
+    """The part of `DialogueStateTracker` that featurizers use; the methods are documented there."""
 
     def applied_events(self) -> list[Event]: ...  # noqa: D102
     def last_states(self, count: int | None) -> list[State]: ...  # noqa: D102
@@ -47,7 +47,7 @@ Conversations = Iterable[Conversation]
 
 
 class DialogueTrainingData:
-    """Arrays to learn from.
+    """The arrays of a training.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class DialogueTrainingData:
     y : NDArray
         One-hot actions, shape ``(examples, actions)`` or ``(examples, time, actions)``.
     true_length : list of int or None
-        How many states each example has that were not put behind it to make all equally long.
+        The number of states in each example, without the padding at its end.
     """
 
     def __init__(self, X: Floats, y: Floats, true_length: Sequence[int] | None = None) -> None:  # noqa: N803
@@ -71,26 +71,26 @@ class DialogueTrainingData:
             self.true_length = self.true_length[:max_samples]
 
     def append(self, X: Floats, y: Floats) -> None:  # noqa: N803
-        """Add examples behind the others."""
+        """Append examples."""
         self.X, self.y = np.concatenate([self.X, X]), np.concatenate([self.y, y])
         if self.true_length is not None:
             self.true_length += [int((states != PADDING).any(axis=-1).sum()) for states in X]
 
     def shuffled_X_y(self) -> tuple[Floats, Floats]:  # noqa: N802
-        """Return X and y in a random order, which NumPy's random state decides."""
+        """Return X and y in a random order by NumPy's global random state."""
         return self.random_samples(self.num_examples())
 
     def random_samples(self, num_samples: int) -> tuple[Floats, Floats]:
-        """Return X and y of so many examples, or of all if there are fewer, in a random order."""
+        """Return X and y of up to `num_samples` examples in a random order."""
         chosen = np.random.permutation(self.num_examples())[:num_samples]
         return self.X[chosen], self.y[chosen]
 
     def max_history(self) -> int:
-        """Return how many states an example has."""
+        """Return the number of states in an example."""
         return int(self.X.shape[1])
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to learn from."""
+        """Tell whether there are no examples."""
         return self.num_examples() == 0
 
     def num_examples(self) -> int:
@@ -99,15 +99,14 @@ class DialogueTrainingData:
 
 
 class TrackerFeaturizer(KnownByName, ABC):
-    """Turns conversations into arrays; subclasses are known by name, as those of `SingleStateFeaturizer`.
+    """Turns conversations into arrays; subclasses are registered by name, like those of `SingleStateFeaturizer`.
 
     Parameters
     ----------
     state_featurizer
         Turns single states into vectors.
     use_intent_probabilities
-        Whether every intent of a ranking counts by its confidence; otherwise the best counts 1.0 and the
-        others 0.
+        Whether the feature of each ranked intent is its confidence; otherwise the best intent gets 1.0, the others 0.
     """
 
     max_history: int | None = None
@@ -119,14 +118,14 @@ class TrackerFeaturizer(KnownByName, ABC):
         self.use_intent_probabilities = use_intent_probabilities
 
     def cleaned(self, states: Iterable[State]) -> list[State]:
-        """Return the states with the best intent alone, unless intents count by their confidence."""
+        """Return the states with only their best intent, unless `use_intent_probabilities`."""
         if self.use_intent_probabilities:
             return list(states)
         return [with_best_intent_only(state) for state in states]
 
     def _create_states(
         self, tracker: Conversation, domain: Names, is_binary_training: bool = False
-    ) -> list[State]:  # As featurizers of users' own call it.
+    ) -> list[State]:  # A method of 0.9, which custom featurizers call.
         states = tracker.last_states(None)
         return [dict(state) for state in states] if is_binary_training else self.cleaned(states)
 
@@ -142,13 +141,12 @@ class TrackerFeaturizer(KnownByName, ABC):
 
     @abstractmethod
     def prediction_states(self, trackers: Conversations, domain: Names) -> StateSequences:
-        """Return, for each conversation, the states that its next prediction is made from."""
+        """Return for each conversation the states for its next prediction."""
 
     def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
-        """Return the arrays to learn from.
+        """Return the training arrays.
 
-        y has the shape ``(examples, time, actions)``, or ``(examples, actions)`` where the states of each example
-        lead to one action.
+        y has the shape ``(examples, time, actions)``, or ``(examples, actions)`` if each example has one action.
         """
         self.state_featurizer.prepare_from_domain(domain)
         states, actions = self.training_states_and_actions(trackers, domain)
@@ -162,12 +160,12 @@ class TrackerFeaturizer(KnownByName, ABC):
         return DialogueTrainingData(x, y, [len(one) - one.count(None) for one in states])
 
     def create_X(self, trackers: Conversations, domain: Names) -> Floats:  # noqa: N802
-        """Return the array to predict from, shape ``(conversations, time, features)``."""
+        """Return the array for predictions, shape ``(conversations, time, features)``."""
         self.state_featurizer.prepare_from_domain(domain)
         return self._encode_all(self.prediction_states(trackers, domain))
 
     def _encode_all(self, sequences: Sequence[Sequence[State | None]]) -> Floats:
-        """Encode sequences of states, padded behind to the longest: shape ``(examples, time, features)``."""
+        """Encode sequences of states, padded at the end to equal length: shape ``(examples, time, features)``."""
         padding = self.state_featurizer.encode(None)
         x = np.empty((len(sequences), max(map(len, sequences), default=0), len(padding)), np.float32)
         x[:] = padding
@@ -178,7 +176,7 @@ class TrackerFeaturizer(KnownByName, ABC):
         return x
 
     def as_dict(self) -> dict[str, Any]:
-        """Return class and options, JSON-able."""
+        """Return the class and the options as data for JSON."""
         return {
             "featurizer": type(self).__name__,
             "use_intent_probabilities": self.use_intent_probabilities,
@@ -187,7 +185,7 @@ class TrackerFeaturizer(KnownByName, ABC):
         }
 
     def persist(self, path: str | Path) -> None:
-        """Write the options into the folder `path`; of classes of one's own also their modules and attributes."""
+        """Write the options into the folder `path`; for custom classes, also their modules and attributes."""
         own = {type(one).__name__: _told_of_own(one) for one in (self, self.state_featurizer) if _is_own(type(one))}
         content = {**self.as_dict(), **({"own": own} if own else {})}
         Path(path, FILE_NAME).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
@@ -210,9 +208,9 @@ class TrackerFeaturizer(KnownByName, ABC):
 
 
 class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
-    """One example a conversation, with all its states, padded behind.
+    """Makes one example of each conversation, with all its states, padded at the end.
 
-    A prediction reads the whole conversation, at a cost that grows with it.
+    A prediction reads the whole conversation, so its time grows with the conversation.
     """
 
     def training_states_and_actions(self, trackers: Conversations, domain: Names) -> StatesAndActions:  # noqa: D102
@@ -230,14 +228,14 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
 
 
 class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
-    """One example a prediction, with the last `max_history` states, padded in front.
+    """Makes one example for each prediction, with the last `max_history` states, padded at the start.
 
     Parameters
     ----------
     max_history
         Number of states; `MAX_HISTORY_DEFAULT` if not given.
     remove_duplicates
-        Whether equal examples are learnt from once.
+        Whether equal examples are used only once.
     """
 
     MAX_HISTORY_DEFAULT: ClassVar[int] = 5
@@ -260,7 +258,7 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
 
     @staticmethod
     def slice_state_history(states: Sequence[State], slice_length: int | None) -> list[State | None]:
-        """Return the last states, with None in front of fewer than `slice_length`; all of them if that is None."""
+        """Return the last `slice_length` states, padded with None at the start; all states if that is None."""
         if not slice_length:
             return list(states)
         return [*[None] * (slice_length - len(states)), *states[-slice_length:]]
@@ -291,7 +289,7 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
         """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``.
 
-        All examples are equally long: the padding in front of a short history is a part of it, as in 0.9.
+        All examples have the same length; as in 0.9, `true_length` includes the padding of a short history.
         """
         data = super().featurize_trackers(trackers, domain)
         lengths = [self.max_history] * len(data.y)
@@ -303,9 +301,9 @@ def _is_own(kind: type) -> bool:
 
 
 def _told_of_own(featurizer: TrackerFeaturizer | SingleStateFeaturizer) -> dict[str, Any]:
-    """Return where the class of a featurizer is defined, and its attributes beside the options, as JSON.
+    """Return the module of a custom featurizer's class, and its attributes besides the options, as data for JSON.
 
-    In 0.9, whatever a featurizer held was kept with it; one that defines `as_dict` says itself what is.
+    In 0.9, all attributes of a featurizer were written; a class that defines `as_dict` chooses them itself.
     """
     kind = type(featurizer)
     told: dict[str, Any] = {"module": kind.__module__}
@@ -323,7 +321,7 @@ def _told_of_own(featurizer: TrackerFeaturizer | SingleStateFeaturizer) -> dict[
 
 
 def _made(kind: type[Any], build: Callable[[], Any], options: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
-    """Return a featurizer with the attributes that it had, also if its constructor takes other arguments."""
+    """Build a featurizer and restore its attributes, also if its constructor has other parameters than the options."""
     attributes = own.get(kind.__name__, {}).get("attributes", {}) if _is_own(kind) else {}
     try:
         made = build()

@@ -1,9 +1,10 @@
-"""The history features of whole conversations: those of every moment before an action, as a sparse matrix.
+"""The history features of whole conversations, with a row for each moment before an action, as a sparse matrix.
 
-They are the features of `rasa_core.policies.features.history`, found without looking at each moment anew. Features
-that come and go together (those of a message, of what the slots hold, of a turn's actions, ...) are a *part*, which is
-numbered once. What is summed up over a whole conversation is kept as *spans*: over which rows something had been seen
-so often, in that turn for the last time. A row is the numbers of its parts and spans until all are written out at once.
+They are the same features as in `rasa_core.policies.features.history`, computed without going through each moment.
+Features that always appear together (those of a message, of the slots, of a turn's actions, ...) are a *part*, which
+gets a number once. Counts over the whole conversation are kept as *spans*: the rows over which a name had the same
+count and was last seen in the same turn. A row is a list of numbers of parts and spans, until all rows are written at
+once.
 """
 
 from __future__ import annotations
@@ -34,25 +35,25 @@ V = TypeVar("V")
 
 LEFT_OUT: Final = -1
 NUMBERS_OF_PARTS: Final = 4_000_000
-"""How many numbers the parts may have before all are forgotten."""
+"""The largest total size of the parts; beyond it, all parts are forgotten."""
 
 _NO_MESSAGE: Final = UserUttered.empty()
 _PARTS_IN_ROW: Final = 11
 _PARTS_IN_STATE: Final = (0, 5, 8)
-"""The message, the slots and the action before, of what `ConversationFeaturizer` adds in a row."""
+"""Indices, among the parts of a row, of the parts of a state: the message, the slots, and the action before."""
 
 
 class FeatureMatrix(NamedTuple):
-    """Features of moments before actions, one row each, as in SciPy's format CSR.
+    """Features of moments before actions, one row for each, as in SciPy's CSR format.
 
     Attributes
     ----------
     starts : NDArray of int64
-        Row `i` has its numbers at ``starts[i]`` up to ``starts[i + 1]`` of the next two, ``(rows + 1,)``.
+        The numbers of row `i` are at ``starts[i]`` to ``starts[i + 1]`` of `columns` and `values`, ``(rows + 1,)``.
     columns, values : NDArray of int32, NDArray of float32
         ``(numbers,)``; a row has no column twice.
     numbers, actions : list of int, list of str
-        Which of its conversation's actions each row stands before, counted from 0; their names.
+        For each row, the number of the action in its conversation, counted from 0, and the name of the action.
     """
 
     starts: Ints
@@ -68,13 +69,13 @@ class ConversationFeaturizer:
     Parameters
     ----------
     max_history
-        How many events are features in full.
+        The number of latest events with all their features.
     slots
         The slots of the domain of the conversations.
     column_of
-        Returns the column of a feature, given block and name; None to leave it out.
+        A function that returns the column of a feature by block and name; None to leave the feature out.
     tells_news
-        Whether `states` tell what was set before each, too.
+        Whether `states` include the slots that were set before each state.
     """
 
     def __init__(
@@ -104,24 +105,24 @@ class ConversationFeaturizer:
         self._turn_of_row: list[int] = []
         self._parts_of_row: list[int] = []
         self._news_of_row: list[int] = []
-        # What happened, and the actions but listening, of all conversations; and how many of both before each row.
+        # Events, and actions other than listening, of all conversations; and the number of both before each row.
         self._happened: list[int] = []
         self._acted: list[int] = []
         self._before_row: list[int] = []
 
     def __len__(self) -> int:
-        """Return the number of rows that can be taken."""
+        """Return the number of rows that `take` would return."""
         return len(self._numbers)
 
     def add(self, tracker: DialogueStateTracker) -> None:
-        """Add a row for each action of a conversation that is to be learnt."""
+        """Add a row for each action of a conversation, except actions that are not to be learnt."""
         self._happened += [self._parts.nothing] * len(self._event_blocks)
         self._acted += [self._parts.nothing] * LAST_ACTIONS_KEPT
         self._history = History(window=1, vocabulary=tracker.history.vocabulary)
         self._content = dict(self._initial)
-        self._in_slots: int | None = None  # The part of what the slots hold; None while it is not known.
+        self._in_slots: int | None = None  # The number of the part of the slots; None until it is computed.
         self._turn: tuple[str, ...] = ()
-        self._loop: tuple[str | None, str | None] = (None, None)  # With the slot that it asks for.
+        self._loop: tuple[str | None, str | None] = (None, None)  # The active loop, and the slot that it asks for.
         self._done, self._latest = 0, cast(_Action | None, None)
         self._take_message(_NO_MESSAGE, self._parts.nothing, self._parts.nothing)
         for event in tracker.applied_events():
@@ -141,7 +142,7 @@ class ConversationFeaturizer:
         history.record_user(event.intent.get("name"), entities)
         message_before = actions_before = parts.nothing
         if history.turn_before is not None:
-            # The history is told of messages alone, so that it does not know the actions.
+            # This history only gets messages and no actions, so the turn's actions come from `self._turn`.
             message_before = parts.message_before[history.turn_before.intent, tuple(history.turn_before.entities)]
             actions_before = parts.actions_before[self._turn]
         self._turn = ()
@@ -171,7 +172,7 @@ class ConversationFeaturizer:
         self._in_slots = None
 
     def _content_of(self, name: str, value: object) -> int:
-        """Return the number of what a slot holds that has this value."""
+        """Return the number of the content of a slot with this value."""
         if isinstance(value, str) and (name, value) in self._parts.texts:
             return self._parts.texts[name, value]
         self._slots[name].value = value
@@ -212,29 +213,29 @@ class ConversationFeaturizer:
         self._actions.append(action)
 
     def states(self) -> Ints:
-        """Return numbers of what each state before a row is made of, ``(rows, 3)``; `state_of` tells what they are.
+        """Return the numbers of the parts of the state before each row, ``(rows, 3)``; see `state_of`.
 
-        With news, there is one number more: an index in `news`.
+        With `tells_news`, there is a fourth number: an index in `news`.
         """
         states: Ints = np.array(self._parts_of_row, np.int64).reshape(len(self), _PARTS_IN_ROW)[:, _PARTS_IN_STATE]
         return np.column_stack([states, np.array(self._news_of_row, np.int64)]) if self._tells_news else states
 
     def state_of(self, numbers: Iterable[int]) -> State:
-        """Return the state of some of the `states`, of which only the best intent is told."""
+        """Return the state for a row of `states`; it has only the best intent."""
         return {name: value for number in numbers for name, value in self._parts.told.get(number, {}).items()}
 
     @property
     def news(self) -> Sequence[Collection[str]]:
-        """What was set before states, each as a `History` tells it."""
+        """The slots that were set before states, in the form of `History.slots_set_before`."""
         return self._parts.told_news
 
     @property
     def parts(self) -> object:
-        """What `states` has numbers of; another object as soon as the numbers mean something else."""
+        """The object that defines the numbers in `states`; it is replaced when the parts are numbered anew."""
         return self._parts
 
     def take(self) -> FeatureMatrix:
-        """Return the features of the conversations that were added since the last time."""
+        """Return the features of the conversations that were added since the last call."""
         lengths, columns, values = self._parts.expanded(self._all_parts())
         other_lengths, others, other_values = self._spans.expanded(np.array(self._turn_of_row, np.int64))
         starts = np.concatenate([[0], np.cumsum(lengths + other_lengths)])
@@ -260,10 +261,10 @@ class ConversationFeaturizer:
 class _Action(NamedTuple):
     """The numbers of an action."""
 
-    state: int  # Its part in the state after it.
-    event: int  # Its part as the latest event; those as an earlier one are the next numbers.
-    last: int | None  # Its part as the last action, in the same way; None if it is listening.
-    name: int  # Its number in the names of the spans.
+    state: int  # The part in the state after the action.
+    event: int  # The part for the action as the latest event; the next numbers are for it as an earlier event.
+    last: int | None  # The part for it as the last action, numbered in the same way; None for listening.
+    name: int  # The number of the action's name in the spans.
 
 
 class _Parts(PartTable):
@@ -272,10 +273,10 @@ class _Parts(PartTable):
     def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: Spans) -> None:
         super().__init__(column_of)
         self._spans = spans
-        self.told: dict[int, State] = {}  # What the parts are that states are made of.
+        self.told: dict[int, State] = {}  # The features of the parts of states.
         self.told_news: list[frozenset[str]] = []
-        self.news = Memo(self._new_news)  # Numbers of what was set before states, which is no part.
-        # The part of an event as the latest one; those of it as an earlier one are the next numbers.
+        self.news = Memo(self._new_news)  # Numbers of the sets of slots that were set before states; no parts.
+        # The part for an event as the latest one; the next numbers are for it as an earlier event.
         self.event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
         self.action = Memo(self._new_action)
         self.message = Memo[Items, int](lambda items: self._add_told(dict(items), features.of_now(items)))
@@ -292,7 +293,7 @@ class _Parts(PartTable):
         self.content = Memo(self._new_content)
         self.texts: dict[tuple[str, str], int] = {}
         self.slots = Memo(self._new_slots)
-        # Where a conversation starts, as many empty parts follow this one as may be asked for.
+        # Empty parts for the missing events and actions at the start of a conversation.
         self.nothing = self._add_each([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
 
     def _new_action(self, key: tuple[str, bool]) -> _Action:
@@ -304,7 +305,7 @@ class _Parts(PartTable):
         return _Action(self._add_told(state, [("now", state)]), event, last, counted)
 
     def _add_told(self, state: State, groups: Iterable[Group]) -> int:
-        """Take over a part of states, and return its number."""
+        """Add a part of states, and return its number."""
         number = self._add(self._in_columns(groups))
         self.told[number] = state
         return number
@@ -325,7 +326,7 @@ class _Parts(PartTable):
         return number
 
     def expanded(self, parts: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
-        """Return how many features rows have, and columns and values of all, given their `parts`, ``(rows, parts)``."""
+        """Return the number of features of each row, and their columns and values, for `parts` ``(rows, parts)``."""
         lengths, columns, values = self.of(parts.ravel())
         return lengths.reshape(parts.shape).sum(axis=1), columns, values
 
@@ -338,5 +339,5 @@ def _latest(parts: list[int], counts: Ints, kept: int) -> Ints:
 
 
 def _content(slot: Slot) -> tuple[str, Items, str | None]:
-    """Return the name of a slot, and what its value is as features and as text."""
+    """Return the name of a slot, and its value as features and as text."""
     return slot.name, tuple(compute_state(_NO_MESSAGE, [slot], None, None).items()), slot.feature_text()

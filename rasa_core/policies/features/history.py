@@ -1,4 +1,4 @@
-"""The features that the network learns from by default: what happens now, and a summary of everything before.
+"""The default features of the network: the present state and last events, and a summary of everything before.
 
 Each feature belongs to a block and has a name within it:
 
@@ -11,8 +11,8 @@ value              entity=value of the latest message                 1
 novelty            entity, and whether new, same or changed           1
 slot value         slot=value of the slots that hold text             1
 slot set           slots set after the latest message or action       1
-slot set to        slot=value of these                                1
-loop               the loop that is going on, and what it asks for    1
+slot set to        slot=value of the slots in ``slot set``            1
+loop               the active loop, and the slot that it asks for     1
 turn               actions since the latest message                   1
 intent before      intent of the turn before, or ``None``             1
 entity before      entities of the turn before                        1
@@ -35,14 +35,14 @@ length             turns so far, at most 8; ``turn``, at most 6       1
 length             ``turns`` and ``actions`` so far                   log(1 + turns); log(1 + actions) / 2
 =================  =================================================  ====================================
 
-Which features there are is learnt: those that occur in training, and of the values those that occur often
-enough, of entities and slots that have several such values: one that is always the same tells no more than that
-there is one. Of more than 4096 features, those of the present are kept first, and of equals those that occur most
-often; the block ``now`` is kept whole. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is
-learnt about one entity or action help with its relatives.
+The features are those that occur in training. Values of entities and slots are features only if they occur often
+enough, and the entity or slot has several such values: a value that is always the same adds nothing to the presence of
+the entity. If there are more than 4096 features, features of the present state are kept first, then the most frequent
+ones; the block ``now`` is kept whole. With the parts of names (``hotel`` and ``area`` in ``hotel_area``) the network
+generalises from one entity or action to others with similar names.
 
-A vector is built from a `History` and the last states alone, which are kept up to date event by event, so a
-prediction costs the same however long the conversation is.
+A vector only depends on a `History` and the last states, which are updated with each event, so that the time of a
+prediction does not grow with the conversation.
 """
 
 from __future__ import annotations
@@ -71,24 +71,24 @@ Sparse = tuple[list[int], list[float]]
 Part = tuple[tuple[int, ...], tuple[float, ...]]
 """Indices and values of some features."""
 
-# Bounds of what is learnt from and counted; what lies beyond them says no more than what lies at them.
+# Limits of the features and counts; counts beyond a limit are treated like the limit.
 TIMES_A_VALUE_IS_SEEN: Final = 2
 VALUES_KEPT: Final = 1000
 FEATURES_KEPT: Final = 4096
-"""More make a bot of a thousand intents slow to train, and its network less often right: most are seen but once."""
+"""More features make a bot of a thousand intents slow to train and less accurate, since most occur only once."""
 TURNS_COUNTED: Final = 8
 ACTIONS_COUNTED: Final = 6
 LEFT_EACH_TURN: Final = 0.7
-"""Of a feature that tells how long ago something was."""
+"""The factor by which the features ``... ago`` decrease with each turn."""
 
 SAID_IN_WORDS: Final = 3
 _ENDED: Final = ("ended 0", "ended 1")
 _OF_VALUES: Final = ("value", "slot value", "slot set to")
 _OF_THE_PRESENT: Final = ("event 0", "novelty", "slot set", "loop", "turn", "length", *_OF_VALUES)
 _RANKS: Final = {"now": 0, **dict.fromkeys(_OF_THE_PRESENT, 1)}
-"""Where there are too many features, which blocks come first; all others come after these."""
+"""The order in which blocks are kept if there are too many features; all other blocks come after these."""
 PARTS_KEPT: Final = 4096
-"""How many parts of moments are remembered with their features."""
+"""How many parts of moments are kept in a cache with their features."""
 COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
 AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
 _NO_ENTITIES: Final = {"no entities": 1.0}
@@ -102,9 +102,9 @@ class HistoryFeaturizer:
     Parameters
     ----------
     max_history
-        How many states, and how many events, are features in full.
+        The number of latest states and events with all their features.
     names
-        Block and name of each feature, in their order; empty before training.
+        Block and name of each feature, in order; empty before training.
     """
 
     def __init__(self, max_history: int = 5, names: Iterable[Sequence[str]] = ()) -> None:
@@ -115,7 +115,7 @@ class HistoryFeaturizer:
         self._take_names()
 
     def _take_names(self) -> None:
-        """Look up in advance what every prediction asks for."""
+        """Compute in advance the lookups that every prediction needs."""
         self._blocks = _numbered(self.names)
         self._events = [self._blocks.get(f"event {number}", {}) for number in range(self.max_history)]
         self._seen = [self._columns_of_seen(kind) for kind in COUNTS]
@@ -138,16 +138,16 @@ class HistoryFeaturizer:
         Parameters
         ----------
         states
-            The last states, the present one last; those before the last `max_history` are left out.
+            The last states, the present one last; only the last `max_history` are used.
         history
             The summary of the conversation.
         slots
-            What the bot remembers now.
+            The present slots.
 
         Returns
         -------
         indices, values
-            Sparse vector of length `num_features`; what was not in training is left out.
+            Sparse vector of length `num_features`; features that were not in training are left out.
         """
         indices: list[int] = []
         values: list[float] = []
@@ -160,7 +160,7 @@ class HistoryFeaturizer:
             part = self._known.get((made_of, key)) or self._learn_part(made_of, key)
             indices += part[0]
             values += part[1]
-        # How often what was seen, and when last, differs from turn to turn, so that it is not worth remembering.
+        # Not cached, since counts and the turns in which names were last seen differ from turn to turn.
         for columns, seen in zip(self._seen, (history.intents, history.entities, history.actions), strict=True):
             for name, (count, turn) in seen.items():
                 told = 1.0, math.log1p(count), LEFT_EACH_TURN ** (history.turns - turn)
@@ -171,7 +171,7 @@ class HistoryFeaturizer:
         return indices, values
 
     def _parts(self, states: Sequence[State], history: History, slots: Collection[Slot]) -> list[tuple[Any, Any]]:
-        """Return the parts of the present that other moments have, too: what makes their groups, and of what."""
+        """Return the cacheable parts of the present moment, each as a function of its features, and the argument."""
         parts: list[tuple[Any, Any]] = [
             (of_now, tuple(with_best_intent_only(states[-1]).items())),
             (of_mentions, tuple(history.mentions)),
@@ -194,13 +194,13 @@ class HistoryFeaturizer:
         return parts
 
     def _learn_part(self, made_of: Callable[[Any], Iterable[Group]], key: Hashable) -> Part:
-        """Return the features of a part, and remember them, which is quicker than to make their names again."""
+        """Return the features of a part, and add them to the cache."""
         named = (
             (self.index_of((block, name)), value) for block, group in made_of(key) for name, value in group.items()
         )
         found = [(index, value) for index, value in named if index is not None]
         part = tuple(index for index, _ in found), tuple(value for _, value in found)
-        if len(self._known) >= PARTS_KEPT:  # What people say is in them, which may differ for ever.
+        if len(self._known) >= PARTS_KEPT:  # A limit, since users can send ever new messages.
             self._known.clear()
         self._known[made_of, key] = part
         return part
@@ -212,11 +212,11 @@ class HistoryFeaturizer:
     # -- training
 
     def learn_names(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Take over the features to use from how often each occurs in training, by block and name."""
+        """Choose the features to use, from the number of times that each occurs in training, by block and name."""
         often = [name for name, count in counts.items() if name[0] in _OF_VALUES and count >= TIMES_A_VALUE_IS_SEEN]
         values = Counter(map(_owner, often))
         often = [name for name in often if values[_owner(name)] > 1]
-        # The name decides between equally frequent ones, so that the same stories give the same features.
+        # Equally frequent values are sorted by name, so that the same stories give the same features.
         often.sort(key=lambda name: (-counts[name], name))
         kept = set(often[:VALUES_KEPT])
         names = [name for name in counts if name[0] not in _OF_VALUES or name in kept]
@@ -228,21 +228,21 @@ class HistoryFeaturizer:
 
     @property
     def value_columns(self) -> NDArray[np.int32]:
-        """Indices of the features that are values, of which conversations to come may hold others."""
+        """Indices of the features of values, for which later conversations may have unknown values."""
         found = [index for index, (block, _) in enumerate(self.names) if block in _OF_VALUES]
         return np.array(found, np.int32)
 
     def index_of(self, name: tuple[str, str]) -> int | None:
-        """Return the index of the feature with this block and name, None if there is none."""
+        """Return the index of the feature with this block and name, or None."""
         return self._blocks.get(name[0], {}).get(name[1])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options and the names of the features, JSON-able."""
+        """Return the options and the names of the features as data for JSON."""
         return {"max_history": self.max_history, "names": [list(name) for name in self.names]}
 
 
 def recent_events(states: Sequence[State], count: int) -> list[State]:
-    """Return the last `count` events, the latest first, as the part of a state that tells of them."""
+    """Return the last `count` events, the latest first, each as the features that it has in a state."""
     found: list[State] = []
     for state in reversed(states):
         found += events_before(state)
@@ -252,16 +252,16 @@ def recent_events(states: Sequence[State], count: int) -> list[State]:
 
 
 def events_before(state: State) -> list[State]:
-    """Return what happened since the state before, the latest first.
+    """Return the events since the state before, the latest first, as features of `state`.
 
-    States tell of events: before each prediction there was an action (``prev_``), and if that was listening, a
-    message (``intent_``, ``entity_``) after it.
+    Each state contains its latest events: an action (``prev_``), and, if that was listening, the message after it
+    (``intent_``, ``entity_``).
     """
     found = []
     if _LISTENED in state:
         best = with_best_intent_only(state)
         found.append({name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))})
-    for name in reversed(state):  # The action stands behind all slots.
+    for name in reversed(state):  # The action comes after all slots.
         if name.startswith("prev_"):
             found.append(_after(name, FAILED in state))
             break
@@ -269,7 +269,7 @@ def events_before(state: State) -> list[State]:
 
 
 def state_after(action: str, has_failed: bool) -> State:
-    """Return the part of a state that tells of the action before; not to be changed."""
+    """Return the features of a state for the action before; the result is cached and must not be changed."""
     return _after(f"prev_{action}", has_failed)
 
 
@@ -279,7 +279,7 @@ def _after(feature: str, has_failed: bool) -> State:
 
 
 def of_now(items: Iterable[tuple[str, float]]) -> Iterator[Group]:
-    """Yield what is known now, and the parts of the names of the entities, from the items of a state."""
+    """Yield the features of the present state, and of the parts of its entities' names, from the items of the state."""
     state = dict(items)
     yield "now", with_best_intent_only(state)
     entities = [name[len("entity_") :] for name in state if name.startswith("entity_")]
@@ -297,7 +297,7 @@ def of_mentions(mentions: Sequence[Mention]) -> Iterator[Group]:
 
 
 def of_slots(texts: Iterable[tuple[str, str | None]]) -> Iterator[Group]:
-    """Yield the values of slots that tell more than their own features do, from what `texts_of` returns."""
+    """Yield the features for values of slots, from the result of `texts_of`."""
     yield "slot value", _ones(f"{name}={text}" for name, text in texts if text is not None)
 
 
@@ -316,7 +316,7 @@ def of_loop(loop_and_slot: tuple[str | None, str | None]) -> Iterator[Group]:
 
 
 def texts_of(slots: Iterable[Slot]) -> tuple[tuple[str, str], ...]:
-    """Return name and value as text of each slot whose value tells more than its features do."""
+    """Return the name of each slot with a `feature_text`, and this text."""
     return tuple([(slot.name, text) for slot in slots if (text := slot.feature_text()) is not None])
 
 
@@ -328,14 +328,14 @@ def of_turn(actions: Sequence[str]) -> Iterator[Group]:
 
 
 def of_message_before(message: tuple[str | None, Iterable[str]]) -> Iterator[Group]:
-    """Yield what the user said in the turn before: the intent, and the names of the entities."""
+    """Yield the features of the message in the turn before: its intent, and the names of its entities."""
     intent, entities = message
     yield "intent before", _one(str(intent))
     yield "entity before", _ones(entities)
 
 
 def of_actions_before(actions: Sequence[str]) -> Iterator[Group]:
-    """Yield what the bot did in the turn before."""
+    """Yield the features of the actions in the turn before."""
     yield "action before", _ones(actions)
     acted = [name for name in actions if name != ACTION_LISTEN_NAME]
     yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
@@ -355,17 +355,17 @@ def of_last_action(number: int, action: str) -> Iterator[Group]:
 
 
 def of_turns(turns: int) -> Iterator[Group]:
-    """Yield how many turns there were."""
+    """Yield the features for the number of turns."""
     yield "length", {f"{min(turns, TURNS_COUNTED)} turns": 1.0, "turns": math.log1p(turns)}
 
 
 def of_length(length: int) -> Iterator[Group]:
-    """Yield how many actions there were."""
+    """Yield the feature for the number of actions."""
     yield "length", {"actions": math.log1p(length) / 2}
 
 
 def _owner(value: tuple[str, str]) -> tuple[str, str]:
-    """Return the block, and the entity or slot, of the feature of a value."""
+    """Return the block, and the entity or slot, of a value's feature."""
     return value[0], value[1].partition("=")[0]
 
 

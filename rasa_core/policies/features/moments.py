@@ -1,7 +1,7 @@
-"""Moments of many conversations, and their history features where policies do not see all that happened, as of Rasa 3.
+"""Moments of many conversations, and their history features for Rasa 3, where policies do not see hidden turns.
 
-They are those of `rasa_core.policies.features.history`. A conversation is followed by its tracker, and each moment is
-put together from *parts*, features that come and go together, which are looked up by what they tell of and made once.
+The features are those of `rasa_core.policies.features.history`. A tracker replays each conversation, and the features
+of a moment are composed of *parts*, groups of features that always appear together, which are computed once.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _KINDS: Final = ("intent", "entity", "action")
 
 
 class Moments(NamedTuple):
-    """The moments before the actions of some conversations, a row each.
+    """The moments before the actions of some conversations, one row for each.
 
     Attributes
     ----------
     rows : list of list of int, or None
-        For each conversation, the row of each position that has an action; None if it has to be replayed.
+        For each conversation, the row of each index with an action; None if the conversation has to be replayed.
     matrix : FeatureMatrix
-        What networks see.
+        The features for networks.
     kinds : NDArray of int64
-        ``(rows,)``: equal where all policies but networks see the same.
+        ``(rows,)``: equal numbers for moments that look the same to all policies except networks.
     names : list of bytes
-        What each kind is known by, in other batches too.
+        The name of each kind, which is the same in other batches.
     example : callable
-        Returns one moment of a kind, given its number.
+        A function that returns one moment of a kind, given the number of the kind.
     """
 
     rows: list[dict[int, int] | None]
@@ -58,9 +58,9 @@ class MomentFeaturizer:
     Parameters
     ----------
     max_history
-        How many events are features in full.
+        The number of latest events with all their features.
     column_of
-        Returns the column of a feature, given block and name; None to leave it out.
+        A function that returns the column of a feature by block and name; None to leave the feature out.
     """
 
     def __init__(self, max_history: int, column_of: ColumnOf) -> None:
@@ -72,11 +72,11 @@ class MomentFeaturizer:
         self._parts = _Parts(self._event_blocks, self._column_of)
 
     def skip(self) -> None:
-        """Add a row without features, for a moment in which nobody asks for them."""
+        """Add a row without features, for a moment in which no network is asked."""
         self._rows.append([])
 
     def add(self, tracker: DialogueStateTracker, states: Sequence[State]) -> None:
-        """Add a row for the present moment, of which policies see these last states; there is at least one."""
+        """Add a row for the present moment; `states` are the last states that policies see, at least one."""
         parts, history = self._parts, tracker.history
         row = [parts.now[tuple(states[-1].items())], *self._events(states)]
         row += self._of_slots(tracker)
@@ -97,7 +97,7 @@ class MomentFeaturizer:
             found += events[tuple(state.items())]
             if len(found) >= count:
                 break
-        # Each event is as many parts in a row as it may have places.
+        # Each event has consecutive parts, one for each place at which it can be.
         return [number + place for place, number in enumerate(found[:count])]
 
     def _of_slots(self, tracker: DialogueStateTracker) -> list[int]:
@@ -117,7 +117,7 @@ class MomentFeaturizer:
         ]
 
     def take(self) -> FeatureMatrix:
-        """Return the features of the moments that were added since the last time."""
+        """Return the features of the moments that were added since the last call."""
         rows, self._rows = self._rows, []
         counts = np.fromiter(map(len, rows), np.int64, len(rows))
         parts = np.fromiter(chain.from_iterable(rows), np.int64, int(counts.sum()))

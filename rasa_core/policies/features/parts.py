@@ -1,6 +1,7 @@
-"""Features of many moments of conversations, each made once: parts, whose features come and go together, and spans.
+"""Tables for the features of many moments, so that each is computed once: parts and spans.
 
-A span is the moments over which something had been seen so often, in that turn for the last time.
+A part is a group of features that always appear together. A span is a range of rows over which a name had the same
+count, and was last seen in the same turn.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LEFT_OUT: Final = -1
 
 
 class Memo(dict[K, V]):
-    """What a function returns for each key; it is asked once."""
+    """A cache of a function's results, which is called once for each key."""
 
     def __init__(self, function: Callable[[K], V]) -> None:
         self._function = function
@@ -37,12 +38,12 @@ class Memo(dict[K, V]):
 
 
 class PartTable:
-    """Features that come and go together, and the number of each part, by what it tells of.
+    """The features of all parts; each part has a number.
 
     Parameters
     ----------
     column_of
-        Returns the column of a feature, given block and name; None to leave it out.
+        A function that returns the column of a feature by block and name; None to leave the feature out.
     """
 
     def __init__(self, column_of: ColumnOf) -> None:
@@ -50,30 +51,30 @@ class PartTable:
         self._starts, self._columns, self._values = array("q", [0]), array("i"), array("f")
 
     def __len__(self) -> int:
-        """Return how many numbers there are in all parts."""
+        """Return the total number of features in all parts."""
         return len(self._columns)
 
     def _memo(self, groups_of: Callable[[K], Iterable[Group]]) -> Memo[K, int]:
         return Memo(lambda key: self._add(self._in_columns(groups_of(key))))
 
     def _in_columns(self, groups: Iterable[Group]) -> dict[int, float]:
-        """Return the values of features, given by block and name, in their columns."""
+        """Return the values of features by their columns; the features are given by block and name."""
         columns = ((self._column_of((block, name)), value) for block, found in groups for name, value in found.items())
         return {column: value for column, value in columns if column is not None}
 
     def _add(self, columns: dict[int, float]) -> int:
-        """Take over values, by column, and return the number of the part that they are."""
+        """Add a part with values by column, and return its number."""
         self._columns.extend(columns)
         self._values.extend(columns.values())
         self._starts.append(len(self._columns))
         return len(self._starts) - 2
 
     def _add_each(self, parts: Iterable[Iterable[Group]]) -> int:
-        """Take over several parts, at least one, which get numbers in a row, and return the first of these."""
+        """Add several parts, at least one, with consecutive numbers, and return the first number."""
         return min([self._add(self._in_columns(groups)) for groups in parts])
 
     def of(self, parts: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
-        """Return how many features each of some `parts` ``(parts,)`` has, and columns and values of all."""
+        """Return the number of features in each of `parts` ``(parts,)``, and the columns and values of all features."""
         starts = np.array(self._starts, np.int64)
         lengths = np.diff(starts)[parts]
         places = ranges(starts[parts], lengths)
@@ -82,11 +83,11 @@ class PartTable:
 
 
 class Spans:
-    """Over which rows an intent, an entity or an action had been seen so often."""
+    """The spans of rows over which the count of an intent, an entity or an action was the same."""
 
     def __init__(self, columns_of: ColumnsOf, left_each_turn: float) -> None:
         self._columns_of, self._left_each_turn = columns_of, left_each_turn
-        self._columns: list[int] = []  # Three of each name.
+        self._columns: list[int] = []  # Three columns for each name.
         self.names = Memo(self._new_name)
         self.clear()
 
@@ -100,17 +101,17 @@ class Spans:
         return len(self._columns) // 3 - 1
 
     def see(self, name: int, row: int, turn: int) -> None:
-        """Take note that a name of this number in `names` was seen just before `row`."""
+        """Record that the name with this number was seen just before `row`."""
         self._seen += (name, row, turn, len(self._ends))
 
     def end(self, row: int) -> None:
-        """Take note that a conversation ends before `row`."""
+        """Record that a conversation ends before `row`."""
         self._ends.append(row)
 
     def expanded(self, turn_of_row: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
-        """Return how many features rows have, and columns and values of all, given the turn ``(rows,)`` of each row.
+        """Return the number of features of each row, and their columns and values, given the rows' turns ``(rows,)``.
 
-        What was seen first comes first in a row.
+        In a row, the name that was seen first comes first.
         """
         names, firsts, turns, lengths, times = self._spans()
         rows = ranges(firsts, lengths)
@@ -140,11 +141,11 @@ class Spans:
 
 
 def ranges(begins: Ints, lengths: Ints) -> Ints:
-    """Return the numbers of ranges of these lengths, one after the other."""
+    """Return the concatenated ranges with the given begins and lengths."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - ends + lengths, lengths)
 
 
 def _table(function: Callable[[int], float], numbers: Ints) -> Floats:
-    """Return a function of numbers from 0 on, computed once for each different one, as a prediction computes it."""
+    """Return the function of each of `numbers`, which are not negative, computed once for each different number."""
     return np.array(list(map(function, range(int(numbers.max(initial=-1)) + 1))), np.float32)[numbers]

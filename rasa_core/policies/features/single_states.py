@@ -1,7 +1,7 @@
-"""The single-state featurizers of Rasa Core 0.9: a vector a state, with a feature for each name or for its words.
+"""The single-state featurizers of Rasa Core 0.9: a vector for each state, with features for names or their words.
 
-Vectors are of whole numbers (``int32``) where all values are whole, else of ``float64``; what is learnt from is
-``float32`` either way. A state that is missing becomes a vector of `PADDING`.
+Vectors are ``int32`` if all values are whole numbers, otherwise ``float64``; training arrays are always ``float32``. A
+missing state becomes a vector of `PADDING`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LISTENED = f"prev_{ACTION_LISTEN_NAME}"
 
 
 class Names(Protocol):
-    """What a featurizer asks a `Domain`, which tells what these are."""
+    """The part of `Domain` that featurizers use; the methods are documented there."""
 
     intents: list[str]
     action_names: list[str]
@@ -42,14 +42,14 @@ class Names(Protocol):
 class SingleStateFeaturizer(KnownByName, ABC):
     """Turns one state into a vector.
 
-    A subclass is known by its class name as soon as it is defined, for models that were trained with it. Its
-    options, if it has any, are what `as_dict` returns and its constructor takes.
+    A subclass is registered by its class name, for models that were trained with it. Its options, if any, are the
+    result of `as_dict` and the parameters of its constructor.
 
     Attributes
     ----------
     user_feature_len, slot_feature_len : int or None
-        How many features, the first ones, tell what the user said, and how many behind these tell of slots; None before
-        `prepare_from_domain`, and where that does not set them.
+        The number of features of the user's message, which come first, and of the slots, which come next. None before
+        `prepare_from_domain`, or if that method does not set them.
     """
 
     user_feature_len: int | None = None
@@ -57,7 +57,7 @@ class SingleStateFeaturizer(KnownByName, ABC):
 
     @property
     def num_features(self) -> int:
-        """Length of the vectors; featurizers of users' own may set it."""
+        """Length of the vectors; custom featurizers may set it."""
         return vars(self).get("num_features") or len(self.encode(None))
 
     @num_features.setter
@@ -73,7 +73,7 @@ class SingleStateFeaturizer(KnownByName, ABC):
         """Return a vector, shape ``(features,)``; all `PADDING` if there is no state."""
 
     def create_encoded_all_actions(self, domain: Names) -> NDArray[Any] | None:
-        """Return a row for each action, as its features in a vector; None if the featurizer has none."""
+        """Return a row of features for each action; None if the featurizer has none."""
         return None
 
     @staticmethod
@@ -86,7 +86,7 @@ class SingleStateFeaturizer(KnownByName, ABC):
         return one_hot
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options, JSON-able."""
+        """Return the options as data for JSON."""
         return {}
 
     @classmethod
@@ -96,12 +96,12 @@ class SingleStateFeaturizer(KnownByName, ABC):
 
 
 class BinarySingleStateFeaturizer(SingleStateFeaturizer):
-    """One feature for each feature name of the domain.
+    """Makes a vector with one feature for each feature name of the domain.
 
     Attributes
     ----------
     input_state_map : dict of str to int
-        Name of a feature to its index; empty before `prepare_from_domain`. It may be set instead.
+        The index of each feature name; empty before `prepare_from_domain`. It may also be set directly.
     """
 
     def __init__(self) -> None:
@@ -126,24 +126,24 @@ class BinarySingleStateFeaturizer(SingleStateFeaturizer):
 
 
 class LabelTokenizerSingleStateFeaturizer(SingleStateFeaturizer):
-    """Counts the words of names, so that names which share words share features.
+    """Counts the words in names, so that names with common words have common features.
 
-    Intents and entities count where the bot has just listened: later in a turn, its own last action does.
+    Intents and entities are counted if the bot has just listened; later in a turn, its last action is counted.
 
     Parameters
     ----------
     use_shared_vocab
-        Whether users' names and actions have one vocabulary, so that a word has the same place among either.
+        Whether intents, entities and actions share one vocabulary, so that a word has the same index in both.
     split_symbol
-        Where names are split into words.
+        The character at which names are split into words.
 
     Attributes
     ----------
     user_labels, slot_labels, bot_labels : list of str
-        Names of features for intents and entities, of those for slots, and of actions; `prepare_from_domain` sets them.
+        Feature names of intents and entities, of slots, and of actions; `prepare_from_domain` sets them.
     user_vocab, bot_vocab : dict of str to int
-        Words of `user_labels` and `bot_labels` to their places. A vector has the words of users first, then a feature
-        for each of `slot_labels`, then the words of actions.
+        The index of each word in `user_labels` and `bot_labels`. A vector has the words of `user_labels` first, then a
+        feature for each of `slot_labels`, then the words of `bot_labels`.
     """
 
     def __init__(self, use_shared_vocab: bool = False, split_symbol: str = "_") -> None:
