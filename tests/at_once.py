@@ -1,4 +1,4 @@
-"""Calls that begin at one moment, each in a thread of its own."""
+"""Concurrent calls, each in a thread of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bot that knows a few turns by heart, and somebody who runs its actions in code of their own."""
+"""A bot with a few scripted turns, and a caller that runs its actions in code of its own."""
 
 from __future__ import annotations
 

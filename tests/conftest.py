@@ -1,4 +1,4 @@
-"""What all tests share: this folder on the import path (`strategies`), and the settings of Hypothesis.
+"""Set-up of all tests: this folder on the import path (`strategies`), and the settings of Hypothesis.
 
 With the environment variable ``RASA_CORE_TEST_SKIPPED``, the ids of skipped tests go into the file that it names, so
 that they can be run where nothing is missing.

@@ -1,4 +1,4 @@
-"""Servers that do not answer as they should: a TCP proxy that cuts connections, and one of another protocol."""
+"""Faulty servers: a TCP proxy that cuts connections, and a server of another protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The features of a moment by block and name, whether they have occurred in training or not: as slow as clear."""
+"""An oracle of features: those of a conversation by group and name, seen in training or not, slowly but simply."""
 
 from __future__ import annotations
 

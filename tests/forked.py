@@ -1,4 +1,4 @@
-"""Python programs in processes of their own that begin with modules imported: forks of one that waits for them.
+"""Python programs in processes that are forked from a process with the modules imported, which is faster.
 
 What a command or a store imports takes longer than most tests let it work. Where it is tested how a process begins, as
 with other encodings or closed ends, the test starts a new one.

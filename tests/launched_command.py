@@ -1,4 +1,4 @@
-"""The command ``python -m rasa_core.server`` as a real process, and raw bytes sent to it."""
+"""The command ``python -m rasa_core.server`` as a real process, and a client that sends raw bytes to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies with networks of their own, as people wrote them for Rasa Core 0.9."""
+"""Custom Keras policies, written as for Rasa Core 0.9."""
 
 from __future__ import annotations
 

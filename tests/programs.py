@@ -1,4 +1,4 @@
-"""What tests need beside Python: database servers, ``node``, ``openssl``, a font; ports for them, and waiting for them.
+"""Programs that tests need beside Python: database servers, ``node``, ``openssl``, a font; free ports; and waiting.
 
 A program is looked for before anything else is done with it. A test without its program is skipped, and tells how to
 install it. The environment variable ``RASA_CORE_TEST_SERVERS`` changes that: with ``all``, a missing program is a

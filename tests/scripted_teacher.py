@@ -1,4 +1,4 @@
-"""A teacher whose answers are written down beforehand, and a channel whose messages are."""
+"""A teacher with scripted answers, and a channel with scripted messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that a test can fill."""
+"""A small file system that a test can fill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The house: every module stands on a storey, and imports only from what stands below it."""
+"""The layers of the package: every module has a storey, and imports only from lower storeys."""
 
 from __future__ import annotations
 

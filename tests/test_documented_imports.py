@@ -1,4 +1,4 @@
-"""Programs that import what README.rst and docs/ name: a bot, and a policy, a store and an action of one's own."""
+"""The imports that README.rst and docs/ show: for a bot, and for a custom policy, store and action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request with a key is carried out once, and one with a version only on that version."""
+"""A request with a key is carried out once; a request with a version, only at that version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of this package: what they are besides, and what they say."""
+"""The errors of this package: their builtin base classes, and their messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions that fail: on record, seen by the policies, explained, and told in stories."""
+"""Failed actions: in the log, as features of policies, in explanations, and in stories."""
 
 from __future__ import annotations
 

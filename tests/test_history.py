@@ -1,4 +1,4 @@
-"""The bounded summary of a conversation that policies see."""
+"""The bounded history of a conversation from which policies predict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process has loaded: a server must not carry what only training or other stores need."""
+"""The modules that a process imports: a server must not import what only training or other stores need."""
 
 from __future__ import annotations
 

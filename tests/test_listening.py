@@ -1,4 +1,4 @@
-"""Every message finds the bot listening, whatever happened before it, and by whichever road it came into the log."""
+"""The bot listens before every message, whatever happened before, and however the message came into the log."""
 
 from __future__ import annotations
 

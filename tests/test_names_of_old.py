@@ -1,4 +1,4 @@
-"""The names that programs written for Rasa Core 0.9, or against our documents, import and use."""
+"""The names that programs for Rasa Core 0.9, or written after our documents, import and use."""
 
 from __future__ import annotations
 

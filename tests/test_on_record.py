@@ -1,4 +1,4 @@
-"""What the log says of each decision: which policy of which model chose it, what it chose, and who read the message."""
+"""The log of each decision: the policy and model that predicted it, the prediction, and the interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event classes of users' own, written as for Rasa Core 0.9."""
+"""Custom event classes, written as for Rasa Core 0.9."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processors and agents of users, which change how a turn goes by the methods that 0.9 had for its steps."""
+"""Custom processors and agents that override the methods of 0.9 for the steps of a turn."""
 
 from __future__ import annotations
 

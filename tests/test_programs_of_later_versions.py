@@ -1,4 +1,4 @@
-"""Programs for Rasa Core 0.10 to 0.14, whose actions run in an action server: they run, or are told what to do."""
+"""Programs for Rasa Core 0.10 to 0.14, with an action server: they run, or get an error with a remedy."""
 
 from __future__ import annotations
 

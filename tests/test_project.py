@@ -1,4 +1,4 @@
-"""A project is trained when its files have changed, and not otherwise."""
+"""A project is trained if its files have changed, and only then."""
 
 from __future__ import annotations
 

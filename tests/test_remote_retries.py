@@ -1,4 +1,4 @@
-"""A client behind a network that breaks, and before a server that fails: each request is carried out once."""
+"""A client on a failing network or server: each request is carried out once."""
 
 from __future__ import annotations
 

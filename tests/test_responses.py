@@ -1,4 +1,4 @@
-"""Responses of Rasa 2 and 3: which variant is said, how it is filled, and what the REST channel gets."""
+"""Responses of Rasa 2 and 3: the choice of a variant, its slots, and the answer of the REST channel."""
 
 from __future__ import annotations
 

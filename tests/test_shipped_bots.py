@@ -1,4 +1,4 @@
-"""Bots as people have them from Rasa Core 0.9; each test is skipped where its files are missing."""
+"""Example bots of Rasa Core 0.9; each test is skipped if its files are missing."""
 
 from __future__ import annotations
 

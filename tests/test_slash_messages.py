@@ -1,4 +1,4 @@
-"""Messages that name their intent, as Rasa 2 and 3 read them."""
+"""Messages such as ``/greet``, which name their intent, read as in Rasa 2 and 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each kind of slot becomes features, and how slots are made, written down and kept apart."""
+"""Slots: their features, and how they are made, written and kept apart."""
 
 from __future__ import annotations
 

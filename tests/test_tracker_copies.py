@@ -1,4 +1,4 @@
-"""Conversations as stories, copies, dialogues and dumps, and what becomes of pending events."""
+"""Trackers as stories, copies, dialogues and dumps, and their pending events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot stands for the whole log, is bounded, and is enough for all but the past itself."""
+"""A snapshot of a tracker is of bounded size, and replaces the whole log for everything but past events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each event does to a conversation, and what can be asked about it."""
+"""The effect of each event on a tracker, and the tracker's queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns whose actions run here."""
+"""Turns whose actions run in this process."""
 
 from __future__ import annotations
 

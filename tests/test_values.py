@@ -1,4 +1,4 @@
-"""What values may enter a conversation: one gate for Python, HTTP, messages, buttons and events of one's own."""
+"""The values that a conversation may have: one check for Python, HTTP, messages, buttons and custom events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slow and obvious definition of a conversation's state, and a store as small as can be, for tests.
+"""A slow and simple oracle of a conversation's state, and a minimal store, for tests.
 
 `Oracle` takes the events that apply, one after another, from nothing. A tracker must agree with it after
 every event, however often it was stored and fetched in between.

@@ -1,4 +1,4 @@
-"""Actions as somebody writes them for rasa-sdk; `test_webhook` runs them with it."""
+"""Actions for a real rasa-sdk, with which `test_webhook` runs them."""
 
 from __future__ import annotations
 

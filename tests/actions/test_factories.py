@@ -1,4 +1,4 @@
-"""From the names in a domain to actions that run here, or in the caller's code."""
+"""Making actions from the names in a domain: actions that run here, or in the caller's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions in an action server: a real rasa-sdk, and a bare server that answers what no sdk would."""
+"""Actions in an action server: a real rasa-sdk, and a bare server that gives invalid answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes in domains and stories: which are found, where, and what is no mistake."""
+"""Mistakes in domains and stories: the findings and their places, and what is no mistake."""
 
 from __future__ import annotations
 

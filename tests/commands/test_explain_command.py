@@ -1,4 +1,4 @@
-"""rasa-core explain tells why a bot decides, for a model as for a project."""
+"""``rasa-core explain``: the reasons of a decision, for a model and for a project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""rasa-core init writes a bot that needs no correction, and asks nothing where nobody can answer."""
+"""``rasa-core init``: the new bot works as it is, and nothing is asked without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bots as people keep them: files of any name, code of their own beside them, stories with slips."""
+"""Projects with odd layouts: files of any name, custom code beside them, stories with small mistakes."""
 
 from __future__ import annotations
 

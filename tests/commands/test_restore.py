@@ -1,4 +1,4 @@
-"""``rasa_core.commands.restore``: going on with a conversation that was saved as JSON."""
+"""``rasa_core.commands.restore``: continuing a conversation that was saved as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue, a conversation as a story, and the gate before a new model serves, on the terminal."""
+"""The review queue, a conversation as a story, and the comparison of a new model, on the terminal."""
 
 from __future__ import annotations
 

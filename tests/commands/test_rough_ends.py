@@ -1,4 +1,4 @@
-"""What a terminal, a disk and an interrupt do to a command: a line says what is wrong, and never a traceback."""
+"""Closed terminals, full disks and interrupts: a command ends with one line of error, and no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``rasa-core store``: what users see, and what is left after a death in the middle."""
+"""``rasa-core store``: its output, and the state of a store after a command was killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the nodes, arrows and labels of a picture are placed."""
+"""The positions of nodes, arrows and labels in a picture."""
 
 from __future__ import annotations
 

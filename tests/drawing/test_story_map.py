@@ -1,4 +1,4 @@
-"""The map of stories, where there are too many of them to show each step."""
+"""The map of stories that are too many to show each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawings, and the files that they are written into."""
+"""Drawings in SVG, and writing them into files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation."""
+"""Charts of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring how well a model follows stories."""
+"""Evaluation of a model on stories."""
 
 from __future__ import annotations
 

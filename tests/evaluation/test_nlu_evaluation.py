@@ -1,4 +1,4 @@
-"""Figures of how well messages are understood, against an interpreter that answers as it is told."""
+"""Evaluation of an interpreter, with an interpreter whose answers are scripted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What another model would have decided in conversations that have taken place."""
+"""Replay of stored conversations with another model, and the decisions that differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two bots of Rasa 3 decide in many conversations at once is what they decide in each moment alone."""
+"""Replay with two bots of Rasa 3: the decisions in a batch are those of single predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages are changed as people change them, and no more."""
+"""Changes of messages as people make them, such as typing errors: each changes only what it should."""
 
 from __future__ import annotations
 

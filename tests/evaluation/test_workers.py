@@ -1,4 +1,4 @@
-"""Comparing the conversations of a store in several processes, of which some die."""
+"""Comparing the conversations of a store in several processes, some of which are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the bot in a folder, as a user would do it."""
+"""Serves the bot of a folder with the command that a user would run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README and the docs show is what happens: each block is run, in order, against the served example bot."""
+"""Each block of the README and the docs is run, in order, against the served example bot, and does as it says."""
 
 from __future__ import annotations
 

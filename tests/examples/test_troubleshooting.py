@@ -1,4 +1,4 @@
-"""What the page about errors quotes is what the package says: the words of each text stand in its strings."""
+"""The error messages on the troubleshooting page are those of the package."""
 
 from __future__ import annotations
 

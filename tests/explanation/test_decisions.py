@@ -1,4 +1,4 @@
-"""What an explanation says about a decision, and which decision it is about."""
+"""The content of an explanation, and the decision that it is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which single difference would have led to the action that came second."""
+"""The single change that would have made the second-best action the best."""
 
 from __future__ import annotations
 

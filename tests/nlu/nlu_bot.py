@@ -1,4 +1,4 @@
-"""A bot whose messages are those of `small_nlu`, for tests that need one that understands typed text."""
+"""A bot with the messages of `small_nlu`, for tests that need a bot that understands typed text."""
 
 from __future__ import annotations
 

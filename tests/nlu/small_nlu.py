@@ -1,4 +1,4 @@
-"""A few made-up messages, and a model of them that is trained once for all tests that ask for it."""
+"""A few made-up messages, and a model of them that is trained once for all tests."""
 
 from __future__ import annotations
 

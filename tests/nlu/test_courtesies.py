@@ -1,4 +1,4 @@
-"""What is passed over at the ends of messages, since people say it around what they want."""
+"""Courtesies that are skipped at the beginning and end of messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of entities in examples are found again, wherever they stand."""
+"""Values of entities in examples are found in other messages."""
 
 from __future__ import annotations
 

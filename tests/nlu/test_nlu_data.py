@@ -1,4 +1,4 @@
-"""Training data of an interpreter, as values."""
+"""The training data of an interpreter."""
 
 from __future__ import annotations
 

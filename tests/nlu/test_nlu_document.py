@@ -1,4 +1,4 @@
-"""What docs/nlu.rst says of data, findings and limits is what the code does."""
+"""The data, findings and limits in docs/nlu.rst are those of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples more in a file of NLU data, in its own style."""
+"""Adding examples to a file of NLU data, in its style."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entities begin and end in a text where people mean them to: whole brackets, whole addresses, one thing as one."""
+"""Start and end of entities: whole brackets, whole addresses, and parts that become one entity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a model: the same once read again, and errors that name what is wrong with them."""
+"""The files of a model: reading gives the same model, and errors name what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists and clauses are recognised in a message, also where no example has their signs."""
+"""Lists in messages are read as lists, even if no example has their signs."""
 
 from __future__ import annotations
 

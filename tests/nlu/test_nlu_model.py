@@ -1,4 +1,4 @@
-"""What a trained model makes of text: NumPy alone."""
+"""The answers of a trained model, which needs only NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of policies share; the trained policy is made once, because Keras compiles slowly."""
+"""Fixtures of the tests of policies; one policy is trained for all tests, because Keras compiles slowly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""config.yml names the policies of a project of Markdown stories."""
+"""The policies of a project of Markdown stories, as its config.yml names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on several devices at once, here two that share one processor."""
+"""Training on several devices; here, two devices share one processor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A memory of stories that contradict one another knows how far it may be trusted."""
+"""The confidence of memoization on stories that contradict one another."""
 
 from __future__ import annotations
 

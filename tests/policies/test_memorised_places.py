@@ -1,4 +1,4 @@
-"""A policy that memorises can tell where the stories say what it says."""
+"""The places in stories from which a memoizing policy has a prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the network is trained: by perceptrons that each leave some stories out, with labels that share their parts."""
+"""Training of the policy's network: an ensemble with held-out stories each, and labels that share their parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same stories give the same model in every process, whatever the hashes of strings are there."""
+"""The same stories give the same model in every process, with any hash seed."""
 
 from __future__ import annotations
 

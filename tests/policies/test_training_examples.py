@@ -1,4 +1,4 @@
-"""What the network learns from: each different moment once, how much it counts, and who does not learn it."""
+"""The network's training examples: each distinct one once, with its weight, and who does not learn it."""
 
 from __future__ import annotations
 

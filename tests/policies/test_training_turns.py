@@ -1,4 +1,4 @@
-"""Where training turns stand: collected, kept in a model, and found again."""
+"""The places in stories of training turns: collected, stored in a model, and found again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An action server that answers each action with what is given for it."""
+"""An action server with a given answer for each action."""
 
 from __future__ import annotations
 

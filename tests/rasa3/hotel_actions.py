@@ -1,4 +1,4 @@
-"""The actions of a project, as somebody writes them for rasa-sdk; `test_whole_project` runs them with it.
+"""The actions of a project for rasa-sdk, with which `test_whole_project` runs them.
 
 Each order is a line of ``orders.txt`` in the folder ``HOTEL``. Where a file ``gate`` is there, which has the number of
 a port, the next order waits until the connection that it makes to this port ends.

@@ -1,4 +1,4 @@
-"""What is logged in which order, and what is said, as Rasa 3.6 does it where several things meet."""
+"""The order of logged events and of messages in Rasa 3.6, where several rules of order meet."""
 
 from __future__ import annotations
 

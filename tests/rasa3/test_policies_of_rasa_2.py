@@ -1,4 +1,4 @@
-"""What policies and forms of Rasa 2 did, which later versions have no more."""
+"""Policies and forms of Rasa 2 that later versions do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects of Rasa 1, whose stories are in Markdown, whose forms the action server runs, and that name no version."""
+"""Projects of Rasa 1: Markdown stories, forms that the action server runs, and no version in their files."""
 
 from __future__ import annotations
 

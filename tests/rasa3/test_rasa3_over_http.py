@@ -1,4 +1,4 @@
-"""What clients of Rasa 3 ask a bot of Rasa 3 for over HTTP."""
+"""The HTTP routes that clients of Rasa 3 use, with a bot of Rasa 3."""
 
 from __future__ import annotations
 

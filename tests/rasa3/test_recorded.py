@@ -1,4 +1,4 @@
-"""What Rasa 3 really did, replayed; where the recordings are."""
+"""Replay of recordings of real Rasa 3, if they are there."""
 
 from __future__ import annotations
 

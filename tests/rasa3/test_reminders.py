@@ -1,4 +1,4 @@
-"""Reminders of Rasa 3: they act at their time, once, whatever process is there then."""
+"""Reminders of Rasa 3: each is sent at its time, once, by any process that runs then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project of Rasa 3 with a ``pipeline:``, from its files to what is said over HTTP, and in Python."""
+"""A project of Rasa 3 with a ``pipeline:``, from its files to its answers over HTTP and in Python."""
 
 from __future__ import annotations
 

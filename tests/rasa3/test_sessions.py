@@ -1,4 +1,4 @@
-"""Sessions: an action of the bot's own that begins them in its own way, and what is predicted once one has ended."""
+"""Sessions: a custom action that starts them, and predictions after a session has expired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small projects of Rasa 3, each with one conversation, and what Rasa says in it."""
+"""Small projects of Rasa 3, each with one conversation, and the messages that Rasa sends in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test stories of Rasa 3, measured as ``rasa test`` measures them: which are right, and which are not."""
+"""Test stories of Rasa 3: the same ones are right and wrong as with ``rasa test``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients and action servers of Rasa 3 are told of a conversation: which events, with which keys."""
+"""The events, and their keys, that clients and action servers of Rasa 3 receive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules and stories ask of slots, entities and loops, where Rasa 3.6 reads more or less than is written."""
+"""Conditions of rules and stories on slots, entities and loops, where Rasa 3.6 differs from what their text says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a text or a name is expected in the files of a bot, what is written counts, however YAML would read it."""
+"""Scalars in YAML files of a bot that must be texts or names are read as written, such as ``no`` and ``1.10``."""
 
 from __future__ import annotations
 

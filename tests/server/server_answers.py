@@ -1,4 +1,4 @@
-"""How the tests of the server look at answers."""
+"""Checks of the server's answers."""
 
 from __future__ import annotations
 

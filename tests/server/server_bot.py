@@ -1,4 +1,4 @@
-"""A small bot whose every answer is known, for the tests of the server and for the sites that they start."""
+"""A small bot with known answers, for the tests of the server and of the sites that mount it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that is killed while an action server works for it: the next one finishes the turn, and doubles nothing."""
+"""A server that is killed during an action call: the next one finishes the turn, and repeats nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that was started with a token serves its bearers only."""
+"""A server with a token answers only requests that have it."""
 
 from __future__ import annotations
 

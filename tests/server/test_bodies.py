@@ -1,4 +1,4 @@
-"""Half a body keeps nobody waiting, and is never taken for a whole one: raw bytes, sent to the real server."""
+"""Incomplete bodies, sent as raw bytes to the real server: they block no other client, and are never processed."""
 
 from __future__ import annotations
 

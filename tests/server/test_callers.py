@@ -1,4 +1,4 @@
-"""Without a token, no other web page changes a conversation, and none reads one through a name of its own."""
+"""Without a token, other web pages can neither change nor read conversations, even under another host name."""
 
 from __future__ import annotations
 

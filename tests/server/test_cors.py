@@ -1,4 +1,4 @@
-"""Browsers let the pages of the given origins read answers, good and bad, and no others."""
+"""CORS: the pages of the given origins, and no others, may read answers, including errors."""
 
 from __future__ import annotations
 

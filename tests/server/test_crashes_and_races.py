@@ -1,4 +1,4 @@
-"""Servers that die in the middle of turns, and servers that share conversations: nothing is lost, doubled or mixed."""
+"""Servers that are killed during turns, and servers that share a store: no turn is lost, doubled or mixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not quite right in a request is carried out as ever, and told of in ``info``, with the nearest names."""
+"""Requests with unknown names are carried out, and reported in ``info``, with similar names."""
 
 from __future__ import annotations
 

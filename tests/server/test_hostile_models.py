@@ -1,4 +1,4 @@
-"""A model that is sent runs no code, needs no more memory than a model, and predicts; or it changes nothing."""
+"""A hostile model over ``POST /load`` runs no code, and takes no more memory than others, or is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server forgets by itself."""
+"""Data that a server deletes after some time."""
 
 from __future__ import annotations
 

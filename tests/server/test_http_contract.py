@@ -1,4 +1,4 @@
-"""The HTTP interface as a table: after these requests, this request gets exactly this answer.
+"""The HTTP interface as a table of requests and their exact answers.
 
 Moments are replaced by 0 on both sides; everything else is compared byte by byte.
 """

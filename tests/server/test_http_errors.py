@@ -1,4 +1,4 @@
-"""What is wrong with a request is said in JSON, with a true status, and nothing is stored."""
+"""Invalid requests get an error in JSON with the right status, and store nothing."""
 
 from __future__ import annotations
 

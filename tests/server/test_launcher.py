@@ -1,4 +1,4 @@
-"""The launcher, as real processes: it serves, survives its workers, stops when told, and says why it cannot start."""
+"""The launcher, as real processes: it serves, replaces dead workers, stops on signals, and reports failed starts."""
 
 from __future__ import annotations
 

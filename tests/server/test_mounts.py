@@ -1,4 +1,4 @@
-"""The application under other people's servers and inside other people's sites."""
+"""The application under other WSGI servers, and mounted in other sites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No request, however odd, gets anything but JSON with a true status."""
+"""Every request, however odd, gets JSON with the right status."""
 
 from __future__ import annotations
 

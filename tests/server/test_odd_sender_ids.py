@@ -1,4 +1,4 @@
-"""Conversations with odd names are reached, and huge ones do not keep the server busy."""
+"""Conversations with odd ids can be reached, and very long ones do not block the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``GET /openapi.json`` describes each route of the server, and no other, by what checks the requests."""
+"""``GET /openapi.json`` describes each route of the server, and no other, with the checks of its requests."""
 
 from __future__ import annotations
 

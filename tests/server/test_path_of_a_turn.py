@@ -1,4 +1,4 @@
-"""The way of a turn through the files is short enough to be read in an hour."""
+"""A turn passes through few files, so that its code can be read in an hour."""
 
 from __future__ import annotations
 

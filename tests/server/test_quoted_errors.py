@@ -1,4 +1,4 @@
-"""What the page about errors quotes of answers is what the server answers, word for word."""
+"""The answers that the page about errors quotes are those of the server, word for word."""
 
 from __future__ import annotations
 

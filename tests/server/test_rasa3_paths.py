@@ -1,4 +1,4 @@
-"""The paths that clients of Rasa 2 and 3 use."""
+"""The HTTP paths that clients of Rasa 2 and 3 use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request has an id: in its answer, in what is logged while it is worked on, and on its way to other servers."""
+"""The id of a request: in its answer, in the log, and in requests to other servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every request leaves one line in the log: what was asked, the status and the time; never a token."""
+"""Every request is one line in the log, with method, path, status and time, and never a token."""
 
 from __future__ import annotations
 

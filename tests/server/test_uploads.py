@@ -1,4 +1,4 @@
-"""``POST /load`` puts another model in the place of the served one, or changes nothing."""
+"""``POST /load`` replaces the served model, or changes nothing."""
 
 from __future__ import annotations
 

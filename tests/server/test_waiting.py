@@ -1,4 +1,4 @@
-"""Who works on requests, who leaves them to others, and who comes for the next: the room where requests wait."""
+"""The threads that work on requests, the threads that rest, and the order of waiting requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many stories, and stories that could be combined in very many ways."""
+"""Many stories, and stories with very many combinations."""
 
 from __future__ import annotations
 

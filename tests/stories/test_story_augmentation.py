@@ -1,4 +1,4 @@
-"""Augmentation: complete conversations go on with other stories."""
+"""Augmentation: complete conversations are continued with other stories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stories more in a file, in its own style, and the rest of it byte for byte."""
+"""Adding stories to a file, in its style; the rest of the file stays the same, byte for byte."""
 
 from __future__ import annotations
 

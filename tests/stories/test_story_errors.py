@@ -1,4 +1,4 @@
-"""Stories that break the grammar: the error says where, what was expected, and the remedy."""
+"""Errors in story files: each names the place, what was expected, and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Story files and folders of them."""
+"""Reading story files and folders of story files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which conversations stories make up."""
+"""Generating conversations from stories."""
 
 from __future__ import annotations
 

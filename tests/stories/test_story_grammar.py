@@ -1,4 +1,4 @@
-"""What each line of a story file means."""
+"""The meaning of each kind of line in a story file."""
 
 from __future__ import annotations
 

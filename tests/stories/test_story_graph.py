@@ -1,4 +1,4 @@
-"""How steps are joined: their order, and the ways that lead back."""
+"""The graph of story steps: their order, and its cycles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing stories: the text of steps, read again, gives the same steps."""
+"""Writing stories: the written text is read as the same steps."""
 
 from __future__ import annotations
 

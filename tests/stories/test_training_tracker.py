@@ -1,4 +1,4 @@
-"""Trackers that are forked, and share slots and states, are as good as trackers that replay all events."""
+"""Training trackers, which share slots and states after a fork, equal trackers that replay all events."""
 
 from __future__ import annotations
 

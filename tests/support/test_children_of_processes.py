@@ -1,4 +1,4 @@
-"""What an action forks ends there, and the turn goes on once."""
+"""A process that an action forks ends after the action, and the turn continues once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder is copied whole, or one error says which file is missing and why."""
+"""A folder is copied as a whole, or an error names the missing file and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that are kept, and the ways a request can fail."""
+"""Connections that are kept open, and failures of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When another attempt begins."""
+"""The times at which a failed request is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of a folder: made whole or not at all, one current, the last five kept."""
+"""Versions of a folder: each is written atomically, one is current, and the last five are kept."""
 
 from __future__ import annotations
 

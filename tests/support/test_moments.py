@@ -1,4 +1,4 @@
-"""What was set of the clock is known for as long as it matters."""
+"""Changes of the system clock are noticed and remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failure that everybody meets is told once, then now and then, and once when it is over."""
+"""The log of a failure that affects all requests: a line at first, some more meanwhile, and a line at its end."""
 
 from __future__ import annotations
 

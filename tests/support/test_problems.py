@@ -1,4 +1,4 @@
-"""Problems of files, as they are told."""
+"""The text of problems in files."""
 
 from __future__ import annotations
 

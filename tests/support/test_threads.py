@@ -1,4 +1,4 @@
-"""What may wait for a thread is done without one where the system has no room for more."""
+"""Work for a background thread is done in the caller's thread if the system cannot start one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML of Rasa as parts: the plain scalars of YAML 1.2, merged keys, and what is refused with its line."""
+"""Rasa's YAML: the plain scalars of YAML 1.2, merge keys, and errors with their line."""
 
 from __future__ import annotations
 

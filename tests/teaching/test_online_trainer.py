@@ -1,4 +1,4 @@
-"""The ensemble that asks a teacher: what is shown and asked, what follows from the answers, and what is kept."""
+"""The ensemble that asks a teacher: its questions, the effects of the answers, and what is saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session as a state machine: what it asks, what follows from each answer, and what survives a crash."""
+"""A teaching session as a state machine: its questions, the effects of the answers, and recovery after a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of whole conversations are the features from which each of their actions is predicted."""
+"""The feature rows of whole conversations equal the features before each of their actions."""
 
 from __future__ import annotations
 

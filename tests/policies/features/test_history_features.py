@@ -1,4 +1,4 @@
-"""Features of a conversation: kept turn by turn, they are those of the whole, as the module's table tells them."""
+"""Features that are updated turn by turn equal those of the whole conversation, as the module's table defines them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bot with a page: its project in a folder, and the server of it."""
+"""A bot for the inspector: its project in a folder, and its server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the inspector in a real browser, as somebody uses it."""
+"""The page of the inspector in a real browser, with methods for what a user does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Correcting conversations, and saving what is right in the project's own files."""
+"""Correcting conversations, and saving the corrections in the project's own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks, the index and drafts where the disk is full, or the store is not there."""
+"""Marks, the index and drafts when the disk is full, or the store cannot be reached."""
 
 from __future__ import annotations
 

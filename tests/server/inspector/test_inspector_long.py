@@ -1,4 +1,4 @@
-"""The list where a conversation is so long that reading it takes more than a moment."""
+"""The list of conversations while a very long conversation is being read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole way of a correction by real clicks: talk, see why, put right, save, train, prove, serve, and go back.
+"""A correction by real clicks: talk, see the reason, correct, save, train, compare, serve, and go back.
 
 `test_inspector_week` goes the same way with a bot whose actions run in its own process.
 """

@@ -1,4 +1,4 @@
-"""The page in a real browser: talking, seeing why, going back."""
+"""The page in a real browser: talking, seeing the reasons, going back."""
 
 from __future__ import annotations
 

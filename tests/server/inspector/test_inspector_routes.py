@@ -1,4 +1,4 @@
-"""What the page asks for, as scripts may ask for it too."""
+"""The routes of the inspector's page, as scripts may use them, too."""
 
 from __future__ import annotations
 

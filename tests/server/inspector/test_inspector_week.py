@@ -1,4 +1,4 @@
-"""What a bot team does each week, by real clicks: find what was wrong, put it right, train, prove, serve, go back.
+"""The weekly work of a bot team, by real clicks: find errors, correct, train, compare, serve, go back.
 
 The bot runs its actions in its own process; `test_inspector_loops` has the same of other bots.
 """

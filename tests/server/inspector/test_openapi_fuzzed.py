@@ -1,4 +1,4 @@
-"""What schemathesis makes of ``/openapi.json`` is answered as it says, by all default checks of schemathesis.
+"""The server follows its ``/openapi.json`` on random requests from schemathesis, by all of its default checks.
 
 The inspector's application has all routes there are, and bots of Rasa 3 take other names in logs than those of 0.9.
 Left out are routes that stand under another path too, the files of pages, what is switched off here, and what starts a
