@@ -222,7 +222,7 @@ ignore_option = click.option(
 
 
 def load_own_modules(given: Iterable[str], *places: str | Path) -> list[str]:
-    """Import the modules of `import_option` and those in the config.yml of the bots at `places`; return the names.
+    """Import the modules of `import_option` and of the config.yml of the bots at `places`; return the names.
 
     Raises
     ------

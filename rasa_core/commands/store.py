@@ -174,7 +174,7 @@ def expire_command(url: str, idle: float) -> None:
 @id_form_option
 @log_options
 def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, verbose: bool, debug: bool) -> None:
-    """Write conversations of the store URL as JSON lines: all of them, or those with the given ids.
+    """Write conversations of the store URL as JSON lines: all, or only the conversations with the given ids.
 
     A line is {"format": 1, "sender_id", "version", "origin", "events"}. The events are the whole log; the events before
     position "origin" were replaced, and have no effect. An imported conversation has the same version and ETag.

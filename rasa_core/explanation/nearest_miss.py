@@ -350,7 +350,7 @@ class LatestTurn:
 
 
 def other_values(slot: Slot) -> list[Any]:
-    """Return values of a slot whose features differ from those of the present value and from each other."""
+    """Return values of a slot whose features differ from the present features and from each other."""
     values: list[Any]
     if isinstance(slot, CategoricalSlot | RasaCategoricalSlot):
         values = [*(value for value in slot.values if value != OTHER_VALUE), None]

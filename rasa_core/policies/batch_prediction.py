@@ -238,7 +238,7 @@ class BatchPredictor:
 
 
 def _asked_once(policy: Policy) -> Callable[[Any, Domain], Sequence[float]]:
-    """Return a function that gets a policy's scores, and keeps those of the latest moment."""
+    """Return a function that gets a policy's scores, and caches the scores of the latest moment."""
     known: tuple[object, Sequence[float]] = None, ()
 
     def scores(moment: Any, domain: Domain) -> Sequence[float]:

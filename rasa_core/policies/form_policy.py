@@ -1,4 +1,4 @@
-"""``FormPolicy`` of Rasa Core 0.12 and Rasa 1: a `RulePolicy` that goes on with the form that has begun."""
+"""``FormPolicy`` of Rasa Core 0.12 and Rasa 1: a `RulePolicy` that continues the active form."""
 
 from __future__ import annotations
 

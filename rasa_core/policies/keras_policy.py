@@ -48,7 +48,7 @@ class KerasPolicy(Policy):
 
     By default it learns from a `HistoryFeaturizer`, with the network of `rasa_core.policies.network_training`, whose
     confidence is calibrated on held-out stories. With a classic featurizer, the same network learns from the
-    concatenated states, or, with a `FullDialogueTrackerFeaturizer`, from the last state and the maximum of all states.
+    concatenated states, or, with a `FullDialogueTrackerFeaturizer`, from the last states and the maximum of all states.
     A subclass may override `model_architecture`; its Keras model, like a Keras model that is given, is served by Keras,
     too.
 

@@ -39,7 +39,7 @@ _RECENT: Final = 20  # How many events are searched for the last action; if it i
 
 
 class RasaMappingPolicy(Policy):
-    """Predicts the actions in ``triggers:`` of intents, and those of the restart and back intents; then it listens.
+    """Predicts the actions in ``triggers:`` of intents and of the restart and back intents, and then listens.
 
     Attributes
     ----------

@@ -120,7 +120,7 @@ def _own_modules() -> Iterator[tuple[str, Path]]:
 
 
 def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
-    """Import the given modules, those in `VARIABLE`, and those in the config.yml of bots; return their names.
+    """Import the given modules, the modules in `VARIABLE`, and the modules in bots' config.yml; return their names.
 
     Parameters
     ----------

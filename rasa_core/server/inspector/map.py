@@ -53,7 +53,7 @@ class Maps:
             return self._kept[1], self._kept[2], project
 
     def show(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Return the map; ``conversation`` adds the path of a conversation, ``last`` those of so many conversations."""
+        """Return the map; ``conversation`` adds the path of one conversation, ``last`` how often paths are taken."""
         agent = app.model.agent()
         made, drawn, _ = self._map(agent)
         told = dict(drawn)  # A copy, since the drawing is cached, and paths belong to this request.

@@ -190,7 +190,7 @@ def _read_by(view: Any) -> Views:
 
 
 def _described(given: object, slot: Any) -> dict[str, Any]:
-    """Return a slot's type in the domain, its initial value, and the values of a categorical or boolean slot."""
+    """Return a slot's type in the domain, the known values of a categorical slot, and the initial value."""
     parts = given if isinstance(given, Mapping) else {}
     kind = str(parts.get("type") or getattr(slot, "type_name", None) or "any")
     values = parts.get("values") if kind == "categorical" else None
