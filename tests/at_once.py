@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def at_once(work: Callable[[T], R], arguments: Iterable[T]) -> list[R]:
-    """Return what a function gives for each argument, in a thread each; raise the first error that there is."""
+    """Call a function with each argument in a thread of its own; return the results, or raise the first error."""
     given = list(arguments)
     start = threading.Barrier(len(given))
 

@@ -30,7 +30,7 @@ def make_processor(store: TrackerStore | None = None, **options: Any) -> Message
 
 
 class Caller:
-    """Somebody who uses the protocol, and looks into the store."""
+    """A caller of the protocol that also reads the store."""
 
     def __init__(self, processor: MessageProcessor, sender_id: str = "anna") -> None:
         self.processor = processor

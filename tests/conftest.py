@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module")
 def brief_trainings() -> Iterator[None]:
-    """Let networks of few stories and few messages learn for a moment only, for tests of what is around them."""
+    """Train networks on few stories and messages for a moment only, in tests that do not need their quality."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rasa_core.policies.network_batches.PASSES", 60)
         patch.setattr("rasa_core.nlu.training._FEWEST_STEPS", 40)
@@ -99,7 +99,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note a skipped test, in the process that gathers the results of all others."""
+    """Record a skipped test, in the process that collects the results of all others."""
     path = os.environ.get("RASA_CORE_TEST_SKIPPED")
     if path and report.skipped and "PYTEST_XDIST_WORKER" not in os.environ:
         with open(path, "a", encoding="utf-8") as file:

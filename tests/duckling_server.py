@@ -14,7 +14,7 @@ from thread_servers import running, silent
 
 
 class DucklingServer(ThreadingHTTPServer):
-    """Gives `answer` to whatever it is asked, and keeps the forms that it was sent."""
+    """A server that answers every request with `answer`, and records the forms that it was sent."""
 
     daemon_threads = True
 
@@ -51,7 +51,7 @@ class _Answers(BaseHTTPRequestHandler):
 
 @contextmanager
 def duckling(port: int = 0) -> Iterator[DucklingServer]:
-    """Run such a server meanwhile."""
+    """Run a `DucklingServer` while the test runs."""
     with running(server := DucklingServer(port)):
         try:
             yield server
@@ -60,6 +60,6 @@ def duckling(port: int = 0) -> Iterator[DucklingServer]:
 
 
 def found(dim: str, text: str, part: str, **value: Any) -> dict[str, Any]:
-    """Return what Duckling has found in a text."""
+    """Return the entities that Duckling finds in a text."""
     start = text.index(part)
     return {"dim": dim, "body": part, "start": start, "end": start + len(part), "value": value, "latent": False}

@@ -138,7 +138,7 @@ def ordinary_events() -> st.SearchStrategy[Event]:
 
 
 def events() -> st.SearchStrategy[Event]:
-    """Return any event, but topics."""
+    """Return any event except topics."""
     reverting = (st.builds(kind, timestamps()) for kind in (UserUtteranceReverted, ActionReverted))
     return st.one_of(ordinary_events(), *reverting)
 

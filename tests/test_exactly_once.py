@@ -33,7 +33,7 @@ PRICE = SlotSet("price", "high")
 
 
 class Unlocked(InMemoryTrackerStore):
-    """Gives no order to writers, so that only versions keep them apart."""
+    """A store without locks, so that only versions protect conversations."""
 
     def lock(self, sender_id: str) -> AbstractContextManager[None]:
         return nullcontext()
@@ -179,7 +179,7 @@ class TestVersions:
 
 
 class _Interrupted(BaseException):
-    """What ends a process in the middle of an action."""
+    """An exception that stands for the end of the process in the middle of an action."""
 
 
 class TestTurnsThatAreCutOff:
@@ -206,7 +206,7 @@ class TestTurnsThatAreCutOff:
         processor.domain.actions[index] = Replaced()
 
     def interrupted(self, processor: MessageProcessor, name: str, times: int = 1) -> None:
-        """Let an action end the process, so to say, as often as that; then it runs as before."""
+        """Let an action raise `_Interrupted` a number of times; after that it runs normally."""
         action, left = processor.domain.action_for_name(name), [times]
 
         def run(dispatcher, tracker):

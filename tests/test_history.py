@@ -24,7 +24,7 @@ def history_of(count: int, window: int | None) -> History:
 
 
 def full_history() -> History:
-    """Return a history that has something to tell in each of its fields."""
+    """Return a history with a value in each of its fields."""
     history = history_of(4, window=2)
     history.record_user("greet", [ANNA])
     history.record_action({"intent_greet": 1.0}, "utter_hi")

@@ -37,12 +37,12 @@ Answer = Callable[[Call], "tuple[int, bytes]"]
 
 class QuietServer(ThreadingHTTPServer):
     def handle_error(self, *args: object) -> None:
-        """Say nothing of clients that did not wait for the answer."""
+        """Log no error for clients that did not wait for the answer."""
 
 
 @dataclass
 class NluServer:
-    """A real HTTP server in a thread that answers by `answer`, and keeps what it was asked."""
+    """A real HTTP server in a thread that answers by `answer`, and records the requests."""
 
     answer: Answer
     calls: list[Call] = field(default_factory=list)

@@ -47,7 +47,7 @@ class Conflicting(InMemoryTrackerStore):
 
 
 class Unlocked(InMemoryTrackerStore):
-    """Gives no order to writers, so that only versions keep them apart."""
+    """A store without locks, so that only versions protect conversations."""
 
     def lock(self, sender_id: str) -> AbstractContextManager[None]:
         return nullcontext()

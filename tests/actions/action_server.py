@@ -10,7 +10,7 @@ from rasa_sdk.interfaces import ActionExecutionRejection
 
 
 class LookAround(Action):  # type: ignore[misc]
-    """Tells what it was given."""
+    """An action that reports its arguments."""
 
     def name(self) -> str:
         return "action_look"
@@ -24,7 +24,7 @@ class LookAround(Action):  # type: ignore[misc]
 
 
 class SayAll(Action):  # type: ignore[misc]
-    """Answers with every part that a message may have."""
+    """An action whose message has every possible part."""
 
     def name(self) -> str:
         return "action_say_all"
@@ -36,7 +36,7 @@ class SayAll(Action):  # type: ignore[misc]
 
 
 class Reject(Action):  # type: ignore[misc]
-    """Does not want to run now."""
+    """An action that rejects its execution."""
 
     def name(self) -> str:
         return "action_reject"
@@ -46,7 +46,7 @@ class Reject(Action):  # type: ignore[misc]
 
 
 class Fail(Action):  # type: ignore[misc]
-    """Has a mistake."""
+    """An action that raises an error."""
 
     def name(self) -> str:
         return "action_fail"

@@ -27,7 +27,7 @@ DOMAIN = Domain.from_yaml("{slots: {name: {type: text}}, templates: {utter_hi: '
 
 
 class Said:
-    """Stands in for a dispatcher, and keeps what it is asked to say."""
+    """A stand-in for a dispatcher that records its messages."""
 
     def __init__(self) -> None:
         self.templates: list[tuple[str, object]] = []
@@ -37,7 +37,7 @@ class Said:
 
 
 def run(action: Action, domain: Domain = DOMAIN) -> tuple[object, list[tuple[str, object]]]:
-    """Return the events of an action, and what it said, in a conversation with Zoë."""
+    """Return the events and messages of an action in a conversation with Zoë."""
     said = Said()
     tracker = DialogueStateTracker.from_events("a", [SlotSet("name", "Zoë")], domain)
     return action.run(cast("Dispatcher", said), tracker, domain), said.templates

@@ -54,7 +54,7 @@ class ActionHalf:
 
 @pytest.fixture
 def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Yield the name of a module with actions of a user's own."""
+    """Yield the name of a module with custom actions."""
     (tmp_path / "own_actions.py").write_text(OWN_MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield "own_actions"

@@ -66,7 +66,7 @@ class BookTable(FormAction):
 def play(
     tracker: DialogueStateTracker, intent: str, text: str = "", domain: Domain | None = None, **entities: Any
 ) -> tuple[list[Event], list[str]]:
-    """Let the user say something and the form run; return its events and what it said."""
+    """Send a message, run the form, and return its events and messages."""
     domain = domain or make_domain()
     found = [{"entity": name, "value": value} for name, value in entities.items()]
     tracker.update(UserUttered(text, {"name": intent, "confidence": 1.0}, found))

@@ -16,7 +16,7 @@ from rasa_core.exceptions import ClientError
 
 @dataclass
 class Receiver:
-    """A real HTTP server that keeps what is posted to it."""
+    """A real HTTP server that records posted requests."""
 
     address: str = ""
     status: str = "200 OK"
@@ -34,7 +34,7 @@ class Receiver:
 
 @dataclass
 class Redirecting:
-    """Sends everybody to another address."""
+    """A server that redirects every request."""
 
     target: str
     methods: list[str] = field(default_factory=list)

@@ -41,7 +41,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 
 def called(module: str, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as the installed script does, whose folder is on the path, unlike the one it is called in."""
+    """Run a command as the installed script does: with the script's folder on the path, and not the current one."""
     script = f"import sys; sys.path[0] = {str(ROOT)!r}\nfrom {module} import command\ncommand(prog_name='rasa-core')"
     return forked.run(script, *arguments, folder=folder, **environment)
 
@@ -222,7 +222,7 @@ agent.persist("models/dialogue")
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bot whose model has a policy of its own, which only its training script imports."""
+    """A bot whose model has a custom policy, which only its training script imports."""
     folder = tmp_path_factory.mktemp("own")
     write(folder, {"domain.yml": DOMAIN, "stories.md": STORIES, "my_parts.py": POLICY, "train.py": TRAIN})
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

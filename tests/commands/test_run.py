@@ -197,7 +197,7 @@ def test_ctrl_c_ends_the_chat_quietly(model: str, tmp_path: Path) -> None:
 
 
 class TwoMessages(InputChannel):
-    """Stands in for a channel of somebody's own, which is named by its path."""
+    """A custom channel, which is named by its import path."""
 
     def __init__(self, greeting: str = "/greet") -> None:
         self.greeting = greeting

@@ -170,7 +170,7 @@ class TestActionsElsewhere:
 
 
 class Terminal:
-    """The other end of a terminal in which a command runs."""
+    """The controlling end of a pseudo-terminal in which a command runs."""
 
     _PROGRAM = (  # Not by `pty.fork`, since the tests may have threads of JAX.
         "import fcntl, runpy, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
@@ -195,7 +195,7 @@ class Terminal:
         os.write(self._end, text.encode())
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
-        """Read until this text has come since the last one that was waited for."""
+        """Read until this text has come, behind the text of the last call."""
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             if not select.select([self._end], [], [], max(0, deadline - time.monotonic()))[0]:

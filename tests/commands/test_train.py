@@ -139,7 +139,7 @@ def start_python(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def read_until(process: subprocess.Popen[str], expected: str) -> None:
-    """Read what the process writes, up to the end of `expected`; it is killed if it takes a minute."""
+    """Read the output of the process up to the end of `expected`; kill the process after a minute."""
     assert process.stdout is not None
     watchdog = threading.Timer(60, process.kill)
     watchdog.start()
@@ -152,7 +152,7 @@ def read_until(process: subprocess.Popen[str], expected: str) -> None:
 
 
 def ended(process: subprocess.Popen[str], *typed: str) -> str:
-    """Type some lines and the end of the input; return what the process has written since."""
+    """Type some lines and the end of the input; return the output since then."""
     out, errors = process.communicate("".join(f"{line}\n" for line in typed), timeout=120)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors

@@ -36,7 +36,7 @@ def drawing() -> Drawing:
 
 
 def pixels(png: bytes) -> tuple[tuple[int, int], bytes]:
-    """Return the size of a PNG, and what its pixels are made of."""
+    """Return the size of a PNG, and the bytes of its pixels."""
     size = struct.unpack(">II", png[16:24])
     place, content = 8, b""
     while place < len(png):

@@ -32,7 +32,7 @@ Answer = tuple[str | None, float, list[tuple[int, int, str]]]
 
 
 class Scripted:
-    """Answers each text as the script says."""
+    """An interpreter with a scripted answer for each text."""
 
     def __init__(self, script: Mapping[str, Answer]) -> None:
         self.script = script

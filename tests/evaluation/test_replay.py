@@ -104,7 +104,7 @@ def test_messages_that_are_understood_otherwise_are_grouped(bots: tuple[Agent, A
 
 
 def heard(bots: tuple[Agent, Agent], message: UserUttered, *found: list[dict[str, object]]) -> Comparison:
-    """Return what is told of a message whose intent both understand in the same way, but not its entities."""
+    """Return the report on a message for which both have the same intent, but different entities."""
     hears = [lambda text, one=one: {"intent": {"name": "greet"}, "entities": one} for one in found]
     return compare(*bots, [("typed", [ActionExecuted("action_listen"), message])], (hears[0], hears[1]))
 
@@ -195,7 +195,7 @@ def test_conversations_are_read_without_a_tracker_and_those_deleted_meanwhile_ar
 
 
 def network_of(bot: Agent, seed: int) -> KerasPolicy:
-    """Return a network that nobody has trained, which decides as well as any."""
+    """Return an untrained network, whose decisions serve the tests as well as trained ones."""
     lines = MOOD_STORIES.splitlines()
     told = whole_stories(StoryGraph(StoryFileReader(bot.domain).process_lines(lines)), bot.domain)
     seen = HistoryFeaturizer(3)
@@ -222,7 +222,7 @@ def with_networks(bots: tuple[Agent, Agent]) -> list[Agent]:
 
 
 def random_conversations(bot: Agent, count: int) -> list[tuple[str, list[Event]]]:
-    """Return conversations with all that happens in one: restarts, what was taken back, failures, unsure messages."""
+    """Return random conversations with restarts, undone turns, failures and messages of low confidence."""
     chance = random.Random(7)
     in_between = [
         ConversationPaused(),

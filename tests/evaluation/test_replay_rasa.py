@@ -102,7 +102,7 @@ def trained(folder: Path, answer: str, policies: Sequence[Policy], domain: str =
 
 
 def network_of(bot: Agent, seed: int, talked: Sequence[tuple[str, list[Event]]], scale: float) -> KerasPolicy:
-    """Return a network that nobody has trained, which is surer the larger the scale of its weights is."""
+    """Return an untrained network; its confidences grow with the scale of its weights."""
     seen = HistoryFeaturizer(4)
     names: set[tuple[str, str]] = set()
     for _, events in talked[:20]:
@@ -119,7 +119,7 @@ def network_of(bot: Agent, seed: int, talked: Sequence[tuple[str, list[Event]]],
 
 
 def random_conversations(bot: Agent, count: int) -> list[tuple[str, list[Event]]]:
-    """Return conversations in which all sorts of things happen, in any order."""
+    """Return random conversations with all kinds of events, in any order."""
     chance = random.Random(3)
     now_and_then = [
         *(ConversationPaused(), ConversationResumed(), BotUttered("Hm."), FollowupAction("utter_done")),
@@ -158,7 +158,7 @@ MADE = {
 
 
 def pair_of(folder: Path, kind: str, other_domain: str) -> tuple[list[Agent], list[tuple[str, list[Event]]]]:
-    """Return two bots of a kind, and what people said to them."""
+    """Return two bots of a kind, and conversations with them."""
     bots, talked = [], list[tuple[str, list[Event]]]()
     for number, (answer, domain) in enumerate([("utter_chat", DOMAIN), ("utter_done", other_domain)]):
         taught = [one for one in MADE[kind](KerasPolicy()) if not isinstance(one, KerasPolicy)]

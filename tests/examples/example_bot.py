@@ -22,7 +22,7 @@ START_LIMIT = 300.0
 
 @dataclass(frozen=True)
 class Served:
-    """A running server, the folder that it was started in, and what it said while it started."""
+    """A running server, its current folder, and its output while it started."""
 
     url: str
     folder: Path

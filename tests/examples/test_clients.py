@@ -73,7 +73,7 @@ def start(client: str, url: str, sender_id: str, folder: Path) -> subprocess.Com
 
 
 def log(url: str, sender_id: str) -> list[tuple[str, str]]:
-    """Return what happened in a conversation, from its start: types of events, and names or texts."""
+    """Return the events of a conversation from its start: types, and names or texts."""
     with urllib.request.urlopen(f"{url}/conversations/{sender_id}/tracker?ignore_restarts=true") as response:
         events = json.load(response)["events"]
     return [(event["event"], str(event.get("name") or event.get("text"))) for event in events]

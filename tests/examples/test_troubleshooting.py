@@ -27,13 +27,13 @@ _strings = (re.compile(r'"((?:[^"\\\n]|\\.)*)"'), re.compile(r"'([^'\n]*\"[^'\n]
 
 
 def quoted() -> list[str]:
-    """Return the texts of the page, one a block."""
+    """Return the texts of the page, one for each block."""
     return re.findall(r"^\.\. code-block:: text\n\n   (.+)\n(?!   )", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def strings() -> str:
-    """Return all that stands in strings of the package."""
+    """Return the texts of all strings in the package."""
     code = (path.read_text(encoding="utf-8") for path in sorted((ROOT / "rasa_core").rglob("*.py")))
     found = (pattern.findall(_joined.sub("", text)) for text in code for pattern in _strings)
     return "\n".join(text for texts in found for text in texts if len(text) >= LEAST)

@@ -34,7 +34,7 @@ def project(bot: Served, tmp_path: Path) -> Project:
 
 
 def train(project: Project, **options: bool) -> list[str]:
-    """Return what is said; a network is not trained, but an error is raised in its place."""
+    """Return the output of a training, in which an error is raised in place of training a network."""
     said: list[str] = []
 
     def say(line: str) -> None:

@@ -65,7 +65,7 @@ def write_renamed(directory: Path, change: str) -> None:
 
 
 def python(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start Python, which finds this checkout."""
+    """Start Python with this checkout on its path."""
     return subprocess.Popen(
         [sys.executable, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},

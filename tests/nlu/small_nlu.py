@@ -76,7 +76,7 @@ def _written(folder: Path) -> Path:
 
 
 def trained() -> tuple[NLUTraining, NLUModel]:
-    """Return a training with `messages` that was done in this process, and its model."""
+    """Return a training on `messages` in this process, and its model."""
     with _alone() as folder:
         _trained()
         _written(folder)
@@ -85,6 +85,6 @@ def trained() -> tuple[NLUTraining, NLUModel]:
 
 @cache
 def small_model() -> NLUModel:
-    """Return a model of `messages`, as it comes from its files, which one process of the tests wrote for all."""
+    """Return a model of `messages`, read from its files; one process of the tests writes them for all."""
     with _alone() as folder:
         return NLUModel.load(_written(folder))

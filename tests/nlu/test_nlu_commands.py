@@ -334,7 +334,7 @@ def test_a_file_without_texts_is_an_error(tmp_path: Path) -> None:
 
 
 class Knows:
-    """Takes each text for what it says."""
+    """An interpreter that takes each text as the name of its intent."""
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         return [{"intent": {"name": text or None, "confidence": 0.9}, "intent_ranking": []} for text in texts]

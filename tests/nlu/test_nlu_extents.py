@@ -42,7 +42,7 @@ def test_a_part_of_a_text_has_both_halves_of_a_bracket_or_none(text: str, found:
 
 
 def sides(*items: str) -> list[list[float]]:
-    """Return what `sides_of` says of some marked messages."""
+    """Return the result of `sides_of` for marked messages."""
     data = read_training_text("## intent:a\n" + "".join(f"- {item}\n" for item in items))
     messages = [tagged(one, data.intents, data.labels, Patterns()) for one in data.examples]
     told = ((one.keys, one.tags, one.extras[:, 0].tolist()) for one in messages if one is not None)
@@ -78,7 +78,7 @@ def test_examples_tell_whether_entities_are_whole_addresses(items: tuple[str, ..
 
 
 def found_in(text: str, *parts: str, sides: tuple[float, ...] = (0, 0, 0, 0), known: str = "") -> list[str]:
-    """Return the entities that are made of some parts of a text, all of one kind."""
+    """Return the corrected entities for some parts of a text, all with one label."""
     spans, found, at = tokenize(text), [], 0
     for part in parts:
         start = text.index(part, at)

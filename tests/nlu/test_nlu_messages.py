@@ -9,7 +9,7 @@ from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
 
 
 def read(text: str) -> Read:
-    """Return what is read of a text by a model that knows no sign."""
+    """Return the tokens of a text for a model whose examples had no signs."""
     tokens = tokenize(text)
     keys = keys_of(text, tokens)
     words = [at for at, key in enumerate(keys) if not is_sign(key)]

@@ -241,7 +241,7 @@ def answering() -> NLUModel:
 
 
 def briefly_trained(data: TrainingData) -> NLUModel:
-    """Return a model of few messages, for which fewer steps do than training takes for those of people."""
+    """Return a model of few messages, trained with fewer steps than real data need."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_FEWEST_STEPS", 150)
         return training.train(data, NLUSettings(epochs=1), silent=True)

@@ -1,4 +1,4 @@
-"""NLU data is read from Markdown, JSON and YAML alike; what is wrong is told with its line."""
+"""Reading NLU data from Markdown, JSON and YAML: the same data, and errors with their line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens and what is known of them by themselves; patterns, tags and settings."""
+"""Tokens and their features; patterns, tags and settings."""
 
 from __future__ import annotations
 

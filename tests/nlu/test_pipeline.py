@@ -1,4 +1,4 @@
-"""What ``pipeline:`` of config.yml does beside the network."""
+"""The components of the ``pipeline:`` in config.yml beside the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that are typed joined, divided, or with digits for letters."""
+"""Words that are typed joined or divided, or with digits in place of letters."""
 
 from __future__ import annotations
 

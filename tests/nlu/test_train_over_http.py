@@ -1,4 +1,4 @@
-"""``POST /train``: what it refuses, and a real server that trains, serves meanwhile, and uses what was trained."""
+"""``POST /train``: refused requests, and a real server that serves during a training, and uses the new model."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def text_without_times(response: TestResponse) -> str:
 
 
 def error_of(response: TestResponse) -> str:
-    """Return the message of an answer that must be a JSON error."""
+    """Return the error message of an answer; fail if the answer is no JSON error."""
     assert response.headers["Content-Type"] == "application/json"
     content = json.loads(response.get_data())
     assert isinstance(content["error"], str)

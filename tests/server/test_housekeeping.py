@@ -26,7 +26,7 @@ DAY = 24 * 60 * 60.0
 
 
 class Aged(InMemoryTrackerStore):
-    """Keeps conversations and answers as if all had happened `age` seconds ago."""
+    """A store that dates conversations and answers back by `age` seconds."""
 
     age = 0.0
 
@@ -115,7 +115,7 @@ def test_a_store_that_cannot_be_reached_is_left_for_the_next_time(agent: Agent, 
 
 def test_a_store_that_knows_no_times_is_named(caplog) -> None:
     class Own(TrackerStore):
-        """Keeps nothing."""
+        """A store that keeps nothing."""
 
     Housekeeper(ServedModel(agent=make_agent(Own())), 90 * DAY).clean()
     assert "Own cannot tell which conversations are idle: none is deleted." in caplog.text

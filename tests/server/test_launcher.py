@@ -53,7 +53,7 @@ class Server:
         return self
 
     def get(self, path: str = "/") -> dict[str, int]:
-        """Ask on a connection of its own."""
+        """Send a request on a new connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request("GET", path)

@@ -26,7 +26,7 @@ def ask(transport: HttpTransport, timeout: float = 10, reuse: bool = True) -> Ht
 
 
 class KeepingServer(ThreadingHTTPServer):
-    """Keeps connections open, and notes the address of each request's client."""
+    """A server that keeps connections open, and records the client's address of each request."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), KeepingHandler)

@@ -11,7 +11,7 @@ from rasa_core.support.http_calls import Attempts
 
 
 class Chance(random.Random):
-    """Keeps between which limits it is asked, and gives the lower one."""
+    """A random source that records the limits of each call, and returns the lower one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ DAY = 86_400.0
 
 
 class Clocks:
-    """The clock of a machine, and the one beside it that nobody sets."""
+    """The system clock and the monotonic clock of a machine."""
 
     def __init__(self) -> None:
         self.passed = 1_000_000.0

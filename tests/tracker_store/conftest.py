@@ -1,4 +1,4 @@
-"""What is tested with these fixtures holds for all engines."""
+"""Fixtures of the tests that hold for all engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every engine, under one name: what makes an empty store of it, also for several processes."""
+"""All engines by name, and functions that make an empty store of each, also for several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forks while another thread expires answers in memory; parent and child then commit, and say so."""
+"""Forks while another thread expires answers in memory; then parent and child commit, and print it."""
 
 from __future__ import annotations
 

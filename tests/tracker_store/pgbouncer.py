@@ -1,4 +1,4 @@
-"""A real PgBouncer before the PostgreSQL server that tests share, with fewer connections than a test has threads."""
+"""A real PgBouncer before the tests' PostgreSQL server, with fewer connections than a test has threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes of tests: starting them, and what they say."""
+"""Starts worker processes of tests, and reads their output."""
 
 from __future__ import annotations
 

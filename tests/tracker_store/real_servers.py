@@ -1,4 +1,4 @@
-"""Database servers for tests: real ones, started here, on a port of their own, with a data folder of their own."""
+"""Starts real database servers for tests, each on a port and with a data folder of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis, on a real server and on a real cluster, which are emptied."""
+"""Empty Redis stores on a real server and on a real cluster."""
 
 from __future__ import annotations
 

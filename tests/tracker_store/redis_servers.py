@@ -1,4 +1,4 @@
-"""Real Redis servers for tests: single ones, a cluster, and a proxy that drops or delays what passes through it."""
+"""Real Redis servers for tests: single servers, a cluster, and a proxy that drops or delays data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short ways to put something into a store."""
+"""Short functions that put something into a store."""
 
 from __future__ import annotations
 

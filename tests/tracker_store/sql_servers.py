@@ -1,4 +1,4 @@
-"""Real SQL servers for tests: PostgreSQL and MariaDB, each on a port of its own, with a data folder of its own.
+"""Real SQL servers for tests: PostgreSQL and MariaDB, each on a port and with a data folder of its own.
 
 ``shared("postgresql")`` starts a server at its first call and stops it when the process ends. Tests that stop, kill or
 pause a server share another one.

@@ -1,4 +1,4 @@
-"""No request reads a log without end: what would is refused, with the limit, before any of the log is read."""
+"""A request for a log above the limit is refused, with the limit, before any of the log is read."""
 
 from __future__ import annotations
 

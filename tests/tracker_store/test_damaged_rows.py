@@ -1,4 +1,4 @@
-"""Rows of logs that other software has changed, or that are of types that nobody has defined here."""
+"""Rows of logs that other software has changed, or with unknown types of events."""
 
 from __future__ import annotations
 

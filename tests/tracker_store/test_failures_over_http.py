@@ -1,4 +1,4 @@
-"""What callers of the server see while the storage cannot be used, and that it goes on by itself afterwards."""
+"""The answers of the server while its storage fails, and its recovery afterwards."""
 
 from __future__ import annotations
 

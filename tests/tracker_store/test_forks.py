@@ -1,4 +1,4 @@
-"""Getting ready for a fork, and going on after it; forks of each engine are in ``test_processes``."""
+"""Closing connections before a fork, and continuing after it; ``test_processes`` forks with each engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks at connections that a process does not need; with servers, the stores' own tests show what that does."""
+"""The thread that closes idle connections; the tests of the stores have its effect on real servers."""
 
 from __future__ import annotations
 

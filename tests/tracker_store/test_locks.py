@@ -1,4 +1,4 @@
-"""Locks by themselves: waiting, giving up, and leaving nothing behind."""
+"""Locks alone: waiting, timeouts, and releasing everything."""
 
 from __future__ import annotations
 

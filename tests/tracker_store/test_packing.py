@@ -1,4 +1,4 @@
-"""Answers to keyed requests are stored without what the log holds, and come back byte for byte."""
+"""Answers to requests with keys are stored without the values in the log, and restored byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL behind a pooler, and behind a limit of connections: told, or found out, and waited for."""
+"""PostgreSQL behind a pooler, which is named or detected, and with a limit of connections."""
 
 from __future__ import annotations
 

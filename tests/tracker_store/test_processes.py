@@ -1,4 +1,4 @@
-"""What every engine that processes share promises them: order, what was acknowledged, and going on after a fork."""
+"""The promises of engines to several processes: order, durability, and continuing after a fork."""
 
 from __future__ import annotations
 

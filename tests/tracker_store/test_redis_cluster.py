@@ -1,4 +1,4 @@
-"""The Redis store on a cluster, beyond what ``test_store_engines`` asks of every engine."""
+"""The Redis store on a cluster, beyond the tests of all engines in ``test_store_engines``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Redis store says, keeps and recovers from when its server fails."""
+"""The errors of the Redis store when its server fails, and its recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leases of the Redis store within one process: waiting, renewing, losing, and giving back."""
+"""The leases of the Redis store within one process: waiting, renewal, loss and release."""
 
 from __future__ import annotations
 

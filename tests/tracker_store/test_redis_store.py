@@ -1,4 +1,4 @@
-"""What the Redis store keeps, and for how long."""
+"""The keys of the Redis store, and when they expire."""
 
 from __future__ import annotations
 

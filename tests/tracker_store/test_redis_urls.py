@@ -1,4 +1,4 @@
-"""The Redis store by URL."""
+"""URLs of the Redis store."""
 
 from __future__ import annotations
 

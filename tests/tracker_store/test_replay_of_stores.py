@@ -1,4 +1,4 @@
-"""Replaying the log gives the head, whatever happened, in every engine."""
+"""In every engine, replaying the log gives the stored head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long conversations are kept: durations, and the expiry of what is idle, for every engine."""
+"""Retention of conversations: durations, and the expiry of idle conversations, for every engine."""
 
 from __future__ import annotations
 

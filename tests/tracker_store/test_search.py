@@ -1,4 +1,4 @@
-"""Finding conversations, and noting something about them."""
+"""Searching for conversations, and marks on them."""
 
 from __future__ import annotations
 

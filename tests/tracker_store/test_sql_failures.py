@@ -1,4 +1,4 @@
-"""SQL servers that are not there, refuse, hang, die, or are full: what a caller learns, and how it goes on."""
+"""SQL servers that are missing, refuse, hang, die, or are full: the errors, and the recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQL stores by themselves: their URLs, tables, limits, and how often they ask the server."""
+"""The SQL stores alone: their URLs, tables and limits, and the number of their queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the SQLite store says and does when its file is not as it should be."""
+"""The SQLite store on a damaged, foreign or unwritable file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine promises: see `rasa_core.tracker_store.log_store`."""
+"""The promises of every engine: see `rasa_core.tracker_store.log_store`."""
 
 from __future__ import annotations
 

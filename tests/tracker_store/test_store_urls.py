@@ -1,4 +1,4 @@
-"""Tracker stores by URL."""
+"""Opening tracker stores by URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trackers over the engines: what is stored, when, and what a turn reads."""
+"""Trackers in the engines: what is stored and when, and what a turn reads."""
 
 from __future__ import annotations
 

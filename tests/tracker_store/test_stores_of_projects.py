@@ -1,4 +1,4 @@
-"""Stores as endpoints.yml of a project of Rasa 3 names them, on real servers."""
+"""The store that endpoints.yml of a project of Rasa 3 names, on real servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of logs are read once where times and deciders do not matter, and as ever in all else."""
+"""Reading rows with a cache of events whose times and policies are ignored."""
 
 from __future__ import annotations
 

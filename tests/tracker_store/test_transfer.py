@@ -1,4 +1,4 @@
-"""Conversations out of stores, into stores, and between stores of every two engines."""
+"""Export and import of conversations, and copies between stores of every two engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of its own for the tests beside this file: ``worker.py JOB URL ...``; it reports by printing."""
+"""A process for the tests of this folder: ``worker.py JOB URL ...``; it reports by printing."""
 
 from __future__ import annotations
 

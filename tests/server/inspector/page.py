@@ -61,7 +61,7 @@ class Page:
     # -- looking
 
     def until(self, look: Callable[[], T], patience: float = PATIENCE) -> T:
-        """Return what `look` finds as soon as that is something."""
+        """Call `look` until it returns a true value, and return that."""
 
         def tried(driver: object) -> T | None:
             try:
@@ -90,7 +90,7 @@ class Page:
         self.until(lambda: any(text in found for found in self.texts(selector)), patience)
 
     def problems(self) -> list[str]:
-        """Return what the console has of errors, but for requests that a server refused or did not answer."""
+        """Return the errors in the console, except for requests that a server refused or did not answer."""
         entries = self.driver.get_log("browser")
         return [
             entry["message"]
@@ -106,7 +106,7 @@ class Page:
     # -- doing
 
     def click(self, text: str, selector: str = "button, a, summary, [role=button], label") -> None:
-        """Click what bears a text."""
+        """Click the element with a text."""
 
         def find() -> WebElement | None:
             for element in self.all(selector):
@@ -136,7 +136,7 @@ class Page:
         self.until(lambda: len(self.all(".step.user")) > before and not self.all(".busy"))
 
     def steps(self) -> list[str]:
-        """Return the names of what is shown of the conversation: of actions and slots, and what was said."""
+        """Return the shown steps of the conversation: names of actions and slots, and texts of messages."""
         # What is new has no text before it is drawn, which only then is known to be in view.
         frames = "requestAnimationFrame(() => requestAnimationFrame(() => arguments[0]()))"
         self.driver.execute_async_script(frames)
@@ -221,12 +221,12 @@ class Page:
         return {text.split("\n")[1]: text.split("\n")[0] for text in self.texts(".count")}
 
     def serve(self) -> None:
-        """Let the model serve that was trained."""
+        """Serve the newly trained model."""
         self.click("Serve it")
         self.until(lambda: len(self.texts(".models li")) == 2 and "serves" in self.texts(".models li")[0])
 
     def go_back(self) -> None:
-        """Let the model serve again that did before."""
+        """Serve the previous model again."""
         self.click("Train and prove")
         self.click("Go back to it")
         self.until(lambda: "serves" in self.texts(".models li")[1])

@@ -34,7 +34,7 @@ def app(tmp_path: Path, store: SqliteTrackerStore) -> ServerApp:
 
 
 def fill_disk(store: SqliteTrackerStore) -> None:
-    """Let the file of the store grow no more."""
+    """Limit the store's file to its present size."""
     with store._connections.writing() as connection:
         connection.execute("PRAGMA max_page_count = 1")
 
