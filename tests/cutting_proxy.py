@@ -41,7 +41,7 @@ class Arrived:
 
 
 class CuttingProxy:
-    """Stands before the server at `address`; the next requests suffer `faults`, None for none, and all others none."""
+    """A proxy before the server at `address`; each of the next requests gets one of `faults` (None for no fault)."""
 
     def __init__(self, address: str, faults: Iterable[str | None] = (), port: int = 0) -> None:
         url = urlsplit(address)

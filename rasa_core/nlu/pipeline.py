@@ -156,7 +156,7 @@ def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfi
 
 
 def _is_named(pipeline: Part | None) -> bool:
-    """Tell whether a pipeline is one of Rasa 1 that is called by its name, which the network stands for."""
+    """Return whether a pipeline is a named template of Rasa 1, in place of which the network is used."""
     return pipeline is not None and pipeline.written in _NAMED_PIPELINES
 
 

@@ -32,7 +32,7 @@ class NLUDataError(RasaCoreError, ValueError):
     Parameters
     ----------
     problem
-        What is wrong, what was expected, and the remedy.
+        The error, what was expected, and the remedy.
     place
         File and line of the problem; the message begins with them.
     others
@@ -192,7 +192,7 @@ def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExamp
         return example
     spans = tuple(
         replace(span, value=synonyms[alike(span.value)])
-        # A value that somebody has written for this example wins over a synonym.
+        # A value that the example itself gives wins over a synonym.
         if alike(span.value) in synonyms and span.value == example.text[span.start : span.end]
         else span
         for span in example.entities

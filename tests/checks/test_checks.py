@@ -47,7 +47,7 @@ Told = list[tuple[str, str, list[int | None]]]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
-    """Check stories in text, which stand in the file ``s.md`` behind some that use every name of the domain."""
+    """Return a function that checks stories, followed by stories that use every name of the domain, in ``s.md``."""
 
     def check_text(text: str, domain: str = DOMAIN, max_history: int = 5, quiet: str = QUIET) -> list[Finding]:
         (tmp_path / "s.md").write_text(f"{text}\n{quiet}", encoding="utf-8")

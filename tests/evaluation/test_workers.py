@@ -141,7 +141,7 @@ def test_a_policy_that_only_this_process_has_is_compared_here(
 
 
 def wait_for_others() -> None:
-    """Wait until no other process compares."""
+    """Wait until no comparison runs in another thread."""
     for thread in threading.enumerate():
         if thread.name == "comparing":
             thread.join(60)
