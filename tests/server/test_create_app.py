@@ -136,7 +136,7 @@ def test_settings_do_not_show_the_token() -> None:
 def test_where_a_server_listens_is_told_without_passwords(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = {"nlu": "http://bot:s3cret@nlu/parse?key=s3cret", "store": "redis://:s3cret@db/0"}
     settings = ServerSettings(str(model), **given, actions="http://bot:s3cret@own/webhook")
-    _announce(settings, "fd00::7", 5005, 1)
+    _announce(settings, "fd00::7", 5005, 1, "/conversations/default/parse")
     said = capsys.readouterr().out
     assert "s3cret" not in said
     assert "http://nlu/parse" in said
