@@ -1,7 +1,7 @@
 """Python programs in processes that are forked from a process with the modules imported, which is faster.
 
-What a command or a store imports takes longer than most tests let it work. Where it is tested how a process begins, as
-with other encodings or closed ends, the test starts a new one.
+The imports of a command or a store take longer than most tests. A test about the start of a process, such as one with
+another encoding or closed pipes, starts a new process instead.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _FLAGS = {STORES: ("-W", "error")}
 
 
 class Forked:
-    """A process that runs a program as ``python -c`` does, and finds this checkout; it is used as a `subprocess.Popen`.
+    """A process that runs a program like ``python -c``, with this checkout on its path; used like `subprocess.Popen`.
 
     Parameters
     ----------
     program
-        Its text.
+        The text of the program.
     files
-        What it reads, and where it writes to: output and errors.
+        The files of its standard input, output and error.
     imported
-        The modules that it begins with.
+        The modules that are imported before the fork.
     """
 
     stdin: IO[str] | None = None
@@ -69,7 +69,7 @@ class Forked:
 
     @classmethod
     def with_pipes(cls, program: str, *arguments: str, imported: tuple[str, ...], **environment: str) -> Self:
-        """Start one that reads from `stdin` and writes to `stdout`."""
+        """Start a process with pipes as its `stdin` and `stdout`."""
         reads, writes = os.pipe(), os.pipe()
         files = (reads[0], writes[1], 2)
         self = cls(program, *arguments, files=files, imported=imported, folder=Path.cwd(), environment=environment)
@@ -88,7 +88,7 @@ class Forked:
         self.wait()
 
     def kill(self) -> None:
-        """Kill it, unless it has ended."""
+        """Kill the process, unless it has ended."""
         if self.returncode is None and not select.select([self._told], [], [], 0)[0]:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -100,7 +100,7 @@ class Forked:
         return self.returncode
 
     def communicate(self) -> tuple[str, None]:
-        """Let it read no more, and return what it writes until it ends."""
+        """Close its input, and return its output until it ends."""
         assert self.stdin is not None
         assert self.stdout is not None
         self.stdin.close()
@@ -119,16 +119,16 @@ class Forked:
 def run(
     program: str, *arguments: str, folder: Path, given: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program that begins with the commands imported, and return what came of it.
+    """Run a program in a fork with the commands imported, and return its exit code and output.
 
     Parameters
     ----------
     folder
-        Where it is run.
+        Its current folder.
     given
-        What it reads.
+        Its standard input.
     environment
-        What differs in its environment.
+        Changes of its environment variables.
     """
     with ExitStack() as stack:
         told, out, err = (stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(3))
@@ -145,7 +145,7 @@ def run(
 
 @functools.cache
 def _waiting(imported: tuple[str, ...]) -> socket.socket:
-    """Start the process that forks; return what it is asked through."""
+    """Start the process that forks; return the socket for requests to it."""
     own, other = socket.socketpair()
     with other:
         process = subprocess.Popen(
@@ -163,7 +163,7 @@ def _waiting(imported: tuple[str, ...]) -> socket.socket:
 
 
 def _fork_for_each(asked: socket.socket) -> tuple[str, list[str]]:
-    """Fork for each that is asked for; return in the fork, with its program and its arguments."""
+    """Fork for each request; return only in the forks, with the program and its arguments."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         size, files, _, _ = socket.recv_fds(asked, 8, 4)
@@ -183,13 +183,13 @@ def _fork_for_each(asked: socket.socket) -> tuple[str, list[str]]:
 
 
 def _tell_of_a_fork(told: int) -> None:
-    """Fork; tell the number of the fork, and its status when it has ended. Return in the fork."""
+    """Fork; write the process id of the fork, and later its exit status, to `told`. Return only in the fork."""
     child = os.fork()
     if not child:
         os.close(told)
         return
     os.write(told, f"{child}\n".encode())
-    os.closerange(0, told)  # Else what the fork writes would have no end while this process waits.
+    os.closerange(0, told)  # Otherwise this process would keep the fork's pipes open while it waits.
     os.closerange(told + 1, 256)
     _, status = os.waitpid(child, 0)
     os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 def listens(port: int) -> bool:
-    """Tell whether somebody listens on a port of this machine."""
+    """Return whether a process listens on a port of this machine."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
@@ -28,16 +28,16 @@ def listens(port: int) -> bool:
 
 
 class Launched:
-    """A server of a model, for a block; it is told to stop at the end.
+    """A server of a model, which runs while a block runs.
 
     Parameters
     ----------
     model
-        Its directory.
+        The directory of the model.
     arguments
-        More arguments of the command.
+        Further arguments of the command.
     environ
-        More variables of its environment.
+        Further environment variables of the command.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Launched:
         self.process.communicate(timeout=PATIENCE)
 
     def open(self, sender: str, text: str, key: str, *, stream: bool = False) -> Any:
-        """Send a message over the REST channel, and return the answer, which may be on its way."""
+        """Send a message over the REST channel, and return the response, whose body may still be arriving."""
         body = json.dumps({"sender": sender, "message": text}).encode()
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         path = f"/webhooks/rest/webhook?stream={str(stream).lower()}"
@@ -89,7 +89,7 @@ class Launched:
             return [message["text"] for message in json.load(answer)]
 
     def json(self, path: str) -> Any:
-        """Return what the server answers to a GET."""
+        """Return the JSON of the answer to a GET request."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return json.load(answer)
 
@@ -100,7 +100,7 @@ class Launched:
         return connection
 
     def answer(self, *parts: bytes, end: bool = False) -> tuple[int, bytes]:
-        """Send bytes, perhaps their end too, and return the status and the rest of all that comes until the end."""
+        """Send bytes, with `end` also the end of the stream, and return status and rest of the whole answer."""
         with self.connect(*parts) as connection:
             if end:
                 connection.shutdown(socket.SHUT_WR)
@@ -108,7 +108,7 @@ class Launched:
 
 
 def answer_on(connection: socket.socket) -> tuple[int, bytes]:
-    """Return the status and the rest of all that comes until the server closes the connection."""
+    """Read until the server closes the connection; return the status and the rest of the answer."""
     received = b""
     while chunk := connection.recv(65536):
         received += chunk
@@ -117,7 +117,7 @@ def answer_on(connection: socket.socket) -> tuple[int, bytes]:
 
 
 def head(method: str, path: str, **headers: str | int) -> bytes:
-    """Return the beginning of a request."""
+    """Return request line and headers of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode()

@@ -1,8 +1,8 @@
 """Programs that tests need beside Python: database servers, ``node``, ``openssl``, a font; free ports; and waiting.
 
-A program is looked for before anything else is done with it. A test without its program is skipped, and tells how to
-install it. The environment variable ``RASA_CORE_TEST_SERVERS`` changes that: with ``all``, a missing program is a
-failure; with ``none``, no database server is looked for, as if none were installed.
+If a program is missing, the tests that need it are skipped, with a message that says how to install it. The environment
+variable ``RASA_CORE_TEST_SERVERS`` changes that: with ``all``, a missing program is a failure; with ``none``, the tests
+run as if no database server were installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ANYBODY = "nobody"
 
 
 def choice() -> str:
-    """Return what the environment variable says; empty if nothing."""
+    """Return the value of the environment variable, empty if it is not set."""
     said = os.environ.get(VARIABLE, "")
     if said not in ("", "all", "none"):
         pytest.fail(f"{VARIABLE} is 'all', 'none' or not set, not {said!r}.")
@@ -32,7 +32,7 @@ def choice() -> str:
 
 
 def missing(what: str, remedy: str) -> NoReturn:
-    """Skip a test for want of a program, and say how to get it; fail if all have to be there."""
+    """Skip a test whose program is missing, with the remedy; fail if the environment variable is ``all``."""
     message = f"{what} is not here; {remedy}"
     if choice() == "all":
         pytest.fail(message)
@@ -40,7 +40,7 @@ def missing(what: str, remedy: str) -> NoReturn:
 
 
 def program(name: str, package: str, *folders: str) -> str:
-    """Return the path of a program; `folders` are looked through after the usual ones."""
+    """Return the path of a program, which is searched for on the path and then in `folders`."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", *folders])
     found = shutil.which(name, path=path)
     return found if found is not None else missing(name, f"install it with: apt-get install {package}")
@@ -62,7 +62,7 @@ def server_program(name: str, package: str, *folders: str) -> str:
 
 
 def account(name: str) -> pwd.struct_passwd:
-    """Return the account for a server that must not run as root: its own, or the one that may do nothing."""
+    """Return the account for a server that must not run as root: its own account, or else ``nobody``."""
     for each in (name, _ANYBODY):
         try:
             return pwd.getpwnam(each)
@@ -72,13 +72,13 @@ def account(name: str) -> pwd.struct_passwd:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
+    """Return a free port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
 
 def until(happened: Callable[[], Any], patience: float = 120.0) -> Any:
-    """Wait for something that another process or thread does, and return it."""
+    """Call `happened` until it returns a true value, and return that; fail after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (found := happened()):
         assert time.monotonic() < deadline, "it did not happen"
