@@ -8,7 +8,7 @@ import pytest
 from server_answers import error_of
 from werkzeug.test import Client
 
-from rasa_core.server.logs import without_token
+from rasa_core.server.log_lines import query_without_secrets
 
 CONVERSATIONS = "/conversations"
 
@@ -109,4 +109,4 @@ def test_token_that_protects_nothing_is_refused(client_with: Callable[..., Clien
     ],
 )
 def test_token_is_left_out_of_a_url(query: str, shown: str) -> None:
-    assert without_token(query) == shown
+    assert query_without_secrets(query) == shown

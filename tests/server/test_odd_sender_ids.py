@@ -13,7 +13,7 @@ from werkzeug.test import Client
 
 from rasa_core.remote import RasaCoreClient
 from rasa_core.server import conversations
-from rasa_core.server.logs import without_token
+from rasa_core.server.log_lines import query_without_secrets
 
 NAMES = ["a/b", "/", "a/", "/a", "a//b", "..", ".", "../x", "a/parse", "é/ü", "a%2Fb", "...", "a?b#c"]
 
@@ -84,7 +84,7 @@ def test_delete_honours_the_version_that_it_is_for(client: Client, tag: str, sta
     ],
 )
 def test_token_is_hidden_however_it_is_written(name: str) -> None:
-    assert without_token(f"a=1&{name}=s3cret&b=2") == f"a=1&{name}=***&b=2"
+    assert query_without_secrets(f"a=1&{name}=s3cret&b=2") == f"a=1&{name}=***&b=2"
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "tracker/events"), ("PUT", "tracker"), ("POST", "continue")])
