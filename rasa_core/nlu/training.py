@@ -158,8 +158,10 @@ class NLUTraining:
         self.network.set_weights(weights)
         calibration = self._calibration(seen)
         self._teach(np.array([], np.intp))
-        by_heart = self._by_heart(self._model(self._vocabulary, calibration))
-        return self._model(self._vocabulary, calibration, by_heart, self._tagger(self._vocabulary, self._messages))
+        tagger = self._tagger(self._vocabulary, self._messages)
+        # With the tagger, since a part of a message with an entity may decide on the intent (`clearer`).
+        by_heart = self._by_heart(self._model(self._vocabulary, calibration, None, tagger))
+        return self._model(self._vocabulary, calibration, by_heart, tagger)
 
     def _begin(self, left_out: Rows, *, again: bool, is_hurried: bool) -> None:
         """Fit the classifier; if the network has few steps for its intents, initialise it from the classifier."""

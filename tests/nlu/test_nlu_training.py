@@ -376,6 +376,17 @@ def test_every_example_that_contradicts_no_other_is_understood(monkeypatch) -> N
     assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in clear]
 
 
+def test_the_model_that_is_asked_what_to_learn_by_heart_answers_as_the_one_that_serves(monkeypatch) -> None:
+    """Entities, which a tagger finds, decide on the intent of ``amazing, thanks``."""
+    monkeypatch.setattr(training, "_FEWEST_STEPS", 40)
+    asked: list[NLUModel] = []
+    by_heart = NLUTraining._by_heart
+    monkeypatch.setattr(NLUTraining, "_by_heart", lambda self, model: asked.append(model) or by_heart(self, model))
+    model = training.train(messages(), replace(SETTINGS, validation_split=0.0), silent=True)
+    texts = [example.text for example in messages().examples if model.said(example.text) not in model._by_heart]
+    assert asked[0].parse_many(texts) == model.parse_many(texts)
+
+
 def test_a_vocabulary_leaves_out_what_is_rare() -> None:
     keys = [keys_of(example.text, tokenize(example.text)) for example in messages().examples]
     vocabulary = TokenVocabulary.of(keys, 5)
