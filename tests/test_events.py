@@ -5,10 +5,13 @@ Their effects on a conversation are in test_trackers.py.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
+import pickle
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -565,6 +568,21 @@ def test_an_event_keeps_its_metadata_also_when_its_time_is_set_and_is_equal_with
 
     assert event.storable().as_dict() == {**SlotSet("s", 1, 5.0).as_dict(), "metadata": {"k": "v"}}
     assert event == SlotSet("s", 1)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])
+def test_a_copy_of_an_event_keeps_its_metadata(copied: Callable[[Event], Event]) -> None:
+    event = Event.from_parameters({"event": "slot", "name": "s", "value": 1, "metadata": {"k": "v"}})
+
+    assert copied(event).as_dict() == event.as_dict()
+    assert copied(SlotSet("s", 1, 5.0)).as_dict() == SlotSet("s", 1, 5.0).as_dict()
+
+
+def test_a_pickle_of_an_event_that_has_its_fields_alone_is_read() -> None:
+    event = SlotSet.__new__(SlotSet)
+    event.__setstate__(SlotSet("s", 1, 5.0).__getstate__()[:-1])
+
+    assert event.as_dict() == SlotSet("s", 1, 5.0).as_dict()
 
 
 @pytest.mark.parametrize("metadata", [None, {}, "k", []])

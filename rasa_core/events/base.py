@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping, Sized
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 from rasa_core.exceptions import EventError, did_you_mean
@@ -386,5 +386,15 @@ def event_class(declared: type[_E]) -> type[_E]:
         else:
             refuse(event, name, value)
 
-    setattr(made, "__setattr__", set_time)  # noqa: B010 - what a frozen class has, and no type checker lets replace
+    fields_of, set_fields = getattr(made, "__getstate__"), getattr(made, "__setstate__")  # noqa: B009 - of dataclasses
+
+    def state_of(event: Event) -> list[Any]:
+        return [*fields_of(event), getattr(event, "_beside", None)]
+
+    def set_state(event: Event, state: Sequence[Any]) -> None:
+        set_fields(event, state)  # A pickle of an earlier version has the fields alone.
+        object.__setattr__(event, "_beside", next(iter(state[len(fields(made)) :]), None))  # type: ignore[arg-type]
+
+    for name, method in (("__setattr__", set_time), ("__getstate__", state_of), ("__setstate__", set_state)):
+        setattr(made, name, method)  # A frozen class has these methods, and no type checker lets them be replaced.
     return made
