@@ -147,7 +147,7 @@ _OPTIONS = (
         metavar="SECRET",
         default=lambda: os.environ.get(JWT_VARIABLE),
         help="Secret, or public key, of the JSON Web Tokens that callers may send in the place of the token; needs "
-        f"rasa-core[jwt]. In the environment variable {JWT_VARIABLE}, other users of this machine cannot see it.",
+        f"PyJWT. In the environment variable {JWT_VARIABLE}, other users of this machine cannot see it.",
     ),
     click.option(
         "--jwt-method",

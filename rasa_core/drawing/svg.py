@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Final, Literal
 
 from rasa_core.exceptions import RasaCoreError, did_you_mean
+from rasa_core.support.extras import installing
 from rasa_core.support.folders import whole_file
 
 INK: Final = "#1c2733"
@@ -213,7 +214,7 @@ def _import_resvg() -> ModuleType:
     try:
         import resvg_py
     except ImportError as error:
-        raise DrawingError("a PNG picture needs resvg-py: pip install resvg-py. SVG needs nothing.") from error
+        raise DrawingError(f"a PNG picture needs resvg-py: {installing('plot')}. SVG needs nothing.") from error
     return resvg_py
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.tokens import TokenVocabulary
+from rasa_core.support.extras import installing
 from rasa_core.support.probabilities import softmax
 
 Floats = NDArray[np.float32]
@@ -59,7 +60,7 @@ def scipy(part: str) -> Any:
     try:
         return importlib.import_module(f"scipy.{part}")
     except ImportError as error:
-        raise ModelError(f"training needs SciPy ({error}): pip install 'rasa-core[train]'") from error
+        raise ModelError(f"training needs SciPy ({error}): {installing('train')}.") from error
 
 
 class LinearClassifier:

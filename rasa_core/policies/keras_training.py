@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.support.extras import installing
 from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
@@ -58,7 +59,7 @@ def import_keras() -> Any:
     try:
         return importlib.import_module("keras")
     except ImportError as error:
-        raise ModelError(f"training needs Keras and JAX ({error}): pip install 'rasa-core[train]'") from error
+        raise ModelError(f"training needs Keras and JAX ({error}): {installing('train')}.") from error
 
 
 @contextmanager

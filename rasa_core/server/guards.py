@@ -14,9 +14,9 @@ from typing import Any, Final
 from rasa_core.exceptions import ModelError
 from rasa_core.server.requests import HttpError, Request
 from rasa_core.server.settings import DEFAULT_JWT_METHOD, checked_token
+from rasa_core.support.extras import installing
 
 _CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="rasa_core"'),)
-_NEEDS_PACKAGE: Final = "JSON Web Tokens need PyJWT: pip install 'rasa-core[jwt]'."
 
 Payload = Mapping[str, Any]
 
@@ -105,7 +105,7 @@ def jwt_reader(secret: str, method: str) -> Callable[[str], Payload | None]:
     try:
         import jwt
     except ImportError:
-        raise ModelError(_NEEDS_PACKAGE) from None
+        raise ModelError(f"JSON Web Tokens need PyJWT: {installing('jwt')}.") from None
     if not secret.strip():
         raise ValueError("the secret of JSON Web Tokens is empty, which would protect nothing.")
     # PyJWT has a method "none", which accepts tokens without a signature.

@@ -14,6 +14,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.failures import as_http_error
 from rasa_core.server.metrics import Metrics
 from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.support.extras import installing
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.version import __version__
@@ -65,7 +66,7 @@ def _check_store(store: TrackerStore) -> None:
 def metrics(app: CountedApplication, request: Request, sender_id: str) -> Response:
     """Return the metrics of this server in the format of Prometheus."""
     if app.metrics is None:
-        raise HttpError(501, "metrics need prometheus_client: pip install 'rasa-core[metrics]'.")
+        raise HttpError(501, f"metrics need prometheus_client: {installing('metrics')}.")
     agent = app.model.agent_or_none()
     models = ("", "") if agent is None else (agent.model_fingerprint, agent.interpreter.model_fingerprint)
     text, kind = app.metrics.as_text({"version": __version__, "model": models[0] or "", "nlu_model": models[1] or ""})

@@ -47,6 +47,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
+from rasa_core.support.extras import installing
 from rasa_core.tracker_store.base import StoredAnswer
 from rasa_core.tracker_store.heads import Head, SenderIdError, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import timeout_from
@@ -271,7 +272,7 @@ def _database(url: URL, timeout: float, connections: int) -> Database:
         return (CockroachDB if scheme == "cockroachdb" else kind)(url, timeout, connections, _prepare)
     except ImportError as error:
         extra = "mysql" if scheme in _MYSQL else "sql"
-        raise StoreError(f"{scheme}:// needs more packages: pip install 'rasa-core[{extra}]'. ({error})") from error
+        raise StoreError(f"{scheme}:// needs more packages: {installing(extra)}. ({error})") from error
     except (TypeError, ValueError) as error:
         raise StoreError(f"an option in the URL of the tracker store is wrong: {error}.") from error
 

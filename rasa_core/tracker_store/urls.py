@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError, did_you_mean
+from rasa_core.support.extras import installing
 from rasa_core.tracker_store.base import url_options
 from rasa_core.tracker_store.locks import timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -42,7 +43,7 @@ def imported_store(name: str) -> Any:
     try:
         return getattr(import_module(f"rasa_core.tracker_store.{extra}"), name)
     except ImportError as error:
-        raise ImportError(f"{name} needs more packages: pip install 'rasa-core[{extra}]'. ({error})") from error
+        raise ImportError(f"{name} needs more packages: {installing(extra)}. ({error})") from error
 
 
 def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True) -> EventLogStore:

@@ -7,6 +7,8 @@ import re
 import pytest
 from example_bot import ROOT
 
+from rasa_core.support.extras import PACKAGES, installing
+
 PAGE = ROOT / "docs/troubleshooting.rst"
 LEAST = 12
 """Characters in a row that count as words of the package."""
@@ -33,10 +35,11 @@ def quoted() -> list[str]:
 
 @pytest.fixture(scope="module")
 def strings() -> str:
-    """Return the texts of all strings in the package."""
+    """Return the texts of all strings in the package, and the commands of errors about missing packages."""
     code = (path.read_text(encoding="utf-8") for path in sorted((ROOT / "rasa_core").rglob("*.py")))
     found = (pattern.findall(_joined.sub("", text)) for text in code for pattern in _strings)
-    return "\n".join(text for texts in found for text in texts if len(text) >= LEAST)
+    texts = [text for texts in found for text in texts if len(text) >= LEAST]
+    return "\n".join([*texts, *(installing(extra).replace("'", "") for extra in PACKAGES)])
 
 
 def share(text: str, strings: str) -> float:

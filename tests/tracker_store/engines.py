@@ -9,7 +9,7 @@ import pytest
 
 from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore, store_from_url
 
-NO_REDIS = "install it with: pip install 'rasa-core[redis]'"
+NO_REDIS = "install it with: pip install redis"
 
 
 def _sql(name: str) -> str:

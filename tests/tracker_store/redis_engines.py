@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+pytest.importorskip("redis", reason="install it with: pip install redis")
 
 from redis_servers import emptied
 

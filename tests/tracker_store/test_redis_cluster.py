@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from small_commits import head
 
-pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+pytest.importorskip("redis", reason="install it with: pip install redis")
 
 from redis_engines import empty_cluster_store
 from redis_servers import shared_cluster

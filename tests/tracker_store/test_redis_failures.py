@@ -14,7 +14,7 @@ import pytest
 from at_once import at_once
 from small_commits import head
 
-pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+pytest.importorskip("redis", reason="install it with: pip install redis")
 
 from programs import free_port, program, until
 from redis_engines import empty_store

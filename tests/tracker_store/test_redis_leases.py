@@ -12,7 +12,7 @@ import pytest
 from programs import until
 from small_commits import head
 
-pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+pytest.importorskip("redis", reason="install it with: pip install redis")
 
 from processes import is_free, said, worker
 from redis_engines import empty_store

@@ -10,7 +10,7 @@ import pytest
 from programs import until
 from small_commits import head
 
-pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+pytest.importorskip("redis", reason="install it with: pip install redis")
 
 import redis
 from hypothesis import given

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+pytest.importorskip("redis", reason="install it with: pip install redis")
 
 from redis_engines import empty_cluster_store, empty_store
 from redis_servers import running, shared_cluster, shared_server
