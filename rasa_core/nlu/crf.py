@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 IMPOSSIBLE = -1e4
+_MARGIN = np.float32(1e-2)  # Far more than sums of scores are rounded.
 _LEVEL = 11.0  # Entities whose first tag is nowhere within this of the best score are skipped: their chance is e^-11.
 
 
@@ -60,6 +61,10 @@ class Tagger:
     def __init__(self, transitions: Floats, lifts: Floats | None = None) -> None:
         self.transitions = transitions
         self._first, self._lifts = first((len(transitions) - 1) // 2), lifts
+        # What a token of an entity gains at most by the tags around it, compared with being outside as they are.
+        gains = transitions - transitions[0, 0]
+        self._most_behind = np.maximum.reduce(gains[:, 0])
+        self._most_gain = np.maximum.reduce(gains, axis=0) + self._most_behind
 
     def entities(
         self, scores: Floats, intents: Floats, breaks: Sequence[int] = ()
@@ -82,14 +87,16 @@ class Tagger:
         if self._lifts is not None:
             # A model may come from somebody else, and hold a lift of 0 or less, which has no logarithm.
             scores[:, 1::2] += np.log(np.maximum(intents @ self._lifts, np.float32(1e-6)))[tags[1::2] // 2]
+        if self._has_none(scores, tags):
+            return []
         if breaks:  # A token outside of all entities is inserted at each break, and is taken out again below.
             outside = np.full(scores.shape[1], IMPOSSIBLE, np.float32)
             outside[0] = 0.0
             scores = np.insert(scores, breaks, outside, axis=0)
         path = best_path(scores, transitions, self._first[tags])
-        if not any(path):
-            return []
         found = spans_of(path)
+        if not found:
+            return found
         chances = _chances(scores, transitions, self._first[tags], path, found)
         kinds = [(int(tags[path[start]]) - 1) // 2 for start, _ in found]
         if breaks:
@@ -97,9 +104,16 @@ class Tagger:
             found = [(start - bisect_left(before, start), end - bisect_left(before, end)) for start, end in found]
         return [(*span, kind, chance) for span, kind, chance in zip(found, kinds, chances, strict=True)]
 
+    def _has_none(self, scores: Floats, tags: NDArray[np.intp]) -> bool:
+        """Return whether every token loses by being in an entity, whatever the tags around it; if not, one may gain."""
+        inside = scores[:, 1:] + self._most_gain[tags[1:]]
+        inside[0] = scores[0, 1:] + self._most_behind  # There is no tag before the first one.
+        return bool(np.logical_and.reduce(inside < scores[:, :1] - _MARGIN, axis=None))
+
     def _plausible(self, scores: Floats) -> NDArray[np.intp]:
         """Return the tags that may be on the best path; of each entity, both tags or none."""
-        begins = (scores[:, 1::2] > scores.max(axis=1, keepdims=True) - _LEVEL).any(axis=0)
+        least = np.maximum.reduce(scores, axis=1, keepdims=True) - _LEVEL
+        begins = np.logical_or.reduce(scores[:, 1::2] > least, axis=0)
         plausible = np.ones(scores.shape[1], np.bool_)
         plausible[1::2] = plausible[2::2] = begins
         tags: NDArray[np.intp] = plausible.nonzero()[0]
@@ -117,8 +131,9 @@ def best_path(scores: Floats, transitions: Floats, first_scores: Floats) -> list
         best = np.maximum.reduce(reached[at], axis=1)
         best += scores[at]
     path = [int(best.argmax())]
-    for at in range(length - 1, 0, -1):
-        path.append(int(reached[at, path[-1]].argmax()))
+    before = reached[1:].argmax(axis=2).tolist()
+    for at in range(length - 2, -1, -1):
+        path.append(before[at][path[-1]])
     return path[::-1]
 
 

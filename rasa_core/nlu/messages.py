@@ -92,6 +92,8 @@ class Read(NamedTuple):
         Of very many, these are the last ones; a message of a single clause has none.
         """
         ends = [match.end() for match in _END_OF_CLAUSE.finditer(self.visible)]
+        if not ends:
+            return []
         starts = [start for start, _ in self.spans]
         cuts = sorted({0, *(bisect_left(starts, end) for end in ends), len(starts)})
         parts = [

@@ -19,8 +19,10 @@ TEMPERATURES: Final = (0.05, 10.0)
 
 def softmax(logits: Floats, axis: int = -1) -> Floats:
     """Return probabilities of the same shape as `logits`, which add up to 1 along `axis`."""
-    e = np.exp(logits - logits.max(axis=axis, keepdims=True))
-    probabilities: Floats = e / e.sum(axis=axis, keepdims=True)
+    # For a few numbers, `max` and `sum` of an array take as long for their checks as for the rest.
+    e = np.exp(logits - np.maximum.reduce(logits, axis=axis, keepdims=True))
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
+    probabilities: Floats = e
     return probabilities
 
 
