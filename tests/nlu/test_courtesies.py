@@ -50,7 +50,9 @@ def test_what_people_want_is_found_between_greetings_and_thanks(text: str) -> No
     assert wanted(text) == ["book", "it"]
 
 
-@pytest.mark.parametrize(("text", "found"), [("これをください", "これを"), ("请买", "买"), ("买吧", "买")])
+@pytest.mark.parametrize(
+    ("text", "found"), [("これをください", "これを"), ("请买", "买"), ("买吧", "买"), ("예약합니다", "예약합니다")]
+)
 def test_words_in_scripts_without_spaces_are_found(text: str, found: str) -> None:
     assert [key.split("\0")[1] for key in wanted(text)] == list(found)
 
