@@ -61,10 +61,12 @@ class Tagger:
     def __init__(self, transitions: Floats, lifts: Floats | None = None) -> None:
         self.transitions = transitions
         self._first, self._lifts = first((len(transitions) - 1) // 2), lifts
-        # What a token of an entity gains at most by the tags around it, compared with being outside as they are.
+        # What a token gains at most by a tag, beside its score: by the tags around it, and by the intent.
         gains = transitions - transitions[0, 0]
-        self._most_behind = np.maximum.reduce(gains[:, 0])
-        self._most_gain = np.maximum.reduce(gains, axis=0) + self._most_behind
+        behind = np.full(len(transitions), np.maximum.reduce(gains[:, 0]), np.float32)
+        if lifts is not None:
+            behind[1::2] += _logarithms(np.maximum.reduce(lifts))
+        self._first_gains, self._gains = behind[1:], (behind + np.maximum.reduce(gains))[1:]
 
     def entities(
         self, scores: Floats, intents: Floats, breaks: Sequence[int] = ()
@@ -80,15 +82,12 @@ class Tagger:
         breaks
             The numbers of tokens that no entity may span together with the token before, as after a line break.
         """
-        tags = self._plausible(scores)
-        if len(tags) == 1:  # Most messages have no entity, and need no path.
+        if self._has_none(scores):  # Most messages have no entity, and need no path.
             return []
+        tags = self._plausible(scores)
         scores, transitions = scores.take(tags, axis=1), self.transitions[tags[:, None], tags]
         if self._lifts is not None:
-            # A model may come from somebody else, and hold a lift of 0 or less, which has no logarithm.
-            scores[:, 1::2] += np.log(np.maximum(intents @ self._lifts, np.float32(1e-6)))[tags[1::2] // 2]
-        if self._has_none(scores, tags):
-            return []
+            scores[:, 1::2] += _logarithms(intents @ self._lifts)[tags[1::2] // 2]
         if breaks:  # A token outside of all entities is inserted at each break, and is taken out again below.
             outside = np.full(scores.shape[1], IMPOSSIBLE, np.float32)
             outside[0] = 0.0
@@ -104,10 +103,10 @@ class Tagger:
             found = [(start - bisect_left(before, start), end - bisect_left(before, end)) for start, end in found]
         return [(*span, kind, chance) for span, kind, chance in zip(found, kinds, chances, strict=True)]
 
-    def _has_none(self, scores: Floats, tags: NDArray[np.intp]) -> bool:
-        """Return whether every token loses by being in an entity, whatever the tags around it; if not, one may gain."""
-        inside = scores[:, 1:] + self._most_gain[tags[1:]]
-        inside[0] = scores[0, 1:] + self._most_behind  # There is no tag before the first one.
+    def _has_none(self, scores: Floats) -> bool:
+        """Return whether every token loses by being in an entity, whatever else is said; if not, one may gain."""
+        inside = scores[:, 1:] + self._gains
+        inside[0] = scores[0, 1:] + self._first_gains  # There is no tag before the first one.
         return bool(np.logical_and.reduce(inside < scores[:, :1] - _MARGIN, axis=None))
 
     def _plausible(self, scores: Floats) -> NDArray[np.intp]:
@@ -118,6 +117,12 @@ class Tagger:
         plausible[1::2] = plausible[2::2] = begins
         tags: NDArray[np.intp] = plausible.nonzero()[0]
         return tags
+
+
+def _logarithms(lifts: Floats) -> Floats:
+    # A model may come from somebody else, and hold a lift of 0 or less, which has no logarithm.
+    logarithms: Floats = np.log(np.maximum(lifts, np.float32(1e-6)))
+    return logarithms
 
 
 def best_path(scores: Floats, transitions: Floats, first_scores: Floats) -> list[int]:

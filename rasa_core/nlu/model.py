@@ -221,7 +221,9 @@ class NLUModel:
         found = kept, keys_of(seen, kept)
         read, keys = self._signs.without_others(*(found if as_typed else self._spacing.of(seen, *found)))
         told, is_cut = self._vocabulary.telling(keys), len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS
-        return Read(text, seen, places, [read[at] for at in told], [keys[at] for at in told], is_cut)
+        if len(told) < len(keys):
+            read, keys = [read[at] for at in told], [keys[at] for at in told]
+        return Read(text, seen, places, read, keys, is_cut)
 
     def _scores(self, found: Sequence[Read]) -> Iterator[tuple[list[int], Floats, Floats]]:
         """Yield the numbers of some messages that have as many tokens, and the network's scores for them."""

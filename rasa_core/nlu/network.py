@@ -25,6 +25,7 @@ see `rasa_core.nlu.linear_tags`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ Floats = NDArray[np.float32]
 Arrays = Mapping[str, Floats]
 
 EPSILON = np.float32(1e-5)
+# For one message, NumPy's checks take as long as its sums: so numbers are arrays already, and methods are avoided.
+_ZERO, _EPSILON = np.zeros((), np.float32), np.array(EPSILON)
 _top = np.maximum.reduce  # `max` without its checks; `np.add.reduce` stands for `sum` for the same reason.
 CONVOLUTION, ATTENTION, CONTEXT = "convolution", "attention", "context"
 BLOCKS = (CONVOLUTION, ATTENTION, CONVOLUTION, CONTEXT, CONVOLUTION)
@@ -114,7 +117,7 @@ class NLUNetwork:
         units = len(arrays["project_bias"])
         wide, unknown = self._wide(known)
         h = known[..., :units] + extras @ arrays["extra_kernel"]
-        bag = np.maximum(h, 0.0)
+        bag = np.maximum(h, _ZERO)
         for kind, weights in self._blocks:
             n = _norm(h)
             if kind == ATTENTION:
@@ -122,7 +125,7 @@ class NLUNetwork:
                 continue
             read = _neighbours(n) if kind == CONVOLUTION else _whole(n)
             y = read @ weights["kernel"] + weights["bias"]
-            h += np.maximum(y, 0.0, out=y)
+            h += np.maximum(y, _ZERO, out=y)
         h = _norm(h)
         tags = h @ arrays["tags_kernel"] + arrays["tags_bias"]
         if self._has_tagger:
@@ -132,7 +135,7 @@ class NLUNetwork:
         # The sum of n independent numbers grows like the square root of n.
         total = np.add.reduce(bag, axis=1) * np.float32(h.shape[1] ** -0.5)
         pooled = np.concatenate((_top(h, axis=1), np.add.reduce(h * shares, axis=1), _top(bag, axis=1), total), axis=-1)
-        hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
+        hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], _ZERO)
         scores = hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide
         scores *= np.exp(unknown * self._trust)
         scores += self._none
@@ -167,11 +170,16 @@ def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
 def _norm(h: Floats) -> Floats:
     # `mean` returns the same, but takes three times as long for one message.
     square: Floats = np.add.reduce(h * h, axis=-1, keepdims=True)
-    square *= np.float32(1.0 / h.shape[-1])
-    square += EPSILON
+    square *= _share(h.shape[-1])
+    square += _EPSILON
     np.sqrt(square, out=square)
     normal: Floats = h / square
     return normal
+
+
+@cache
+def _share(count: int) -> Floats:
+    return np.array(1.0 / count, np.float32)
 
 
 def _attention(n: Floats, weights: Arrays) -> Floats:

@@ -15,6 +15,7 @@ import warnings
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -149,7 +150,7 @@ class Patterns:
         The first column says whether no space stands between a token and the token before; the others are `matches`.
         """
         extras = np.zeros((len(spans), 1 + len(self)), np.float32)
-        extras[:, 0] = [number > 0 and spans[number - 1][1] == span[0] for number, span in enumerate(spans)]
+        extras[1:, 0] = [before[1] == span[0] for before, span in pairwise(spans)]
         if len(self):
             extras[:, 1:] = self.matches(text, spans)
         return extras

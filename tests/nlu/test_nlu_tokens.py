@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
+from rasa_core.nlu.crf import Tagger, best_path, first, forbidden, spans_of
 from rasa_core.nlu.patterns import Budget, Expression, Patterns
 from rasa_core.nlu.settings import NLUSettings, SettingsError
 from rasa_core.nlu.spelling import alike
@@ -340,6 +340,28 @@ def test_the_same_word_is_the_entity_that_goes_with_what_the_message_means() -> 
     doubtful = tagger.entities(scores, np.array([0.6, 0.4, 0.0], np.float32))[0]
     assert doubtful[2] == 0
     assert doubtful[3] < tagger.entities(scores, np.array([0.9, 0.1, 0.0], np.float32))[0][3]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_message_without_an_entity_on_its_best_path_has_none(seed: int) -> None:
+    # The scores of entities are about those of being outside, where leaving out the search for a path could matter.
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(-seed / 6, 1, size=(1 + seed % 4, 5)).astype(np.float32)
+    transitions = rng.normal(0, 0.5, size=(5, 5)).astype(np.float32) + forbidden(2)
+    lifts, intents = rng.uniform(0.1, 3, size=(3, 2)).astype(np.float32), np.float32([0.5, 0.3, 0.2])
+    lifted = scores.copy()
+    lifted[:, 1::2] += np.log(intents @ lifts)
+    expected = spans_of(best_path(lifted, transitions, first(2)))
+    found = Tagger(transitions, lifts).entities(scores, intents)
+    assert [one[:2] for one in found] == expected
+
+
+def test_no_path_is_sought_where_no_token_can_gain_by_an_entity(monkeypatch) -> None:
+    monkeypatch.delattr("rasa_core.nlu.crf.best_path")
+    tagger, intents = Tagger(forbidden(2), np.array([[2.0, 0.5], [0.1, 1.0]], np.float32)), np.float32([0.5, 0.5])
+    assert tagger.entities(np.array([[0.0, -3, -3, -3, -3]] * 3, np.float32), intents) == []
+    with pytest.raises(NameError, match="best_path"):
+        tagger.entities(np.array([[0.0, -3, -3, -3, -3], [0.0, -0.5, -3, -3, -3]], np.float32), intents)
 
 
 @given(st.integers(1, 3), st.integers(1, 8), st.integers(0, 2**31))
