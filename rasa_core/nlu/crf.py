@@ -95,7 +95,7 @@ class Tagger:
         path = best_path(scores, transitions, self._first[tags])
         found = spans_of(path)
         if not found:
-            return found
+            return []
         chances = _chances(scores, transitions, self._first[tags], path, found)
         kinds = [(int(tags[path[start]]) - 1) // 2 for start, _ in found]
         if breaks:
