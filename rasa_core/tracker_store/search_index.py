@@ -13,12 +13,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from rasa_core.exceptions import StoreError
 from rasa_core.support.folders import make_private
@@ -36,6 +37,7 @@ MOST_AT_ONCE: Final = 200
 ROWS_AT_ONCE: Final = 10_000
 """The number of rows of a conversation that are in memory at a time."""
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 _FORMAT: Final = 3
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OVERLAP: Final = 30.0  # The largest difference between the clocks of servers, in seconds.
@@ -94,6 +96,23 @@ class FoundConversations:
     total: int = 0
 
 
+def _made_again(method: _Method) -> _Method:
+    """Let a method of an index that is damaged make it again, empty, and run once more."""
+
+    @wraps(method)
+    def run(self: ConversationIndex, *args: Any, **kwargs: Any) -> Any:
+        writer = self._writer
+        try:
+            return method(self, *args, **kwargs)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self._make_again(writer, error)
+            return method(self, *args, **kwargs)
+
+    return cast(_Method, run)
+
+
 class ConversationIndex:
     """The search index of a store. Threads may share it, and processes may share its file.
 
@@ -134,7 +153,9 @@ class ConversationIndex:
             if name in vars(self):
                 vars(self)[name].close()
 
-    def _connect(self, *, is_new: bool = False) -> sqlite3.Connection:
+    def _connect(self, *, is_damaged: bool = False) -> sqlite3.Connection:
+        for end in ("", "-wal", "-shm") if is_damaged else ():
+            Path(f"{self.path}{end}").unlink(missing_ok=True)
         make_private(self.path)
         connection = None
         try:
@@ -149,12 +170,19 @@ class ConversationIndex:
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
-            if not is_new and getattr(error, "sqlite_errorcode", None) in _DAMAGED:  # For example after a power cut.
-                for end in ("", "-wal", "-shm"):
-                    Path(f"{self.path}{end}").unlink(missing_ok=True)
-                return self._connect(is_new=True)
+            if not is_damaged and _is_damage(error):  # For example after a power cut.
+                return self._connect(is_damaged=True)
             raise StoreError(f"the index {self.path} of conversations cannot be used: {error}. Delete it.") from error
         return connection
+
+    def _make_again(self, writer: sqlite3.Connection, error: sqlite3.Error) -> None:
+        """Make the damaged file again, unless another thread has replaced the connection `writer` meanwhile."""
+        with self._writing, self._reading:
+            if self._writer is not writer:
+                return
+            logger.warning("the index %s of conversations is damaged, and is made again: %s", self.path, error)
+            self.__del__()
+            self._writer, self._reader = self._connect(is_damaged=True), self._connect()
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -163,12 +191,14 @@ class ConversationIndex:
             try:
                 yield self._writer
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # After some errors, such as a full disk, SQLite has rolled back.
+                    self._writer.execute("ROLLBACK")
                 raise
             self._writer.execute("COMMIT")
 
     # -- updates
 
+    @_made_again
     def catch_up(self, seconds: float | None = None) -> bool:
         """Update the index for at most so many seconds (None: no limit); return whether it is up to date then."""
         begun = time.thread_time()
@@ -212,10 +242,9 @@ class ConversationIndex:
         return 0.0 if found is None else float(found[0])
 
     def _version(self, sender_id: str) -> int | None:
+        select = "SELECT version FROM about JOIN list USING (number) WHERE sender_id = ?"
         with self._reading:
-            found = self._reader.execute(
-                "SELECT version FROM about JOIN list USING (number) WHERE sender_id = ?", (sender_id,)
-            ).fetchone()
+            found = self._reader.execute(select, (sender_id,)).fetchone()
         return None if found is None else int(found[0])
 
     def _take(self, changed: Iterable[Changed]) -> None:
@@ -267,18 +296,21 @@ class ConversationIndex:
         self.note(sender_id, mark)
         self.read_again(sender_id, mark)
 
+    @_made_again
     def note(self, sender_id: str, mark: Mark) -> None:
         """Write a mark into the store and into the index, without updating the need of the conversation."""
         self.reviews.write(sender_id, mark)
         with self._changing() as connection:
             _put_mark(connection, sender_id, mark)
 
+    @_made_again
     def read_again(self, sender_id: str, mark: Mark) -> None:
         """Update the need of a conversation after a mark, for which the conversation is read."""
         self._take([Changed(sender_id, mark.version, mark.at)])
 
     # -- searches
 
+    @_made_again
     def find(self, search: Search, limit: int = 50, offset: int = 0) -> FoundConversations:
         """Return a page of the conversations in the index that a search finds; the index is not updated."""
         condition, values = search.condition()
@@ -303,6 +335,10 @@ class ConversationIndex:
         with self._reading:
             (indexed,) = self._reader.execute("SELECT count(*) FROM list").fetchone()
         return indexed, max(indexed, self.reviews.count())
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED  # The other bytes say which kind of damage.
 
 
 def _shown(row: Sequence[Any], below: float) -> dict[str, Any]:

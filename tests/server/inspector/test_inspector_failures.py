@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,28 @@ def test_an_index_that_is_damaged_is_made_again(app: ServerApp, store: SqliteTra
     (tmp_path / "talks.db-index").write_bytes(b"no database" * 1000)
     again = app_of(tmp_path / "concerts", store)
     assert Client(again).get("/inspector/queue").json["count"] == 2
+
+
+@pytest.mark.parametrize("first", ["list", "mark"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_index_whose_pages_are_damaged_is_made_again(
+    app: ServerApp, store: SqliteTrackerStore, tmp_path: Path, first: str, is_restarted: bool
+) -> None:
+    path = tmp_path / "talks.db-index"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\x55" * (len(whole) - 4096))  # The format is in the first page, and still read.
+    client = Client(app_of(tmp_path / "concerts", store) if is_restarted else app)
+
+    if first == "mark":
+        assert client.put("/conversations/ada/review", json={"note": "second"}).status_code == 200
+    found = client.get("/inspector/queue")
+
+    assert found.status_code == 200
+    assert client.put("/conversations/ada/review", json={"note": "second"}).status_code == 200
+    notes = {one["sender_id"]: one["note"] for one in client.get("/inspector/queue").json["conversations"]}
+    assert notes == {"ada": "second", "bert": "first"}
 
 
 def test_a_story_that_a_full_disk_does_not_take_is_told_as_such(small_disk: SmallDisk) -> None:
