@@ -6,7 +6,7 @@ Each class is derived from the fitting builtin, too, so that code which catches 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -146,6 +146,12 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return some names, at least one, as a sentence lists them: ``A``, ``A and B`` and ``A, B and C``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from rasa_core import exceptions
-from rasa_core.exceptions import RasaCoreError, StoryParseError, counted, did_you_mean, nearest
+from rasa_core.exceptions import RasaCoreError, StoryParseError, counted, did_you_mean, enumerated, nearest
 
 
 def test_every_error_has_one_root_and_is_a_fitting_builtin() -> None:
@@ -36,6 +36,10 @@ def test_an_error_in_a_story_says_where(place: tuple[str | int | None, ...], tex
 def test_numbers_are_told_with_their_nouns() -> None:
     told = [counted(number, noun) for number, noun in ((1, "story"), (0, "story"), (2000, "rule"))]
     assert told == ["1 story", "0 stories", "2,000 rules"]
+
+
+def test_names_are_listed_as_in_a_sentence() -> None:
+    assert [enumerated(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
 def test_near_names_are_the_best_first() -> None:

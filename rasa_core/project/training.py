@@ -14,7 +14,7 @@ from rasa_core.domain import Domain
 from rasa_core.drawing.svg import shorten
 from rasa_core.evaluation.nlu import MessageResult, not_learnt
 from rasa_core.evaluation.tables import LONGEST_NAME
-from rasa_core.exceptions import ModelError, counted
+from rasa_core.exceptions import ModelError, counted, enumerated
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.pipeline import Step
 from rasa_core.nlu.settings import NLUSettings
@@ -83,18 +83,13 @@ def train_dialogue(
     own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)  # Without augmented conversations.
     told = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
     say(f"{told}: {counted(own, 'story')}, read in {time.perf_counter() - started:.1f} s")
-    say(f"training {_listed([type(policy).__name__ for policy in config.policies])} ...")
+    say(f"training {enumerated([type(policy).__name__ for policy in config.policies])} ...")
     started = time.perf_counter()
     agent.train(trackers, feature_cache=features, **config.training)
     say(f"trained in {time.perf_counter() - started:.1f} s")
     agent.persist(model, fingerprints)
     for line in told_calibration(config.policies):
         say(line)
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def calibration_of(policies: Iterable[Policy]) -> dict[str, float]:

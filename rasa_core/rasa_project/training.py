@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rasa_core.domain import Domain
-from rasa_core.exceptions import ModelError, counted
+from rasa_core.exceptions import ModelError, counted, enumerated
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rasa2 import is_triggered
@@ -86,7 +86,7 @@ def train_rasa_project(
         say("there are neither stories nor rules: the bot understands messages, and falls back at each of them.")
     elif not read.steps and config.learns:
         say("there are no stories for TEDPolicy to learn from; the rules alone decide.")
-    say(f"training {' and '.join(type(policy).__name__ for policy in policies)} ...")
+    say(f"training {enumerated([type(policy).__name__ for policy in policies])} ...")
     started = time.perf_counter()
     train_rasa(agent, read, learns=config.learns, epochs=config.epochs, needs_stories=not files.names)
     say(f"trained in {time.perf_counter() - started:.1f} s")
