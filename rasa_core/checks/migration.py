@@ -154,5 +154,8 @@ def _code(files: RasaFiles, domain: Domain | None, endpoints: Endpoints | None) 
         named = name if isinstance(name, str) else str(next(iter(name)))
         if not named.startswith("utter_") and named not in RASA_DEFAULT_ACTIONS and named not in domain.rasa.forms:
             place = domain.rasa.lines.get(("actions", named)) or Place(str(files.first_domain_file()))
-            text = "needs a server that runs it: name one as action_endpoint: in endpoints.yml"
-            yield Note(place, f"action {named}", "replaced", text)
+            if domain.action_factory == "remote":
+                yield Note(place, f"action {named}", "same", "your own code runs it, over parse and continue")
+            else:
+                text = "needs a server that runs it: name one as action_endpoint: in endpoints.yml"
+                yield Note(place, f"action {named}", "replaced", text)

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 from rasa3_bots import write
 
@@ -108,6 +109,22 @@ def test_a_project_that_is_all_the_same_ends_with_0_and_one_that_differs_with_1(
     assert same.output == "8 the same, 0 replaced, 0 left out.\n"
     assert (same.exit_code, other.exit_code) == (0, 1)
     assert "replaced: TEDPolicy: replaced by KerasPolicy" in other.output
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [
+        ("", "replaced: action search: needs a server that runs it: name one as action_endpoint: in endpoints.yml."),
+        ("action_factory: remote\n", "same: action search: your own code runs it, over parse and continue."),
+    ],
+)
+def test_where_an_action_without_a_server_runs_is_told(tmp_path: Path, factory: str, told: str) -> None:
+    domain = f'version: "3.1"\n{factory}intents: [a]\nactions: [search]'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: search}]}]"
+    assert (
+        f"domain.yml:{4 if factory else 3}: {told}"
+        in migrate(write(tmp_path, domain=domain, data__r=rules, config=CLEAN)).output
+    )
 
 
 def test_rules_that_no_policy_follows_are_left_out(tmp_path: Path) -> None:
