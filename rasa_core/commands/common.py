@@ -189,8 +189,8 @@ nlu_option = click.option(
     "-u",
     "--nlu",
     metavar="NLU",
-    help="Address (http://...) of an NLU server, or directory of an NLU model. "
-    "Without it, messages name their intent: /greet.",
+    help="Address (http://...) of an NLU server, or directory of an NLU model.  [default: the NLU model of the bot's "
+    "folder; a bot without one understands only messages such as /greet]",
 )
 
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "explain": "Tell why a bot does what it does.",
     "evaluate": "Measure how well models follow stories.",
     "compare": "Tell what another model would do in stored conversations, and in stories.",
-    "review": "List stored conversations, those first that need a person.",
+    "review": "List stored conversations; the ones that need a person come first.",
     "story": "Print a stored conversation as a story.",
     "visualize": "Draw stories as a graph.",
     "nlu": "Train, measure and try an interpreter of typed text.",
@@ -155,7 +155,19 @@ def _let_read(begins: Path, file: Path, shell: str) -> str:
     return f"{begins} reads it when it starts: a line was added at its end."
 
 
-@click.command(cls=_Commands, context_settings=CONTEXT)
+_EXAMPLES = """\b
+Examples:
+  # Write a small bot into the new folder my-bot, train it, and talk to it.
+  rasa-core init my-bot
+  rasa-core shell my-bot
+\b
+  # After a change of its files: look for mistakes, then train and serve it over HTTP.
+  rasa-core check my-bot
+  rasa-core serve my-bot
+"""
+
+
+@click.command(cls=_Commands, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="rasa-core")
 @click.option(
     "--install-completion",
@@ -172,7 +184,7 @@ def _let_read(begins: Path, file: Path, shell: str) -> str:
 def main() -> None:
     """Decide what a bot does next.
 
-    Each command tells more with --help.
+    A bot is a folder with a domain, stories and NLU data. rasa-core COMMAND --help describes a command, with examples.
     """
 
 

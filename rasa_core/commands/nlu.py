@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import click
 
 from rasa_core.checks.nlu import check_data_files, check_training_data
+from rasa_core.commands import nlu_examples
 from rasa_core.commands.common import (
     CONTEXT,
     Group,
@@ -46,23 +48,10 @@ DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
 MOST_NOT_LEARNT: Final = 20
 _ALL_BY: Final = "--verbose shows all"
-
-_EXAMPLES = """\b
-Examples:
-  # Learn to understand typed text.
-  rasa-core nlu train -d nlu.md -o models/nlu
-\b
-  # What does it make of a message?
-  rasa-core nlu parse models/nlu "is there fado in Lisbon tonight?"
-\b
-  # How well does it do on messages that it has not learnt?
-  rasa-core nlu evaluate -d nlu.md --folds 5
-\b
-NLU data are messages with their intents and entities: Markdown or JSON of Rasa NLU, or YAML of Rasa 3.
-"""
+_OTHER_SETTINGS: Final = [one.name for one in fields(NLUSettings) if one.name not in ("epochs", "seed")]
 
 
-@click.group(cls=Group, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.group(cls=Group, epilog=nlu_examples.NLU, context_settings=CONTEXT)
 def command() -> None:
     """Train, measure and try an interpreter of typed text."""
 
@@ -77,27 +66,26 @@ def _as_line(content: Any, indent: int | None = None) -> str:
 
 # -- train
 
-_TRAIN = """\b
-Examples:
-  # From a file, or from all files of NLU data in a folder.
-  rasa-core nlu train -d nlu.md -o models/nlu
-  rasa-core nlu train -d data/nlu -o models/nlu
-\b
-  # Look longer at the data; start from other random numbers.
-  rasa-core nlu train -d nlu.md -o models/nlu --epochs 60 --seed 7
-\b
-  # Show all that looks wrong in the data, not only the first of each kind.
-  rasa-core nlu train -d nlu.md -o models/nlu --verbose
-"""
 
-
-@command.command("train", epilog=_TRAIN)
+@command.command("train", epilog=nlu_examples.TRAIN)
 @click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Directory for the model.")
-@click.option("--epochs", metavar="N", help="How often every message is seen; those of small data more often.")
-@click.option("--seed", metavar="N", help="The same data and seed give the same model.")
+@click.option(
+    "--epochs",
+    metavar="N",
+    help="How often the training passes over all messages; small data are passed over more often.  [default: 20]",
+)
+@click.option(
+    "--seed", metavar="N", help="Seed of random numbers: the same data and seed give the same model.  [default: 42]"
+)
 @click.option("--strict", is_flag=True, help="Stop at a mistake in the data, instead of leaving it out.")
-@click.option("--setting", "others", multiple=True, metavar="NAME=VALUE", help="Another setting of the training.")
+@click.option(
+    "--setting",
+    "others",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"Another setting of the training, one of {', '.join(_OTHER_SETTINGS)}; may be repeated.",
+)
 @log_options_of_findings
 def train(
     data: str,
@@ -182,7 +170,7 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
 # -- check
 
 
-@command.command("check")
+@command.command("check", epilog=nlu_examples.CHECK, short_help="Find mistakes in NLU data, without training.")
 @click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
 @click.option("--strict", is_flag=True, help="Exit status 1 if anything looks wrong.")
 @click.option(
@@ -219,26 +207,8 @@ def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool
 
 # -- evaluate
 
-_EVALUATE = """\b
-Examples:
-  # How well are messages understood that a model has not learnt, and which are not?
-  rasa-core nlu evaluate -d test_nlu.md -m models/nlu
-\b
-  # Without test data: train five times, each time without a fifth of the messages.
-  rasa-core nlu evaluate -d nlu.md --folds 5
-\b
-  # With pictures: what is taken for what, and how sure it is when it is right and when it is wrong.
-  rasa-core nlu evaluate -d test_nlu.md -m models/nlu -o confusion.svg --histogram histogram.svg
-\b
-  # In a build: exit status 1 if fewer than 95 % of the intents are right, or the F1 of the entities is below 0.9.
-  rasa-core nlu evaluate -d test_nlu.md -m models/nlu --fail-under 0.95 --fail-under-entities 0.9
-\b
-  # For programs: which confidence should FallbackPolicy ask for?
-  rasa-core nlu evaluate -d test_nlu.md -m models/nlu --format json | jq .thresholds
-"""
 
-
-@command.command("evaluate", epilog=_EVALUATE)
+@command.command("evaluate", epilog=nlu_examples.EVALUATE, short_help="Measure how well messages are understood.")
 @click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
 @click.option("-m", "--model", metavar="DIR", help="Directory of the trained model, or the project of a bot.")
 @click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
@@ -374,17 +344,8 @@ def _cross_validated(data: TrainingData, folds: int, settings: NLUSettings) -> l
 
 # -- parse
 
-_PARSE = """\b
-Examples:
-  # One message.
-  rasa-core nlu parse models/nlu "is there fado in Lisbon tonight?"
-\b
-  # A message from each line; the answers are one line each.
-  rasa-core nlu parse models/nlu < messages.txt | jq -c '[.text, .intent.name]'
-"""
 
-
-@command.command("parse", epilog=_PARSE)
+@command.command("parse", epilog=nlu_examples.PARSE, short_help="Print the intent and the entities of a text.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("text", required=False)
 @log_options

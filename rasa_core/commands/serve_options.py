@@ -84,8 +84,8 @@ _OPTIONS = (
         "-u",
         "--nlu",
         metavar="NLU",
-        help="Address (http://...) of an NLU server, or directory of an NLU model. "
-        "Without it, messages name their intent: /greet.",
+        help="Address (http://...) of an NLU server, or directory of an NLU model.  [default: the NLU model of "
+        "PROJECT_DIR; a bot without one understands only messages such as /greet]",
     ),
     click.option(
         "-p", "--port", type=click.IntRange(1, 65535), default=5005, show_default=True, help="Port to listen on."

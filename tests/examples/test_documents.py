@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -246,7 +247,31 @@ def test_examples_hand_nonsense_to_the_fallback(
     assert answer["messages"][0]["text"].startswith("Sorry, that I did not understand.")
 
 
-def test_help_of_every_command_shows_examples_or_options() -> None:
+def commands_of(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield a group and every command in it, each with its words."""
+    yield " ".join(names), group
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group) and command.list_commands(click.Context(command)):
+            yield from commands_of(command, *names, name)
+        else:
+            yield " ".join((*names, name)), command
+
+
+EVERY_COMMAND = dict(commands_of(main_command, "rasa-core"))
+
+
+@pytest.mark.parametrize("name", EVERY_COMMAND)
+def test_help_of_every_command_shows_an_example_of_it(name: str) -> None:
+    text = EVERY_COMMAND[name].get_help(click.Context(EVERY_COMMAND[name], info_name=name))
+    _, found, examples = re.split(r"\n *(Examples?)\b.*:\n", text, maxsplit=1)
+    assert found
+    assert name.replace("rasa-core serve", "rasa-core-serve") in examples
+    assert not re.search(r"^ +\S.*\.\.\.$", text.partition("Commands:")[2].partition("\n\n")[0], re.MULTILINE)
+
+
+def test_help_of_the_server_shows_examples_and_options() -> None:
     for command in (serve, server_command):
         text = command.get_help(click.Context(command, info_name="x"))
         assert "Examples:" in text
