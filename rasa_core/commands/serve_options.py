@@ -58,7 +58,8 @@ def _each_is(form: re.Pattern[str], described: str) -> Callable[..., tuple[str, 
     def check(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if not form.fullmatch(value):
-                raise click.BadParameter(f"{value!r} is not {described} or '*' in quotes.")
+                cause = f" The shell put {value!r}, a file here, in place of *." if os.path.lexists(value) else ""
+                raise click.BadParameter(f"{value!r} is not {described} or '*' in quotes.{cause}")
         return values
 
     return check

@@ -136,6 +136,7 @@ def test_flag_is_followed(launched: Launched, arguments: list[str], found: dict[
         (["-d", "m", "-p", "0"], "0 is not in the range"),
         (["-d", "m", "--retention", "90 days"], "'90 days' is not a duration"),
         (["-d", "m", "--cors", "file.txt"], "'file.txt' is not an origin"),
+        (["-d", "m", "--cors", "m", "data"], "in quotes. The shell put 'm', a file here, in place of *."),
         (["-d", "m", "--cors", "*", "file.txt"], "unexpected extra argument (file.txt)"),
         (["-d", "m", "--max-body", "much"], "'much' is not a size above 0"),
         (["-d", "m", "--max-body", "0k"], "'0k' is not a size above 0"),
