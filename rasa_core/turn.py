@@ -163,7 +163,7 @@ class TurnProcessor:
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action: a follow-up action, a restart that the user asks for, or the policies' choice."""
         fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
-        if fixed is not None and fixed in self.domain.action_map:
+        if fixed is not None and fixed in self.domain.action_indices:
             return self._certain(str(fixed))
         if self.wants_restart(tracker):
             return self._certain(ACTION_RESTART_NAME)

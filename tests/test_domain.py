@@ -72,7 +72,9 @@ def test_slots_are_in_the_order_of_their_names_however_the_domain_is_made() -> N
 def test_listening_and_restarting_are_the_first_actions(domain: Domain) -> None:
     assert domain.action_names == ["action_listen", "action_restart", "utter_hi", "utter_ask"]
     assert domain.num_actions == 4
-    assert domain.action_map["utter_hi"] == domain.index_for_action("utter_hi") == 2
+    assert domain.action_indices["utter_hi"] == domain.index_for_action("utter_hi") == 2
+    assert domain.action_map["utter_hi"] == (2, domain.action_for_name("utter_hi"))  # As in 0.9.
+    assert list(domain.action_map) == domain.action_names
     assert isinstance(domain.action_for_name("action_listen"), ActionListen)
     assert isinstance(domain.action_for_index(1), ActionRestart)
     assert isinstance(domain.action_for_index(2), UtterAction)

@@ -142,7 +142,7 @@ class FormRun:
 
     @property
     def _validates(self) -> bool:
-        return VALIDATION + self._form.name in self._runner.domain.action_map
+        return VALIDATION + self._form.name in self._runner.domain.action_indices
 
     def _validated(self, values: dict[str, object], found: Sequence[Event] = ()) -> Sequence[Event]:
         """Return the events of the form's validation of these slots; it also sees the `found` events."""
@@ -190,6 +190,6 @@ class FormRun:
 
     def _question(self, slot: str) -> Sequence[Event]:
         names = (question.format(form=self._form.name, slot=slot) for question in _QUESTIONS)
-        name = next((name for name in names if name in self._runner.domain.action_map), None)
+        name = next((name for name in names if name in self._runner.domain.action_indices), None)
         now = self._seen([], self._requested_before(), self._events)
         return [] if name is None else self._runner.run(name, self._dispatcher, now)

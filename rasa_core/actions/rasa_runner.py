@@ -170,7 +170,7 @@ class RasaRunner:
                 events = _of_slots(self._tried(step, dispatcher, tracker))
                 said.clear()  # As in Rasa, the messages of such an action are not sent.
             found += [event for event in events if isinstance(event, SlotSet)]
-        if VALIDATE_SLOTS not in self.domain.action_map:
+        if VALIDATE_SLOTS not in self.domain.action_indices:
             return list(found)
         answered = _of_slots(self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(found, self.domain)))
         return with_unnamed(answered, found)
@@ -241,9 +241,9 @@ class CallerRun(RasaRunner):
         """Return the names of the custom actions that fill and validate slots after the latest message."""
         if EXTRACT_SLOTS in self._own:
             return [EXTRACT_SLOTS]
-        last = [VALIDATE_SLOTS] if VALIDATE_SLOTS in self.domain.action_map else []
+        last = [VALIDATE_SLOTS] if VALIDATE_SLOTS in self.domain.action_indices else []
         asked = self._filler.fill(tracker, tracker.history.loop).actions
-        return [*(name for name in asked if name in self.domain.action_map), *last]
+        return [*(name for name in asked if name in self.domain.action_indices), *last]
 
     def run(self, action_name: str, dispatcher: Any, tracker: DialogueStateTracker) -> list[Event]:
         """Return the events of an action; none for a custom action.

@@ -228,7 +228,7 @@ def _forms(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                 text = f"the form {name!r} asks for the slot {slot!r}, which the domain does not have.{hint}"
                 yield finding("unknown-name", "error", text, [place])
             asks = list(_asks(name, slot))
-            if not any(ask in domain.action_map for ask in asks):
+            if not any(ask in domain.action_indices for ask in asks):
                 text = f"nothing asks for the slot {slot!r} of the form {name!r}: add the response {asks[1]!r}."
                 yield finding("form-asks-nothing", "warning", text, [place])
 

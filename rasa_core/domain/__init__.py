@@ -277,14 +277,9 @@ class Domain(DomainFeatures):
         return self.action_names[len(self.default_action_names) :]
 
     @cached_property
-    def action_map(self) -> dict[str, int]:
-        """Name of an action to its index."""
-        return {name: index for index, name in enumerate(self.action_names)}
-
-    @property
-    def num_actions(self) -> int:
-        """Number of actions, the built-in ones included."""
-        return len(self.action_names)
+    def action_map(self) -> dict[str, tuple[int, Any]]:
+        """Name of an action to its index and its `Action`."""
+        return {name: (self.action_indices[name], self.action_for_name(name)) for name in self.action_names}
 
     def action_for_name(self, action_name: str) -> Any:
         """Return an `Action`; raise `UnknownActionError` with the nearest names if there is none."""
@@ -298,9 +293,9 @@ class Domain(DomainFeatures):
 
     def index_for_action(self, action_name: str) -> int:
         """Return the index of an action; raise `UnknownActionError` with nearest names if there is none."""
-        index = self.action_map.get(action_name)
+        index = self.action_indices.get(action_name)
         if index is None:
-            hint = f"{did_you_mean(action_name, self.action_map)} Actions stand under actions: in domain.yml."
+            hint = f"{did_you_mean(action_name, self.action_indices)} Actions stand under actions: in domain.yml."
             raise UnknownActionError(f"the domain has no action {action_name[:100]!r}.{hint}")
         return index
 

@@ -40,6 +40,16 @@ class DomainFeatures:
     slots: list[Slot]
     action_names: list[str]
 
+    @property
+    def num_actions(self) -> int:
+        """Number of actions, the built-in ones included."""
+        return len(self.action_names)
+
+    @cached_property
+    def action_indices(self) -> dict[str, int]:
+        """Name of an action to its index."""
+        return {name: index for index, name in enumerate(self.action_names)}
+
     @cached_property
     def intent_states(self) -> list[str]:
         """Feature names of intents."""

@@ -171,7 +171,7 @@ def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | 
     wants_restart = turns.wants_restart(tracker)  # A restart goes before a pause, since it ends the pause.
     if tracker.is_paused() and not wants_restart:
         return "paused"
-    if tracker.follow_up_action is not None and tracker.follow_up_action in turns.domain.action_map:
+    if tracker.follow_up_action is not None and tracker.follow_up_action in turns.domain.action_indices:
         return "followup"
     return "restart" if wants_restart else None
 

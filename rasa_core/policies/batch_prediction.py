@@ -169,8 +169,8 @@ class BatchPredictor:
             return
         for place, kind in enumerate(moments.kinds[rows].tolist()):
             rejected = moments.example(kind).history.rejected
-            if rejected in self._domain.action_map:
-                told[place, self._domain.action_map[rejected]] = 0.0
+            if rejected in self._domain.action_indices:
+                told[place, self._domain.action_indices[rejected]] = 0.0
 
     def _of_kind(self, moments: Moments, kind: int) -> int:
         name = moments.names[kind]

@@ -325,7 +325,7 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
         opinion = policy.opinion(tracker, domain)
         events += opinion.events
         scores = opinion.scores
-        if rejected is not None and rejected in domain.action_map:
+        if rejected is not None and rejected in domain.action_indices:
             # An action that has just refused to run is not chosen again.
             scores = [0.0 if name == rejected else score for name, score in zip(names, scores, strict=True)]
         top = max(scores, default=0.0)

@@ -189,7 +189,7 @@ class MemoizationPolicy(Policy):
         The states are given oldest first; None among them is padding. A subclass may return the name of an action.
         """
         name = self._recalled([state for state in states if state is not None], tracker, domain)
-        return None if name is None else domain.action_map.get(name)
+        return None if name is None else domain.action_indices.get(name)
 
     def _recalled(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         return self._recall_states(states)
@@ -206,7 +206,7 @@ class MemoizationPolicy(Policy):
             return result
         states = self._states_of(tracker)
         known: int | str | None = self.recall(states, tracker, domain)
-        index = domain.action_map.get(known) if isinstance(known, str) else known
+        index = domain.action_indices.get(known) if isinstance(known, str) else known
         if index is not None:
             result[index] = self._score(tracker) * self._confidence(states)
         return result

@@ -92,7 +92,7 @@ class NGramPolicy(Policy):
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return probabilities ``(domain.num_actions,)``; zeros before training."""
-        indices = domain.action_map
+        indices = domain.action_indices
         if not self._counts:
             return [0.0] * len(indices)
         result = [1.0 / len(indices)] * len(indices)

@@ -74,17 +74,17 @@ class RasaMappingPolicy(Policy):
         options = options_in(domain.rasa.content["intents"])
         self.triggers = {name: str(one["triggers"]) for name, one in options.items() if one.get("triggers")}
         for intent, action in self.triggers.items():
-            if action not in domain.action_map:
+            if action not in domain.action_indices:
                 place = domain.rasa.lines.get(("intents", intent))
-                hint = did_you_mean(action, domain.action_map)
+                hint = did_you_mean(action, domain.action_indices)
                 raise ModelError(f"{place}: the intent {intent!r} triggers {action!r}, which is no action.{hint}")
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 for the action of the intent, or for listening after it."""
         scores = [0.0] * domain.num_actions
         action = self._chosen(tracker)
-        if action in domain.action_map:
-            scores[domain.action_map[str(action)]] = 1.0
+        if action in domain.action_indices:
+            scores[domain.action_indices[str(action)]] = 1.0
         return scores
 
     def _chosen(self, tracker: DialogueStateTracker) -> str | None:

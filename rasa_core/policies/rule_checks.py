@@ -109,9 +109,9 @@ def _unknown(kind: str, name: str | None, place: Place, known: Iterable[str]) ->
 def _unknown_actions(rule: Rule, domain: Domain) -> list[str]:
     problems = []
     for event, place in _events(rule):
-        if isinstance(event, ActionExecuted) and event.action_name not in domain.action_map:
-            problems.append(_unknown("action", event.action_name, place, domain.action_map))
-        if isinstance(event, ActiveLoop) and event.loop_name not in (None, *domain.action_map):
+        if isinstance(event, ActionExecuted) and event.action_name not in domain.action_indices:
+            problems.append(_unknown("action", event.action_name, place, domain.action_indices))
+        if isinstance(event, ActiveLoop) and event.loop_name not in (None, *domain.action_indices):
             forms = domain.rasa.forms if domain.rasa is not None else ()
             problems.append(_unknown("form", event.loop_name, place, forms))
     return problems

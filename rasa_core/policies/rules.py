@@ -169,12 +169,12 @@ class RulePolicy(Policy):
         decision = self.decide(tracker)
         scores = [0.0] * domain.num_actions
         if self.enable_fallback_prediction:
-            scores[domain.action_map[self.core_fallback_action_name]] = self.core_fallback_threshold
+            scores[domain.action_indices[self.core_fallback_action_name]] = self.core_fallback_threshold
             if self.listens_after_fallback and tracker.latest_action_name == self.core_fallback_action_name:
-                scores[domain.action_map[ACTION_LISTEN_NAME]] = _BELOW_MEMORY
-        if decision.action in domain.action_map:
+                scores[domain.action_indices[ACTION_LISTEN_NAME]] = _BELOW_MEMORY
+        if decision.action in domain.action_indices:
             sure = confidence_of_nlu(tracker) if self.use_nlu_confidence_as_score else 1.0
-            scores[domain.action_map[str(decision.action)]] = sure
+            scores[domain.action_indices[str(decision.action)]] = sure
         events: tuple[Event, ...] = (LoopInterrupted(True),) if decision.is_interrupted else ()
         return Opinion(scores, decision.no_user, self._is_hidden(decision, domain), events)
 
@@ -192,7 +192,7 @@ class RulePolicy(Policy):
         """Tell whether the fallback goes before a rule's `action`: its score is equal, and the domain has it first."""
         if action is None or not self.enable_fallback_prediction or self.core_fallback_threshold < self.HIGHEST_SCORE:
             return False
-        order = domain.action_map
+        order = domain.action_indices
         return action in order and order[self.core_fallback_action_name] < order[action]
 
     def _is_hidden(self, decision: Decision, domain: Domain) -> bool:
@@ -356,7 +356,7 @@ def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[Unfit]:
         found.append(Unfit(None, "", text))
     for policy in policies:
         for kind, named, known in (
-            ("action", policy.named_actions, domain.action_map),
+            ("action", policy.named_actions, domain.action_indices),
             ("intent", policy.named_intents, domain.intents),
         ):
             for option, name in named.items():

@@ -135,7 +135,7 @@ class RasaTurns:
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:  # noqa: D102
         followup = tracker.follow_up_action
-        if followup is not None and followup in self.domain.action_map:
+        if followup is not None and followup in self.domain.action_indices:
             scores = dict.fromkeys(self.domain.action_names, 0.0)
             scores[followup] = 1.0
             return Prediction(followup, 1.0, FOLLOWUP, scores)

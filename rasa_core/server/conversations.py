@@ -196,7 +196,7 @@ def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     if not events and agent.domain.rasa is not None:
         tracker.follow_up_action = ACTION_LISTEN_NAME  # Every conversation of Rasa 3 begins with it.
-    order, wanted = agent.domain.action_map, inputs.INCLUDE_EVENTS.of(request) or "AFTER_RESTART"
+    order, wanted = agent.domain.action_indices, inputs.INCLUDE_EVENTS.of(request) or "AFTER_RESTART"
     return json_response(_prediction(agent, tracker, lambda name, score: order[name], wanted))
 
 
@@ -256,7 +256,7 @@ def _answer(answered: RequestResult, info: str | None = None) -> Response:
 def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     """Return the name of the action that the caller has run, or None."""
     name: str | None = body.get("executed_action")
-    if name is not None and name not in agent.domain.action_map:
+    if name is not None and name not in agent.domain.action_indices:
         _check_names(ActionExecuted(name), agent.domain, "", {})
     return name
 

@@ -76,7 +76,7 @@ def awaited(turns: MessageProcessor, tracker: DialogueStateTracker, left: LeftTo
     if turns.is_silent(tracker):
         return Awaited("resume")
     fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
-    is_fixed = fixed != ACTION_LISTEN_NAME and fixed in turns.domain.action_map
+    is_fixed = fixed != ACTION_LISTEN_NAME and fixed in turns.domain.action_indices
     if not tracker.has_begun or (tracker.is_listening() and not is_fixed):
         return Awaited("message")
     found = turns.next_prediction(tracker)
