@@ -11,6 +11,7 @@ import inspect
 import json
 import pickle
 import time
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -39,6 +40,7 @@ from rasa_core.events import (
     UserUttered,
     deserialise_events,
 )
+from rasa_core.events.rasa3 import LegacyForm, ReminderCancelled
 from rasa_core.exceptions import EventError
 from rasa_core.trackers import DialogueStateTracker
 
@@ -576,6 +578,28 @@ def test_a_copy_of_an_event_keeps_its_metadata(copied: Callable[[Event], Event])
 
     assert copied(event).as_dict() == event.as_dict()
     assert copied(SlotSet("s", 1, 5.0)).as_dict() == SlotSet("s", 1, 5.0).as_dict()
+
+
+@by_kind
+def test_an_event_takes_and_has_metadata_and_its_changed_copy_keeps_them(
+    event: Event, extra: dict[str, Any], line: str | None
+) -> None:
+    changed: Any = dataclasses.replace(event, metadata={"k": "v"})  # type: ignore[type-var]
+
+    assert changed.as_dict() == {**event.as_dict(), "metadata": {"k": "v"}}
+    assert changed.metadata == {"k": "v"}
+    assert dataclasses.replace(changed, timestamp=5.0).as_dict() == {**changed.as_dict(), "timestamp": 5.0}
+    assert dataclasses.replace(changed, metadata=None).as_dict() == event.as_dict()
+
+
+@pytest.mark.parametrize("kind", [LegacyForm, ReminderCancelled, TopicSet])
+def test_an_event_of_a_derived_kind_takes_metadata(kind: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Of topics.
+        made = kind("x", metadata={"k": "v"})
+
+    assert made.metadata == made.as_dict()["metadata"] == {"k": "v"}
+    assert kind.from_parameters({**made.as_dict()}).as_dict() == made.as_dict()
 
 
 def test_a_pickle_of_an_event_that_has_its_fields_alone_is_read() -> None:

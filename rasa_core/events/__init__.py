@@ -276,14 +276,14 @@ class ActionExecuted(Event):
     hide_rule_turn: bool | None = None
     action_text: str | None = None
 
-    def __post_init__(self, moment: float | None = None) -> None:
+    def __post_init__(self, moment: float | None = None, metadata: Json | None = None) -> None:
         """Correct arguments in the order of Rasa 3."""
         if self.action_name is None:
             object.__setattr__(self, "action_name", self.action_text)
         is_policy = isinstance(self.timestamp, str)
         if is_policy:
             object.__setattr__(self, "policy", self.timestamp)
-        Event.__init__(self, moment if is_policy or moment is not None else self.timestamp)
+        Event.__init__(self, moment if is_policy or moment is not None else self.timestamp, metadata)
 
     def _parameters(self) -> Json:
         """Return the name, and the other fields that are not None."""
@@ -350,7 +350,7 @@ class ReminderScheduled(Event):
     intent: str | None = None
     entities: Any = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, metadata: Json | None = None) -> None:
         """Read a time that is text, and give the reminder a name that is the same in every process."""
         for field_name, value in reminder_of_rasa3(self).items():
             object.__setattr__(self, field_name, value)
@@ -358,7 +358,7 @@ class ReminderScheduled(Event):
             object.__setattr__(self, "trigger_date_time", moment_in(self.trigger_date_time))
         written = moment_as_text(self.trigger_date_time)
         object.__setattr__(self, "name", self.name or f"{self.action_name or self.intent}@{written}")
-        Event.__post_init__(self)
+        Event.__post_init__(self, metadata)
 
     def _parameters(self) -> Json:
         parameters = {**Event._parameters(self), "date_time": moment_as_text(self.trigger_date_time)}
@@ -384,9 +384,9 @@ class TopicSet(Event):
     topic: Any = None
     timestamp: float = 0.0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, metadata: Json | None = None) -> None:
         """Warn that topics have no effect."""
-        Event.__post_init__(self)
+        Event.__post_init__(self, metadata)
         warnings.warn("topics are ignored; remove TopicSet events.", DeprecationWarning, stacklevel=3)
 
     def as_story_string(self) -> str:  # noqa: D102

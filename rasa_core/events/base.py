@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, field, fields
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 from rasa_core.exceptions import EventError, did_you_mean
@@ -70,17 +70,18 @@ class Event:
         if "type_name" in cls.__dict__:
             Event._subclasses[cls.type_name] = cls
 
-    def __init__(self, timestamp: float | None = None) -> None:
+    def __init__(self, timestamp: float | None = None, metadata: Json | None = None) -> None:
         if timestamp == 0.0 or timestamp is None:  # The most frequent case.
             timestamp = time.time()
         elif type(timestamp) is not float or not -END_OF_TIME < timestamp < END_OF_TIME:
             timestamp = checked_time(timestamp)
         object.__setattr__(self, "timestamp", timestamp)
-        object.__setattr__(self, "_beside", None)  # A slot that is not set takes much longer to read than one that is.
+        # A slot that is not set takes much longer to read than one that is.
+        object.__setattr__(self, "_beside", metadata if metadata and isinstance(metadata, dict) else None)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, metadata: Json | None = None) -> None:
         """Stamp an event that was made without a time."""
-        Event.__init__(self, self.timestamp)
+        Event.__init__(self, self.timestamp, metadata)
 
     def as_dict(self) -> Json:
         """Return the JSON form: ``event``, ``timestamp``, the parameters of the type, and metadata if there are any."""
@@ -121,8 +122,8 @@ class Event:
         # Classes of users' own may hold more than their keys say.
         if type(self).__module__ not in OWN_MODULES or getattr(self, "_beside", None) is not None:
             return False
-        for field, kind, is_required in self._keys.values():
-            value = getattr(self, field)
+        for name, kind, is_required in self._keys.values():
+            value = getattr(self, name)
             if value is None and not is_required:
                 continue
             found = type(value)
@@ -173,11 +174,9 @@ class Event:
     @staticmethod
     def resolve_by_type(type_name: str, default: type[Event] | None = None) -> type[Event]:
         """Return the class for `type_name`, or `default`; raise `EventError` if there is neither."""
-        found = Event._subclasses.get(type_name) if isinstance(type_name, str) else None
+        found = Event._subclasses.get(type_name, default) if isinstance(type_name, str) else default
         if found is not None:
             return found
-        if default is not None:
-            return default
         known = Event.known_types()
         hint = did_you_mean(str(type_name), known)
         raise EventError(f"unknown event type {str(type_name)[:100]!r}.{hint} Known types: {', '.join(known)}.")
@@ -200,8 +199,7 @@ class Event:
     def from_log(parameters: Mapping[str, Any], default: type[Event] | None = None) -> Event:
         """Build an event from its JSON form, as `from_parameters` does, but accept every time that a log has."""
         if not isinstance(parameters, Mapping):
-            shown = f"{type(parameters).__name__}: {str(parameters)[:80]!r}"
-            raise EventError(f"an event is a JSON object, not {shown}.")
+            raise EventError(f"an event is a JSON object, not {type(parameters).__name__}: {str(parameters)[:80]!r}.")
         name = parameters.get("event")
         if not isinstance(name, str):
             raise EventError('an event needs the key "event" with the name of its type, such as {"event": "restart"}.')
@@ -227,8 +225,7 @@ class Event:
         event_name: str, parameters: Mapping[str, Any], default: type[Event] | None = None
     ) -> Event | list[Event] | None:
         """Build the event, or events, of the story line ``event_name{parameters}``."""
-        event_class = Event.resolve_by_type(event_name, default)
-        return event_class._from_story_line(event_name, parameters)
+        return Event.resolve_by_type(event_name, default)._from_story_line(event_name, parameters)
 
     @classmethod
     def _from_parameters(cls, parameters: Mapping[str, Any]) -> Event:
@@ -270,8 +267,7 @@ def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[E
     return [
         Event.from_parameters(parameters)
         for parameters in serialized_events
-        # Skipped as in 0.9; an item that is no object is an error.
-        if not isinstance(parameters, Mapping) or "event" in parameters
+        if not isinstance(parameters, Mapping) or "event" in parameters  # As in 0.9; an item of another type is wrong.
     ]
 
 
@@ -373,16 +369,20 @@ _E = TypeVar("_E", bound=Event)
 def event_class(declared: type[_E]) -> type[_E]:
     """Make a frozen dataclass of an event, whose ``==`` and ``repr`` use its JSON form.
 
-    The time can be set until the event is in a tracker.
+    The time can be set until the event is in a tracker. Every event has ``metadata``, a field or an argument by name.
     """
+    has_field = hasattr(declared, "metadata")
+    if not has_field:
+        declared.__annotations__["metadata"] = InitVar[Any]
+        setattr(declared, "metadata", field(default=None, kw_only=True))  # noqa: B010 - no type checker knows of it.
     made = dataclass(frozen=True, slots=True, eq=False, repr=False)(declared)
+    if not has_field:
+        setattr(made, "metadata", property(lambda event: getattr(event, "_beside", None)))  # noqa: B010
     refuse = made.__setattr__
 
     def set_time(event: Event, name: str, value: Any) -> None:
         if name == "timestamp" and not getattr(event, "_is_logged", False):
-            beside = getattr(event, "_beside", None)
-            Event.__init__(event, value)
-            object.__setattr__(event, "_beside", beside)
+            Event.__init__(event, value, getattr(event, "_beside", None))
         else:
             refuse(event, name, value)
 
