@@ -196,7 +196,9 @@ _OPTIONS = (
         metavar="SECONDS",
         help="How long a client may take to send a body, or each 64 KiB of a long one; then it is answered with 408.",
     ),
-    click.option("--enable-load", is_flag=True, help="Let POST /load replace the model."),
+    click.option(
+        "--enable-load", is_flag=True, help="Let POST /load replace the model, and PUT /model choose another."
+    ),
     click.option(
         "--enable-train",
         metavar="DIR",

@@ -34,7 +34,7 @@ from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server import conversations, probes, rasa3
+from rasa_core.server import bot_routes, conversations, probes, rasa3
 from rasa_core.server.api import routes as docs
 from rasa_core.server.callers import ANY, Cors, check_link, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.flask_names import FlaskNames
@@ -165,8 +165,7 @@ class ServerApp(FlaskNames):
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
                 if method in _READING and endpoint in conversations.TALKS:
                     check_link(self.cors, environ)
-            # /load refuses every web page, also pages that `--cors` names (`ServedModel.replace`).
-            elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
+            elif endpoint not in bot_routes.NO_PAGES and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)
         elif not self.is_public(view, endpoint):
             unnamed = None if endpoint in rasa3.REST_CHANNEL else ""  # The REST channel has the sender in the body.
@@ -274,6 +273,7 @@ _GENERAL: Final[dict[str, Views]] = {
     **{path: _read_by(view) for path, view in {**probes.GENERAL, **docs.GENERAL}.items()},
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
+    **bot_routes.GENERAL,
     **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),
 }
 _PATHS: Final = Paths(_GENERAL, _OF_A_CONVERSATION)

@@ -122,7 +122,7 @@ class Cors:
             yield "Vary", "Origin"
         if self.admits(environ.get("HTTP_ORIGIN", "")):
             yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
-            yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After, X-Request-ID"
+            yield "Access-Control-Expose-Headers", "Allow, ETag, filename, Retry-After, X-Request-ID"
 
     def preflight_headers(self, environ: dict[str, Any], methods: str) -> Iterator[tuple[str, str]]:
         """Yield the further headers for a preflight, by which a browser asks whether it may send a request."""

@@ -67,19 +67,8 @@ def _with_marks(path: str, written: str, script: str) -> str:
     return path.encode("latin-1").decode("utf-8")
 
 
-_OF_RASA: Final = {
-    "/model": "a server takes another model when it is started again, or at POST /load, with --enable-load",
-    "/model/train": "rasa-core train PROJECT trains a bot",
-    "/model/test/stories": "rasa-core evaluate PROJECT tells whether a bot does what its test stories say",
-    "/model/test/intents": "rasa-core nlu evaluate tells how well texts are understood",
-    "/socket.io": "of the channels of Rasa, rest is here; write another one as an InputChannel",
-}
-"""What to use instead of a path of Rasa that this server does not have."""
-
-
-def _told_instead(path: str) -> str | None:
-    """Return what to use instead of a path of Rasa, or None if Rasa does not have the path either."""
-    return _OF_RASA["/socket.io"] if path.startswith(("/webhooks/", "/socket.io")) else _OF_RASA.get(path.rstrip("/"))
+_OTHER_CHANNELS: Final = ("/webhooks/", "/socket.io")
+"""Beginnings of paths of Rasa's channels, of which this server has one alone."""
 
 
 class Paths:
@@ -129,7 +118,8 @@ class Paths:
             return found[2], found[1].replace(SLASH, "/")
         found = self._with_slashes.fullmatch(path) if is_decoded else None
         if found is None or not (found[2] or is_deletion):
-            if instead := _told_instead(path):
+            if path.startswith(_OTHER_CHANNELS):
+                instead = "of the channels of Rasa, rest is here; write another one as an InputChannel"
                 raise HttpError(404, f"there is nothing at {path[:200]!r}: {instead}.")
             raise HttpError(
                 404,

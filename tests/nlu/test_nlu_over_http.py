@@ -16,7 +16,7 @@ from werkzeug.test import Client
 from rasa_core.agent import Agent
 from rasa_core.interpreter import RasaNLUInterpreter
 from rasa_core.nlu.model import MAX_CHARACTERS
-from rasa_core.server import ServerApp, create_app, nlu
+from rasa_core.server import ServerApp, bot_job, create_app, nlu
 from rasa_core.server.nlu import NLUModels
 
 PARSE, RESPOND = "/conversations/x/parse", "/conversations/x/respond"
@@ -308,3 +308,34 @@ def test_threads_load_a_lazy_interpreter_once() -> None:
     interpreter = RasaNLUInterpreter(folder() / "nlu", lazy_init=True)
     found = at_once(lambda _: interpreter.model, range(8))
     assert len(set(map(id, found))) == 1
+
+
+# -- tests over HTTP
+
+
+EXAMPLES = """
+nlu:
+- intent: greet
+  examples: |
+    - good morning
+    - a table in [Lisbon](city)
+"""
+
+
+def test_examples_are_understood(tmp_path: Path) -> None:
+    small_model().persist(tmp_path / "nlu")
+    job = {"do": "intents", "text": EXAMPLES, "folder": str(tmp_path), "nlu": str(tmp_path / "nlu")}
+
+    told = bot_job.run(job)
+
+    of_intents, of_entities = told["intent_evaluation"], told["entity_evaluation"]["all"]
+    assert [(one["text"], one["intent"], one["predicted"]) for one in of_intents["predictions"]] == [
+        ("good morning", "greet", "greet"),
+        ("a table in Lisbon", "greet", "book"),
+    ]
+    assert of_intents["errors"][0]["intent_prediction"]["name"] == "book"
+    assert of_intents["report"]["greet"] == {
+        **{"precision": 1.0, "recall": 0.5, "f1-score": 2 / 3, "support": 2},
+        "confused_with": {"book": 1},
+    }
+    assert (of_intents["accuracy"], of_intents["precision"], of_entities["f1_score"]) == (0.5, 1.0, 1.0)

@@ -75,6 +75,25 @@ QUERY: Final = Parameter("query", str, "the message", "What the user says. It ma
 MODEL: Final = Parameter(
     "model", str, "the name of a model", "The NLU model that understands it, one trained here.", **names("NLUModel")
 )
+SAVES: Final = Parameter(
+    *("save_to_default_model_directory", bool, "true or false"),
+    "Whether the project keeps the model, so that it can be chosen.",
+    True,
+)
+FORCES: Final = Parameter(
+    "force_training", bool, "true or false", "Whether even what has not changed is trained again.", False
+)
+CALLBACK: Final = Parameter(
+    *("callback_url", str, "an address that begins with http:// or https://"),
+    "The address to which the answer is sent when it is there; the request is then answered at once.",
+)
+END_TO_END: Final = Parameter(
+    "e2e", bool, "true or false", "Whether the texts in the stories must be understood, too.", False
+)
+FOLDS: Final = Parameter("cross_validation_folds", str, "nothing", "Refused; the command nlu evaluate has it.")
+MODEL_TESTED: Final = Parameter(
+    "model", str, "the name of a model", "A model of the project, in the place of the one that serves."
+)
 
 # -- in a body
 
@@ -109,6 +128,15 @@ CONTINUE: Final = Body(
     ],
 )
 TEXT_BODY: Final = Body(Field("text", TEXT, _A_STRING, "What to understand.", missing=""), examples=[{"text": "hello"}])
+MODEL_FILE: Final = Body(
+    Field(
+        *("model_file", TEXT_OR_NONE, "the name of a model of the project as a string"),
+        "The model: its name, or its path in the project.",
+        examples=["models/20261129-103508-3fa94c1e"],
+    ),
+    Field("model_server", (), "nothing", "Refused: models come from no server here."),
+    Field("remote_storage", (), "nothing", "Refused: models come from no storage here."),
+)
 LOGGED: Final = Body(
     Field("text", TEXT, _A_STRING, "What the user said.", missing=""),
     Field(

@@ -14,6 +14,7 @@ TEXT: Final[Schema] = {"type": "string"}
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
 WHOLE: Final[Schema] = {"type": "integer"}
+_NUMBER: Final[Schema] = {"type": "number"}
 FLAG: Final[Schema] = {"type": "boolean"}
 OBJECT: Final[Schema] = {"type": "object"}
 ANYTHING: Final[Schema] = {}
@@ -265,6 +266,17 @@ ANSWERS: Final[Mapping[str, Schema]] = {
     "Ready": shape(status={"const": "ready"}),
     "NotReady": shape(status={"const": "not ready"}, reason=TEXT),
     "Loaded": shape(success=WHOLE),
+    "Tested": shape(
+        "How well a model does what test stories say.",
+        **{"report": OBJECT, "precision": _NUMBER, "f1": _NUMBER, "accuracy": _NUMBER},
+        **{"actions": array(OBJECT), "in_training_data_fraction": _NUMBER, "is_end_to_end_evaluation": FLAG},
+    ),
+    "Understood": shape(
+        "How well a model understands examples.",
+        intent_evaluation=OBJECT,
+        entity_evaluation={"type": ["object", "null"]},
+        response_selection_evaluation={"type": "null"},
+    ),
     "Trained": shape("What was trained, and how well it does.", name=TEXT),
     "Domain": {**OBJECT, "description": "The domain, as domain.yml has it."},
     "Document": shape("This document.", openapi=TEXT, info=OBJECT, paths=OBJECT, components=OBJECT),
