@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.extents import Extents
-from rasa_core.nlu.messages import MAX_APART, SURE, UNSURE, Read, clearer, nothing, of_clause
+from rasa_core.nlu.messages import MAX_APART, UNSURE, Read, as_clause, clearer, nothing, of_clause
 from rasa_core.nlu.network import NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -143,12 +143,18 @@ class NLUModel:
         return self._by_clause(rest or read, answer)
 
     def _by_clause(self, read: Read, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer, or that to the surest clause if the model is sure of it, but not of the whole message."""
+        """Return the answer to a message, or that to its surest clause if the model is unsure of the message.
+
+        A message that is an example word for word means what the example does, whatever its clauses mean.
+        """
         if answer["intent"]["confidence"] >= UNSURE or not self.intents:
             return answer
-        answers = map(self._one_answer, read.clauses())
-        best = max(answers, key=lambda one: float(one["intent"]["confidence"]), default=answer)
-        return of_clause(answer, best) if best["intent"]["confidence"] >= SURE else answer
+        clauses = read.clauses()
+        if not clauses or phrase_of(read.keys) in self._by_heart:
+            return answer
+        answers = [as_clause(self._one_answer(one), self._network.unknown(self._embedded(one))) for one in clauses]
+        best = max(answers, key=lambda one: float(one["intent"]["confidence"]))
+        return of_clause(answer, best) if best["intent"]["confidence"] > answer["intent"]["confidence"] else answer
 
     def _clearer(self, read: Read, whole: dict[str, Any], rest: Read, answer: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a message, or that to the rest of it without courtesies."""

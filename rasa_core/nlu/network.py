@@ -103,6 +103,10 @@ class NLUNetwork:
             scores = scores + arrays[f"{name}_tags"][own].sum(axis=0) * np.float32(max(len(own), 1) ** -0.5)
         return scores
 
+    def unknown(self, known: Floats) -> float:
+        """Return the share of tokens whose words are unknown, of the rows that `embed` returns, ``(tokens, ...)``."""
+        return float(known[:, self._wide_end - 1].mean())
+
     def read(self, known: Floats, extras: Floats) -> tuple[Floats, Floats]:
         """Return scores of tags ``(messages, tokens, tags)`` and of intents ``(messages, intents)``.
 

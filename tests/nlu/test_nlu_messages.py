@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rasa_core.nlu.messages import Read, of_clause
+from rasa_core.nlu.messages import Read, as_clause, of_clause
 from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
 
 
@@ -55,6 +55,14 @@ def test_clauses_end_at_signs(text: str, clauses: list[str]) -> None:
     found = read(text).clauses()
     assert [" ".join(text[start:end] for start, end in one.spans) for one in found] == clauses
     assert all(len(one.spans) == len(one.keys) for one in found)
+
+
+@pytest.mark.parametrize(("unknown", "expected"), [(0.0, [0.512, 0.064]), (0.5, [0.384, 0.048])])
+def test_a_clause_is_less_sure_than_the_same_message(unknown: float, expected: list[float]) -> None:
+    ranking = [{"name": "a", "confidence": 0.8}, {"name": "b", "confidence": 0.1}]
+    answer = as_clause({"intent": dict(ranking[0]), "intent_ranking": ranking, "entities": []}, unknown)
+    assert [one["confidence"] for one in answer["intent_ranking"]] == pytest.approx(expected)
+    assert answer["intent"] == answer["intent_ranking"][0]
 
 
 def test_an_answer_to_a_clause_keeps_the_entities_around_it() -> None:

@@ -18,7 +18,7 @@ from small_nlu import CITIES, FRAMES, booking, messages, small_model
 from rasa_core.evaluation.nlu import evaluate_messages
 from rasa_core.evaluation.untidy import CHANGES
 from rasa_core.nlu import training
-from rasa_core.nlu.messages import SURE, UNSURE
+from rasa_core.nlu.messages import UNSURE
 from rasa_core.nlu.model import EXTRACTOR, NLUModel
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import NLUSettings
@@ -337,15 +337,24 @@ def test_an_unsure_message_is_understood_by_its_surest_clause(model) -> None:
     answer, (same,) = model.parse(text), model.parse_many([text])
     assert plain(same) == told(answer)
     assert (answer["text"], answer["intent"]["name"]) == (text, "book")
-    assert answer["intent"]["confidence"] == pytest.approx(model.parse(clause)["intent"]["confidence"], abs=1e-5)
+    assert answer["intent"]["confidence"] == pytest.approx(model.parse(clause)["intent"]["confidence"] ** 3, abs=1e-5)
+    assert answer["intent"] == answer["intent_ranking"][0]
+    assert sum(one["confidence"] for one in answer["intent_ranking"]) <= 1.0
     assert [(text[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [("Porto", "Porto")]
     whole = model.parse(text.replace(",", ""))
-    assert whole["intent"]["confidence"] < UNSURE < SURE <= answer["intent"]["confidence"]
+    assert whole["intent"]["confidence"] < UNSURE <= answer["intent"]["confidence"]
 
 
 def test_a_message_of_which_no_clause_is_sure_stays_unsure(model) -> None:
     answer = model.parse("zorgle blimp frumious, wabe gimble mome")
     assert answer["intent"]["confidence"] < UNSURE
+
+
+def test_an_example_means_what_it_does_whatever_its_clauses_mean(model, monkeypatch) -> None:
+    text = "zorgle blimp frumious, find me somewhere to eat"
+    other = next(name for name in model.intents if name != model.parse(text)["intent"]["name"])
+    monkeypatch.setitem(model._by_heart, model.said(text), model.intents.index(other))
+    assert model.parse(text)["intent"]["name"] == other
 
 
 def test_a_word_with_a_typing_error_counts_half_and_is_not_known(model) -> None:
