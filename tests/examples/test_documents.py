@@ -247,6 +247,24 @@ def test_examples_hand_nonsense_to_the_fallback(
     assert answer["messages"][0]["text"].startswith("Sorry, that I did not understand.")
 
 
+def test_the_explanation_on_the_page_is_that_of_the_example(bot: Served) -> None:
+    page = (ROOT / "docs/http.rst").read_text(encoding="utf-8")
+    shown = json.loads(page.partition("led to another action::")[2].partition("\n- ")[0])
+    client = RasaCoreClient(bot.url)
+    client.parse("hello there", "explained")
+    client.continue_core("utter_greet", [], "explained")
+    got = client.explain("explained", at=2)
+    assert set(shown) == set(got)
+    for key in ("action", "policy", "executed", "fixed_by", "failed"):
+        assert shown[key] == got[key]
+    assert shown["policies"][0].keys() == got["policies"][0].keys()
+    assert shown["policies"][0]["lessons"] == got["policies"][0]["lessons"]
+    assert shown["nearest_miss"].keys() == got["nearest_miss"].keys()
+    assert [change["text"] for change in shown["nearest_miss"]["changes"]] == [
+        change["text"] for change in got["nearest_miss"]["changes"]
+    ]
+
+
 def commands_of(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
     """Yield a group and every command in it, each with its words."""
     yield " ".join(names), group
