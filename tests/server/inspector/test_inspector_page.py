@@ -341,6 +341,20 @@ class TestCorrecting:
         page.wait_for("Written: stories.md")
         assert "* greet\n  - utter_bye" in (folder / "stories.md").read_text()
 
+    @pytest.mark.parametrize("width", [400, 1000])
+    def test_the_names_of_the_files_are_shown_whole(self, page: Page, address: str, width: int) -> None:
+        page.size(width, 800)
+        page.open(address, "/talk/dora?save=1")
+        page.say("bye")
+        page.wait_for("as a test", ".save")
+        found = page.run(  # The widths of each field as it is, and as wide as its longest text needs it.
+            "return [...document.querySelectorAll('.save select[aria-label=File]')].map((one) => {"
+            " const shown = one.offsetWidth; one.style.flex = '0 0 max-content'; return [shown, one.offsetWidth]; })"
+        )
+        page.size(1100, 800)
+        assert len(found) == 2
+        assert all(shown >= needed for shown, needed in found)
+
     def test_a_newer_edit_is_shown_and_not_written_over(self, page: Page, address: str, folder: Path) -> None:
         page.open(address, "/talk/carl?save=1")
         page.say("bye")

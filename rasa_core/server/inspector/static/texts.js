@@ -234,7 +234,7 @@ export const texts = {
     size: (count) => `${many(count, "step", "steps")} in the stories.`,
     grouped: "Equal actions are one step, since there would be too many.",
     leftOut: (count) => `${many(count, "rarer way is", "rarer ways are")} not drawn.`,
-    coverage: (inside, all, share) => `${inside} of ${many(all, "conversation", "conversations")} (${share}) never leave the stories.`,
+    coverage: (inside, all, share) => `${inside} of ${many(all, "conversation", "conversations")} (${share}) never leave${inside === 1 ? "s" : ""} the stories.`,
     unread: (count) => `${many(count, "conversation was", "conversations were")} not read: all of them together are too long.`,
     leaves: "The conversation leaves the stories.",
     visits: (count) => `${many(count, "conversation comes", "conversations come")} by here`,
