@@ -40,7 +40,7 @@ class DomainFeatures:
     slots: list[Slot]
     action_names: list[str]
 
-    @property
+    @cached_property
     def num_actions(self) -> int:
         """Number of actions, the built-in ones included."""
         return len(self.action_names)
