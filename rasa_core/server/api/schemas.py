@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -14,11 +15,15 @@ TEXT: Final[Schema] = {"type": "string"}
 TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
 WHOLE: Final[Schema] = {"type": "integer"}
-_NUMBER: Final[Schema] = {"type": "number"}
-FLAG: Final[Schema] = {"type": "boolean"}
 OBJECT: Final[Schema] = {"type": "object"}
 ANYTHING: Final[Schema] = {}
 
+_TYPES: Final[Mapping[str, Schema]] = {
+    **{"text": TEXT, "text|null": TEXT_OR_NULL, "number": {"type": "number"}, "number|null": NUMBER_OR_NULL},
+    **{"whole": WHOLE, "whole|null": {"type": ["integer", "null"]}, "flag": {"type": "boolean"}, "object": OBJECT},
+    "any": ANYTHING,
+}
+_key = re.compile(r"(\w+)(\??)(?:: ([\w|\[\]]+))?")
 _KINDS: Final[Mapping[type | None, str]] = {str: "string", dict: "object", bool: "boolean", float: "number"}
 _LARGEST: Final = 1e15  # As in `strict_json.is_number`: a float holds every whole number below it exactly.
 _BOUNDS: Final[Mapping[type, Schema]] = {float: {"exclusiveMinimum": -_LARGEST, "exclusiveMaximum": _LARGEST}}
@@ -52,15 +57,35 @@ def one_of(*schemas: Schema) -> Schema:
     return {"anyOf": list(schemas)}
 
 
-def shape(_text: str = "", /, **keys: Schema) -> Schema:
-    """Return the schema of an object with these keys and perhaps others; a name that ends in ``_`` is optional."""
-    described = {"description": _text} if _text else {}
+def shape(keys: str, text: str = "", /, **others: Schema) -> Schema:
+    """Return the schema of an object with these keys, and perhaps more.
+
+    Parameters
+    ----------
+    keys
+        The keys with their types, as in ``id: text, tags?: [text], next: Event|null``. A key with a question mark is
+        optional, brackets stand for a list, and a type that JSON does not have is the name of a schema.
+    text
+        The description of the object.
+    others
+        The schemas of the keys that have no type in `keys`.
+    """
+    found = _key.findall(keys)
     return {
         "type": "object",
-        **described,
-        "properties": {name.rstrip("_"): schema for name, schema in keys.items()},
-        "required": sorted(name for name in keys if not name.endswith("_")),
+        **({"description": text} if text else {}),
+        "properties": {name: _typed(kind) if kind else others[name] for name, _, kind in found},
+        "required": sorted(name for name, mark, _ in found if not mark),
     }
+
+
+def _typed(kind: str) -> Schema:
+    """Return the schema of a type in the notation of `shape`."""
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind.endswith("|null"):
+        return or_null(_typed(kind.removesuffix("|null")))
+    return array(_typed(kind[1:-1])) if kind.startswith("[") else ref(kind)
 
 
 # -- events
@@ -156,130 +181,92 @@ def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
             "exclusiveMinimum": -END_OF_TIME,
             "exclusiveMaximum": END_OF_TIME,
         },
-        "Entity": shape(
-            "Something that a message names.", entity=TEXT, value_=ANYTHING, start_=ANYTHING, end_=ANYTHING
-        ),
+        "Entity": shape("entity: text, value?: any, start?: any, end?: any", "Something that a message names."),
         "Ranked": shape(
-            "An intent, and how probable it is.", name_=TEXT_OR_NULL, confidence_={**NUMBER_OR_NULL, **_BOUNDS[float]}
+            "name?: text|null, confidence?",
+            "An intent, and how probable it is.",
+            confidence={**NUMBER_OR_NULL, **_BOUNDS[float]},
         ),
         "ParseData": shape(
+            "intent: Ranked|null, entities: [Entity], text?: text|null, intent_ranking?",
             "What a message means, as an interpreter tells it.",
-            intent=or_null(ref("Ranked")),
-            entities=array(ref("Entity")),
-            text_=TEXT_OR_NULL,
-            intent_ranking_={"type": ["array", "null"], "items": ref("Ranked")},
+            intent_ranking={"type": ["array", "null"], "items": ref("Ranked")},
         ),
     }
 
 
 # -- answers
 
-_BUTTON: Final = shape(title_=ANYTHING, payload_=ANYTHING)
+_BUTTON: Final = shape("title?: any, payload?: any")
+_OPINION: Final = shape(
+    "policy: text, action: text|null, score: number, scores: object, lessons: [object]|null, note: text|null"
+)
 
 ANSWERS: Final[Mapping[str, Schema]] = {
     "Error": shape(
+        "error: text, message: text, reason: text, status, code: whole, version: text, index?, nearest?",
         "What is wrong, what was expected, and what to do; the other keys are what clients of Rasa expect.",
-        error=TEXT,
-        message=TEXT,
-        reason=TEXT,
         status={"const": "failure"},
-        code=WHOLE,
-        version=TEXT,
-        index_={**WHOLE, "description": "The position in its list of the event that is wrong."},
-        nearest_={**array(TEXT), "description": "Existing names that look like the one that was sent."},
+        index={**WHOLE, "description": "The position in its list of the event that is wrong."},
+        nearest={**array(TEXT), "description": "Existing names that look like the one that was sent."},
     ),
-    "Logged": shape("An event of the log.", event=TEXT, timestamp=NUMBER_OR_NULL),
+    "Logged": shape("event: text, timestamp: number|null", "An event of the log."),
     "Message": shape(
+        "recipient_id: text, text?: text|null, data?: any, buttons?, image?: any, attachment?: any, custom?: any",
         "What the bot says.",
-        recipient_id=TEXT,
-        text_=TEXT_OR_NULL,
-        data_=ANYTHING,
-        buttons_=array(_BUTTON),
-        image_=ANYTHING,
-        attachment_=ANYTHING,
-        custom_=ANYTHING,
+        buttons=array(_BUTTON),
     ),
     "State": shape(
+        "sender_id: text, slots: object, latest_message: object, latest_event_time: number|null, paused: flag, "
+        "events: [Logged]|null",
         "A conversation: its slots, its latest message, and its events if they were asked for.",
-        sender_id=TEXT,
-        slots=OBJECT,
-        latest_message=OBJECT,
-        latest_event_time=NUMBER_OR_NULL,
-        paused=FLAG,
-        events=or_null(array(ref("Logged"))),
     ),
     "Decision": shape(
+        "next_action, tracker: State, messages?: [Message], confidence?: number|null, policy?: text|null, "
+        "understood?: number|null, requested_slot?: text|null, version?: whole, info?",
         "The next action, and what there is to say before it.",
         next_action={**TEXT_OR_NULL, "description": "action_listen ends the turn; null if the bot is paused."},
-        tracker=ref("State"),
-        messages_=array(ref("Message")),
-        confidence_=NUMBER_OR_NULL,
-        policy_=TEXT_OR_NULL,
-        understood_=NUMBER_OR_NULL,
-        requested_slot_=TEXT_OR_NULL,
-        version_=WHOLE,
-        info_={**TEXT, "description": "What is odd about the request, for whoever reads the answer."},
+        info={**TEXT, "description": "What is odd about the request, for whoever reads the answer."},
     ),
     "Messages": array(ref("Message")),
-    "Changed": shape("What one action led to.", tracker=ref("State"), messages=array(ref("Message"))),
+    "Changed": shape("tracker: State, messages: [Message]", "What one action led to."),
     "Prediction": shape(
+        "scores, policy: text|null, confidence: number|null, tracker: State",
         "What comes next, and how probable each action is.",
-        scores=array(shape(action=TEXT, score={"type": "number"})),
-        policy=TEXT_OR_NULL,
-        confidence=NUMBER_OR_NULL,
-        tracker=ref("State"),
+        scores=array(shape("action: text, score: number")),
     ),
     "Parse": shape(
-        "What a text means.",
-        text_=TEXT_OR_NULL,
-        intent=OBJECT,
-        entities=array(OBJECT),
-        intent_ranking_=array(OBJECT),
+        "text?: text|null, intent: object, entities: [object], intent_ranking?: [object]", "What a text means."
     ),
     "Explanation": shape(
+        "at: whole, action: text|null, confidence: number|null, policy: text|null, fixed_by, executed: text|null, "
+        "understood: number|null, failed: text|null, policies, nearest_miss: object|null",
         "Why one decision is as it is.",
-        at=WHOLE,
-        action=TEXT_OR_NULL,
-        confidence=NUMBER_OR_NULL,
-        policy=TEXT_OR_NULL,
         fixed_by={"enum": ["paused", "followup", "restart", None]},
-        executed=TEXT_OR_NULL,
-        understood=NUMBER_OR_NULL,
-        failed=TEXT_OR_NULL,
-        policies=array(
-            shape(
-                policy=TEXT,
-                action=TEXT_OR_NULL,
-                score={"type": "number"},
-                scores=OBJECT,
-                lessons=or_null(array(OBJECT)),
-                note=TEXT_OR_NULL,
-            )
-        ),
-        nearest_miss=or_null(OBJECT),
+        policies=array(_OPINION),
     ),
     "SenderIds": {**array(TEXT), "description": "The ids of conversations."},
-    "Deleted": shape(deleted=FLAG),
-    "Version": shape(version=TEXT, core_model=TEXT_OR_NULL, nlu_model=TEXT_OR_NULL),
-    "Status": shape(model_file=TEXT_OR_NULL, model_id=TEXT_OR_NULL, num_active_training_jobs=WHOLE),
-    "Ok": shape(status={"const": "ok"}),
-    "Ready": shape(status={"const": "ready"}),
-    "NotReady": shape(status={"const": "not ready"}, reason=TEXT),
-    "Loaded": shape(success=WHOLE),
+    "Deleted": shape("deleted: flag"),
+    "Version": shape("version: text, core_model: text|null, nlu_model: text|null"),
+    "Status": shape("model_file: text|null, model_id: text|null, num_active_training_jobs: whole"),
+    "Ok": shape("status", status={"const": "ok"}),
+    "Ready": shape("status", status={"const": "ready"}),
+    "NotReady": shape("status, reason: text", status={"const": "not ready"}),
+    "Loaded": shape("success: whole"),
     "Tested": shape(
+        "report: object, precision: number, f1: number, accuracy: number, actions: [object], "
+        "in_training_data_fraction: number, is_end_to_end_evaluation: flag",
         "How well a model does what test stories say.",
-        **{"report": OBJECT, "precision": _NUMBER, "f1": _NUMBER, "accuracy": _NUMBER},
-        **{"actions": array(OBJECT), "in_training_data_fraction": _NUMBER, "is_end_to_end_evaluation": FLAG},
     ),
     "Understood": shape(
+        "intent_evaluation: object, entity_evaluation, response_selection_evaluation",
         "How well a model understands examples.",
-        intent_evaluation=OBJECT,
         entity_evaluation={"type": ["object", "null"]},
         response_selection_evaluation={"type": "null"},
     ),
-    "Trained": shape("What was trained, and how well it does.", name=TEXT),
+    "Trained": shape("name: text", "What was trained, and how well it does."),
     "Domain": {**OBJECT, "description": "The domain, as domain.yml has it."},
-    "Document": shape("This document.", openapi=TEXT, info=OBJECT, paths=OBJECT, components=OBJECT),
+    "Document": shape("openapi: text, info: object, paths: object, components: object", "This document."),
 }
 
 

@@ -7,132 +7,77 @@ from typing import Any, Final
 
 from rasa_core.server.api.fields import Parameter
 from rasa_core.server.api.operations import Operation, answers
-from rasa_core.server.api.schemas import (
-    ANYTHING,
-    FLAG,
-    NUMBER_OR_NULL,
-    OBJECT,
-    TEXT,
-    TEXT_OR_NULL,
-    WHOLE,
-    Schema,
-    array,
-    or_null,
-    ref,
-    shape,
-)
+from rasa_core.server.api.schemas import Schema, array, shape
 from rasa_core.server.inspector import inputs
 
 PREFIX: Final = "/inspector/"
 
-_SIDE: Final = shape(slots=OBJECT, paused=FLAG, active_loop=TEXT_OR_NULL, intent=TEXT_OR_NULL)
+_SIDE: Final = shape("slots: object, paused: flag, active_loop: text|null, intent: text|null")
 _WAITS: Final = shape(
-    "What the conversation waits for.", **{"for": TEXT, "action_": TEXT_OR_NULL, "policy_": TEXT_OR_NULL},
-    confidence_=NUMBER_OR_NULL,
-)  # fmt: skip
+    "for: text, action?: text|null, policy?: text|null, confidence?: number|null", "What the conversation waits for."
+)
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "Bot": shape(
+        "version: text, model: text|null, project: text|null, understands_text: flag, intents: [text], "
+        "entities: [text], slots, actions",
         "What the bot understands and does.",
-        version=TEXT,
-        model=TEXT_OR_NULL,
-        project=TEXT_OR_NULL,
-        understands_text=FLAG,
-        intents=array(TEXT),
-        entities=array(TEXT),
-        slots=array(shape(name=TEXT, type=TEXT, values=or_null(array(ANYTHING)), initial=ANYTHING)),
-        actions=array(shape(name=TEXT, kind=TEXT, sets=array(TEXT))),
+        slots=array(shape("name: text, type: text, values: [any]|null, initial: any")),
+        actions=array(shape("name: text, kind: text, sets: [text]")),
     ),
     "Timeline": shape(
+        "from: whole, sender_id: text, version: whole, origin: any, count: whole, events: [Logged], "
+        "taken_back: [whole], slots: object, paused: flag, waits",
         "A conversation as the page shows it.",
-        **{"from": WHOLE},
-        sender_id=TEXT,
-        version=WHOLE,
-        origin=ANYTHING,
-        count=WHOLE,
-        events=array(ref("Logged")),
-        taken_back=array(WHOLE),
-        slots=OBJECT,
-        paused=FLAG,
         waits=_WAITS,
     ),
     "Step": shape(
+        "at: whole, end: whole, before, after, changed, why?: Explanation",
         "What led to one event, why, and what it changed.",
-        at=WHOLE,
-        end=WHOLE,
         before=_SIDE,
         after=_SIDE,
-        changed=array(shape(slot=TEXT, before=ANYTHING, after=ANYTHING)),
-        why_=ref("Explanation"),
+        changed=array(shape("slot: text, before: any, after: any")),
     ),
-    "Next": shape("The action that runs elsewhere, null if the bot listens.", next_action=TEXT_OR_NULL, info_=TEXT),
-    "Forked": shape(sender_id=TEXT),
-    "Draft": shape("A conversation that goes on rightly.", sender_id=TEXT, next_action=TEXT_OR_NULL),
+    "Next": shape("next_action: text|null, info?: text", "The action that runs elsewhere, null if the bot listens."),
+    "Forked": shape("sender_id: text"),
+    "Draft": shape("sender_id: text, next_action: text|null", "A conversation that goes on rightly."),
     "Proposal": shape(
+        "kinds: [text], proposed: [text], files: object, title: text, stories: object",
         "As what a conversation may be saved, and where.",
-        kinds=array(TEXT),
-        proposed=array(TEXT),
-        files=OBJECT,
-        title=TEXT,
-        stories=OBJECT,
     ),
     "Saved": shape(
+        "edits, findings: [object], written: flag",
         "What changes in which files, and what check says of it.",
-        edits=array(shape(file=TEXT, diff=TEXT, stamp=ANYTHING)),
-        findings=array(OBJECT),
-        written=FLAG,
+        edits=array(shape("file: text, diff: text, stamp: any")),
     ),
     "Mark": shape(
+        "reviewed: flag, note: text, tags: [text], version: whole, at: number, is_current: flag",
         "What somebody noted about a conversation.",
-        reviewed=FLAG,
-        note=TEXT,
-        tags=array(TEXT),
-        version=WHOLE,
-        at={"type": "number"},
-        is_current=FLAG,
     ),
     "Queue": shape(
+        "conversations: [object], count: whole, offset: whole, indexed: whole, total: whole",
         "Conversations; the first ones need a person most.",
-        conversations=array(OBJECT),
-        count=WHOLE,
-        offset=WHOLE,
-        indexed=WHOLE,
-        total=WHOLE,
     ),
     "Map": shape(
+        "width: whole, height: whole, grouped: flag, left_out: whole, nodes: [object], edges: [object], way?: any, "
+        "coverage?: any",
         "The stories as a graph.",
-        width=WHOLE,
-        height=WHOLE,
-        grouped=FLAG,
-        left_out=WHOLE,
-        nodes=array(OBJECT),
-        edges=array(OBJECT),
-        way_=ANYTHING,
-        coverage_=ANYTHING,
     ),
     "Snippet": shape(
+        "place: text, file: text|null, line: whole|null, story: text|null, lines: [any], note: text|null",
         "The lines of a story.",
-        place=TEXT,
-        file=TEXT_OR_NULL,
-        line={"type": ["integer", "null"]},
-        story=TEXT_OR_NULL,
-        lines=array(ANYTHING),
-        note=TEXT_OR_NULL,
     ),
     "Models": shape(
-        models=array(shape(name=TEXT, made=ANYTHING, current=FLAG, figures=OBJECT, changed=ANYTHING)),
-        serves=TEXT_OR_NULL,
+        "models, serves: text|null",
+        models=array(shape("name: text, made: any, current: flag, figures: object, changed: any")),
     ),
-    "Serves": shape(serves=TEXT_OR_NULL),
+    "Serves": shape("serves: text|null"),
     "Candidate": shape(
+        "state, log: [text], lines: whole, seconds: number|null, comparison: object|null",
         "How far a training is.",
         state={"enum": ["none", "training", "failed", "trained"]},
-        log=array(TEXT),
-        lines=WHOLE,
-        seconds=NUMBER_OR_NULL,
-        comparison=or_null(OBJECT),
     ),
-    "Discarded": shape(state={"const": "none"}),
+    "Discarded": shape("state", state={"const": "none"}),
 }
 
 
