@@ -13,8 +13,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -214,6 +215,11 @@ form_option = click.option(
 )
 
 
+def least_option(name: str, told: str, metavar: str = "SHARE") -> Callable[[F], F]:
+    """Return an option for a share, from 0 to 1, below which a command fails."""
+    return click.option(name, type=click.FloatRange(0, 1), metavar=metavar, help=told)
+
+
 ignore_option = click.option(
     "--ignore-components",
     is_flag=True,
@@ -308,9 +314,26 @@ def log_options(command: F, *, verbose: str = "Show what is done.") -> F:
     return click.option("-v", "--verbose", is_flag=True, help=verbose)(command)
 
 
-def log_options_of_findings(command: F) -> F:
-    """Add ``--debug`` and ``--verbose`` to a command that lists all of its findings with either of them."""
-    return log_options(command, verbose="Show what is done, and all that is found with all of its places.")
+def logged(command: F) -> F:
+    """Add ``--debug`` and ``--verbose`` to a command, and start the log as they say before the command runs."""
+
+    @wraps(command)
+    def run(*arguments: Any, verbose: bool, debug: bool, **options: Any) -> Any:
+        start_log(verbose, debug)
+        return command(*arguments, **options)
+
+    return log_options(cast(F, run))
+
+
+def logged_with_findings(command: F) -> F:
+    """Do as `logged` for a command that lists all of its findings with either flag, as its parameter `verbose` says."""
+
+    @wraps(command)
+    def run(*arguments: Any, verbose: bool, debug: bool, **options: Any) -> Any:
+        start_log(verbose, debug)
+        return command(*arguments, verbose=verbose or debug, **options)
+
+    return log_options(cast(F, run), verbose="Show what is done, and all that is found with all of its places.")
 
 
 def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) -> None:

@@ -13,15 +13,7 @@ from xml.sax.saxutils import quoteattr
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import (
-    CONTEXT,
-    Command,
-    import_option,
-    load_own_modules,
-    log_options,
-    model_at,
-    start_log,
-)
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_own_modules, logged, model_at
 from rasa_core.commands.store import check_url, open_store
 from rasa_core.evaluation.changes import VERDICTS, Comparison
 from rasa_core.evaluation.replay import compare_stories, replay_of, without_corrected
@@ -91,7 +83,7 @@ A change looks like this:
 )
 @click.option("-o", "--output", metavar="FILE", help="Write into this file.  [default: the terminal]")
 @import_option
-@log_options
+@logged
 def command(
     before: Path,
     after: Path,
@@ -103,8 +95,6 @@ def command(
     form: str,
     output: str | None,
     imports: tuple[str, ...],
-    verbose: bool,
-    debug: bool,
 ) -> None:
     """List the decisions in which the second MODEL differs from the first.
 
@@ -113,7 +103,6 @@ def command(
     does not; it is better the other way round. If somebody has made a corrected draft of a conversation, the draft is
     compared in its place.
     """
-    start_log(verbose, debug)
     if store is None and not stories:
         raise click.UsageError("give --store URL, the conversations, or -s STORIES, or both.")
     load_own_modules(imports, before, after)

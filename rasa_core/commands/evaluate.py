@@ -17,12 +17,13 @@ from rasa_core.commands.common import (
     form_option,
     import_option,
     is_project,
+    least_option,
     load_own_modules,
-    log_options,
+    logged,
     model_at,
     or_none,
-    start_log,
 )
+from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -40,8 +41,6 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
-from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa_project.config import read_rasa_config
@@ -238,13 +237,8 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
     f"[default: {DEFAULT_FAILED_FILE}; where stories are in YAML, {DEFAULT_FAILED_YAML}]",
 )
 @form_option
-@click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
-@click.option(
-    "--fail-under-stories",
-    type=click.FloatRange(0, 1),
-    metavar="SHARE",
-    help="Exit status 1 if a smaller share of the stories is right as a whole.",
-)
+@least_option("--fail-under", "Exit status 1 below this accuracy.")
+@least_option("--fail-under-stories", "Exit status 1 if a smaller share of the stories is right as a whole.")
 @click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
 @click.option("--compare", is_flag=True, help="Compare the MODELS side by side.")
 @click.option("--exclude", callback=_read_shares, metavar="0,25,...", help="Learning curve: leave out so many percent.")
@@ -252,15 +246,9 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 @click.option("--seed", default=42, show_default=True, help="Decides on the folds, and on what is random in training.")
 @click.option("--augmentation", default=20, show_default=True, help="Stories glued together, as in training.")
 @import_option
-@log_options
+@logged
 def command(
-    form: str,
-    fail_under: float | None,
-    fail_under_stories: float | None,
-    imports: tuple[str, ...],
-    verbose: bool,
-    debug: bool,
-    **flags: Any,
+    form: str, fail_under: float | None, fail_under_stories: float | None, imports: tuple[str, ...], **flags: Any
 ) -> None:
     """Measure how often a model predicts the actions of stories; no action is run.
 
@@ -271,7 +259,6 @@ def command(
     the stories that it was trained on. The texts in Rasa's test stories are parsed. With --folds, the policies of the
     bot are trained again from its stories and rules.
     """
-    start_log(verbose, debug)
     flags["project"] = _take_project(flags)
     _check_flags(flags)
     flags["failed"] = or_none(None, None, flags["failed"] or _failed_file(flags["stories"]))
@@ -359,11 +346,6 @@ def _measure(flags: Mapping[str, Any]) -> Report:
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
-def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
-    """Return new policies, the same as ``rasa-core train`` trains by default."""
-    return [MemoizationPolicy(max_history=3), KerasPolicy()]
-
-
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     """Return the setup of a training: the policies of a model or a project, or the default policies for a domain."""
     if flags["project"] is not None and flags["project"].rasa is not None:
@@ -372,7 +354,7 @@ def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
     def make_agent() -> Agent:
-        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
+        return Agent(domain, policies() if is_new else PolicyEnsemble.load(name))
 
     graph = _read(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])

@@ -8,16 +8,7 @@ from collections.abc import Sequence
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import (
-    CONTEXT,
-    Command,
-    form_option,
-    import_option,
-    load_own_modules,
-    log_options,
-    model_at,
-    start_log,
-)
+from rasa_core.commands.common import CONTEXT, Command, form_option, import_option, load_own_modules, logged, model_at
 from rasa_core.commands.shell import lines_of_explanation
 from rasa_core.events import ACTION_LISTEN_NAME
 
@@ -40,21 +31,12 @@ Examples:
 @click.option("-u", "--nlu", metavar="NLU", help="NLU model or server for typed text; by default that of a PROJECT.")
 @form_option
 @import_option
-@log_options
-def command(
-    place: str,
-    messages: Sequence[str],
-    nlu: str | None,
-    form: str,
-    imports: tuple[str, ...],
-    verbose: bool,
-    debug: bool,
-) -> None:
+@logged
+def command(place: str, messages: Sequence[str], nlu: str | None, form: str, imports: tuple[str, ...]) -> None:
     """Explain why a bot chooses its action after the last of some MESSAGES.
 
     The actions after the earlier messages count as done, without any events that they may cause.
     """
-    start_log(verbose, debug)
     load_own_modules(imports, place)
     model, nlu = model_at(place, nlu)
     agent = Agent.load(model, interpreter=nlu, action_factory="remote")

@@ -21,10 +21,10 @@ from rasa_core.commands.common import (
     Group,
     ImportingCommand,
     form_option,
-    log_options,
-    log_options_of_findings,
+    least_option,
+    logged,
+    logged_with_findings,
     or_none,
-    start_log,
 )
 from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
@@ -86,27 +86,19 @@ def _as_line(content: Any, indent: int | None = None) -> str:
     metavar="NAME=VALUE",
     help=f"Another setting of the training, one of {', '.join(_OTHER_SETTINGS)}; may be repeated.",
 )
-@log_options_of_findings
+@logged_with_findings
 def train(
-    data: str,
-    output: str,
-    epochs: str | None,
-    seed: str | None,
-    strict: bool,
-    others: Sequence[str],
-    verbose: bool,
-    debug: bool,
+    data: str, output: str, epochs: str | None, seed: str | None, strict: bool, others: Sequence[str], verbose: bool
 ) -> None:
     """Train an interpreter from NLU data, and write it.
 
     Warnings about the data are shown first, and do not stop the training. The model is written as a whole or not at
     all, and needs no machine-learning framework to be used.
     """
-    start_log(verbose, debug)
     settings = _settings(epochs, seed, others)
     check_place(output, NLU_MODEL, "an NLU model")
     read = _read(data, is_strict=strict)
-    _warn(read, is_verbose=verbose or debug)  # Before the training, which the user may want to stop then.
+    _warn(read, is_verbose=verbose)  # Before the training, which the user may want to stop then.
     started = time.perf_counter()
     model = train_model(read, settings)
     model.persist(output)
@@ -179,15 +171,14 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
     metavar="N",
     help="Also train N times, each time without a part of the examples, and tell which look like another intent then.",
 )
-@log_options_of_findings
-def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool) -> None:
+@logged_with_findings
+def check(data: str, strict: bool, folds: int | None, verbose: bool) -> None:
     """Find mistakes in NLU data; nothing is trained unless --folds is given.
 
     Data that cannot be read are an error; data that are left out, or look wrong, are a warning.
     """
-    start_log(verbose, debug)
     read, findings = check_data_files(data_files(data))
-    for line in (line for one in findings for line in one.lines(None if verbose or debug else _ALL_BY)):
+    for line in (line for one in findings for line in one.lines(None if verbose else _ALL_BY)):
         click.echo(line, err=True)
     found = len(findings)
     if read is None:
@@ -228,26 +219,17 @@ def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool
     "--out-of-scope", metavar="FILE", help="With -m: texts without a known intent: lines, a JSON list, or NLU data."
 )
 @click.option("--compare", metavar="DIR", help="With -m: what another model understands better, and worse.")
-@click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
-@click.option(
-    "--fail-under-entities", type=click.FloatRange(0, 1), metavar="F1", help="Exit status 1 below this F1 of entities."
-)
-@click.option(
-    "--fail-under-messages",
-    type=click.FloatRange(0, 1),
-    metavar="SHARE",
-    help="Exit status 1 if a smaller share of the messages is right as a whole.",
-)
+@least_option("--fail-under", "Exit status 1 below this accuracy.")
+@least_option("--fail-under-entities", "Exit status 1 below this F1 of entities.", "F1")
+@least_option("--fail-under-messages", "Exit status 1 if a smaller share of the messages is right as a whole.")
 @click.option("--epochs", metavar="N", help="For --folds: how often every message is seen.")
 @click.option("--seed", metavar="N", help="For --folds: decides on the folds, and on what is random in training.")
-@log_options
+@logged
 def evaluate(
     form: str,
     fail_under: float | None,
     fail_under_entities: float | None,
     fail_under_messages: float | None,
-    verbose: bool,
-    debug: bool,
     **flags: Any,
 ) -> None:
     """Measure how well messages are understood: intents, entities, and messages as a whole.
@@ -256,7 +238,6 @@ def evaluate(
     is measured by a model that was trained without it. An entity counts as right if its name, role, group and exact
     place in the text are right.
     """
-    start_log(verbose, debug)
     _check_flags(flags)
     report = _measure(flags)
     _measure_further(flags, report)
@@ -348,10 +329,9 @@ def _cross_validated(data: TrainingData, folds: int, settings: NLUSettings) -> l
 @command.command("parse", epilog=nlu_examples.PARSE, short_help="Print the intent and the entities of a text.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("text", required=False)
-@log_options
-def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
+@logged
+def parse(model: Path, text: str | None) -> None:
     """Parse TEXT, or each line of standard input, with MODEL, the directory of a model or the project of a bot."""
-    start_log(verbose, debug)
     interpreter = NLUModel.load(nlu_model_in(model))
     if text is not None:
         click.echo(_as_line(interpreter.parse(text), 2))

@@ -20,11 +20,10 @@ from rasa_core.commands.common import (
     Command,
     import_option,
     load_own_modules,
-    log_options,
+    logged,
     model_at,
     model_option,
     nlu_option,
-    start_log,
 )
 from rasa_core.commands.shell import Talk
 from rasa_core.domain import Domain
@@ -153,15 +152,12 @@ def recreate_agent(
 @model_option
 @nlu_option
 @import_option
-@log_options
-def command(
-    tracker_dump: str, core: str, nlu: str | None, imports: tuple[str, ...], verbose: bool, debug: bool
-) -> None:
+@logged
+def command(tracker_dump: str, core: str, nlu: str | None, imports: tuple[str, ...]) -> None:
     """Continue the conversation in the file TRACKER_DUMP, which has the JSON of a server.
 
     Shows where the model predicts another action, and then lets you talk to the bot.
     """
-    start_log(verbose, debug)
     load_own_modules(imports, core)
     agent, _ = recreate_agent(*model_at(core, nlu))
     tracker = load_tracker_from_json(tracker_dump, agent.domain)

@@ -69,34 +69,22 @@ def serve(
     host: str,
     workers: int,
     threads: int | None,
-    store: str | None,
-    cors_origins: tuple[str, ...],
     allowed_hosts: tuple[str, ...],
-    auth_token: str | None,
-    jwt_secret: str | None,
-    jwt_method: str,
     log_file: str | None,
-    log_format: str,
     log_ids: str,
-    max_body: int,
     body_timeout: float,
-    enable_load: bool,
-    enable_train: str | None,
-    retention: float | None,
-    actions: str | dict[str, Any] | None,
-    nlg: str | dict[str, Any] | None,
     inspect: bool,
     imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
     project: str = "",
-    open_rest_channel: bool = False,
     tried_at: str = PARSE,
+    **others: Any,
 ) -> None:
     """Serve a model until the process is told to stop.
 
     `project` is the folder that the inspector may show and change; `tried_at`, a key of `TRIED_WITH`, is the path that
-    is proposed for the first message.
+    is proposed for the first message. All `others` are settings of `ServerSettings`, under their names there.
 
     Raises
     ------
@@ -107,31 +95,19 @@ def serve(
     settings = ServerSettings(
         model=model,
         nlu=nlu,
-        cors_origins=cors_origins,
         allowed_hosts=(*hosts_of(host), *allowed_hosts),
-        auth_token=auth_token,
-        jwt_secret=jwt_secret,
-        jwt_method=jwt_method,
-        open_rest_channel=open_rest_channel,
         log_file=log_file or None,
-        log_format=log_format,
         log_key=_log_key() if log_ids == "hash" else None,
         log_level="DEBUG" if debug else "INFO" if verbose else "WARNING",
-        store=store,
-        max_body=max_body,
-        enable_load=enable_load,
-        retention=retention,
-        enable_train=enable_train,
-        actions=actions,
-        nlg=nlg,
         inspect=project if inspect else None,
+        **others,
     )
     names = load_own_modules(imports, model)
     _check(settings, workers)  # Before the start, since every worker would report the same error.
     spare = SPARE_THREADS if threads is None else 0
     threads = threads or _default_threads(settings)
     # With one thread, the server would answer no other request during a training.
-    if enable_train is not None and threads < 2:
+    if settings.enable_train is not None and threads < 2:
         raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
     _warn(settings, host, port)
     try:

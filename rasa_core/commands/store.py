@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, log_options, start_log, store_at
+from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, logged, store_at
 from rasa_core.exceptions import StoreError, StoreUnavailableError, counted
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
@@ -172,8 +172,8 @@ def expire_command(url: str, idle: float) -> None:
 @click.argument("sender_ids", nargs=-1, metavar="[SENDER_ID...]")
 @click.option("-o", "--out", default="-", metavar="FILE", help="Where to write; standard output if not given.")
 @id_form_option
-@log_options
-def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, verbose: bool, debug: bool) -> None:
+@logged
+def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str) -> None:
     """Write conversations of the store URL as JSON lines: all, or only the conversations with the given ids.
 
     A line is {"format": 1, "sender_id", "version", "origin", "events"}. The events are the whole log; the events before
@@ -190,7 +190,6 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
       # Two conversations, to be read.
       rasa-core store export sqlite:///conversations.db anna ben | python -m json.tool --json-lines
     """
-    start_log(verbose, debug)
     ids = ids_of(sender_ids, form)
     missing = []
     # No progress is shown if the conversations themselves are printed to the terminal.
@@ -217,8 +216,8 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @click.option("--replace", is_flag=True, help="Delete other conversations with the same ids, rather than keep them.")
 @click.option("--own-events", is_flag=True, help="Accept types of events that your own code defines, without a check.")
-@log_options
-def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool, verbose: bool, debug: bool) -> None:
+@logged
+def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool) -> None:
     """Store the conversations of FILE, or of standard input (-), in the store URL.
 
     A line is a conversation: as `rasa-core store export` writes it, or as a server gives it for
@@ -248,7 +247,6 @@ def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool, ve
       done < ids.txt > talks.jsonl
       rasa-core store import sqlite:///conversations.db talks.jsonl
     """
-    start_log(verbose, debug)
     size, name = size_of(file), str(getattr(file, "name", "<stdin>"))
     with open_store(url, may_be_new=True) as store, Transferred("importing", size) as tally, _resumable():
         for outcome in import_lines(store, file, name, replace=replace, own_events=own_events):
@@ -275,8 +273,8 @@ def _conclude(tally: Transferred, done: str) -> None:
 @click.argument("from_url", callback=check_url, metavar="FROM_URL")
 @click.argument("to_url", callback=check_url, metavar="TO_URL")
 @click.option("--replace", is_flag=True, help="Delete other conversations with the same ids in TO_URL.")
-@log_options
-def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, debug: bool) -> None:
+@logged
+def migrate_command(from_url: str, to_url: str, replace: bool) -> None:
     """Copy all conversations of the store FROM_URL to the store TO_URL, which keeps its own conversations.
 
     Events, versions (ETags) and states are copied as they are; FROM_URL is only read. Stop the server first: answers
@@ -291,7 +289,6 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
       # Stop the server first; then start it with --store TO_URL.
       rasa-core store migrate sqlite:///conversations.db postgresql://bot@db/talks
     """
-    start_log(verbose, debug)
     if from_url == to_url:
         raise click.UsageError("FROM_URL and TO_URL are the same: name two stores.")
     with open_store(from_url) as source, open_store(to_url, may_be_new=True) as target, _resumable():

@@ -14,15 +14,7 @@ from click.core import ParameterSource
 from rasa_core import _legacy
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
-from rasa_core.commands.common import (
-    CONTEXT,
-    Command,
-    ignore_option,
-    import_option,
-    load_own_modules,
-    log_options,
-    start_log,
-)
+from rasa_core.commands.common import CONTEXT, Command, ignore_option, import_option, load_own_modules, logged
 from rasa_core.domain import Domain
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.nlu.pipeline import keys_of
@@ -195,10 +187,8 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--lenient", is_flag=True, help="Train in spite of mistakes in the stories, and warn of them.")
 @ignore_option
 @import_option
-@log_options
-def command(
-    project: Path | None, force: bool, imports: tuple[str, ...], verbose: bool, debug: bool, **options: Any
-) -> None:
+@logged
+def command(project: Path | None, force: bool, imports: tuple[str, ...], **options: Any) -> None:
     """Train a model: give a PROJECT folder, or --domain, --stories and --out.
 
     In a project with NLU data (nlu.md, data/ or nlu/), an NLU model for typed text is trained, too. Each of the two
@@ -206,7 +196,6 @@ def command(
     second form, since a project has its own settings.
     """
     end_with_parent()
-    start_log(verbose, debug)
     if project is not None and str(project) in _WAYS and options["domain"] and not project.exists():
         options["online"], project = options["online"] or str(project) == "interactive", None
     if project is not None:

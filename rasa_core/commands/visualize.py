@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_own_modules, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_own_modules, logged
 from rasa_core.domain import Domain
 from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
@@ -64,7 +64,7 @@ def _steps_of(bot: Project, domain: Domain) -> list[StoryStep]:
 @click.option("-c", "--config", metavar="FILE", hidden=True, expose_value=False)  # Of policies, in later versions.
 @click.option("-nlu", "--nlu_data", "--nlu-data", metavar="FILE", help="NLU examples, shown in place of intents.")
 @import_option
-@log_options
+@logged
 def command(
     project: str | None,
     stories: str | None,
@@ -73,14 +73,11 @@ def command(
     max_history: int,
     nlu_data: str | None,
     imports: tuple[str, ...],
-    verbose: bool,
-    debug: bool,
 ) -> None:
     """Draw stories as a graph of actions and of the user's messages between them.
 
     Give the folder PROJECT of a bot, or its domain and its stories. For a bot of Rasa 2 or 3, rules are drawn, too.
     """
-    start_log(verbose, debug)
     if project is None and (stories is None or domain is None):
         raise click.UsageError("give the folder of a bot, or its stories (-s) and its domain (-d).")
     load_own_modules(imports, project or str(domain))

@@ -12,13 +12,7 @@ from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
-from rasa_core.events import (
-    ACTION_LISTEN_NAME,
-    ActionExecuted,
-    Event,
-    SlotSet,
-    UserUttered,
-)
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
 from rasa_core.exceptions import ActionRejectedError, CallersActionError, brief
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature

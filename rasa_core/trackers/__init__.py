@@ -12,13 +12,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from typing import Any, Self
 
 from rasa_core import events as _events
-from rasa_core.events import (
-    ActionExecuted,
-    Event,
-    FollowupAction,
-    StoryExported,
-    deserialise_events,
-)
+from rasa_core.events import ActionExecuted, Event, FollowupAction, StoryExported, deserialise_events
 from rasa_core.events.base import SESSION_START
 from rasa_core.history import History, State
 from rasa_core.rasa3.history import history_for
@@ -26,13 +20,7 @@ from rasa_core.slots import Slot
 from rasa_core.trackers.event_log import Dialogue as Dialogue
 from rasa_core.trackers.event_log import EventLog, ReadEvents
 from rasa_core.trackers.rasa_log import rasa_state
-from rasa_core.trackers.state import (
-    ConversationState,
-    Independent,
-    KnowsSlots,
-    restore_snapshot,
-    take_snapshot,
-)
+from rasa_core.trackers.state import ConversationState, Independent, KnowsSlots, restore_snapshot, take_snapshot
 from rasa_core.trackers.state import Expected as Expected
 from rasa_core.trackers.state import expected_in as expected_in
 
