@@ -71,11 +71,6 @@ class ActionRunner(ABC):
     def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Run an action that runs here, with its messages going to `dispatcher`, and return its events.
 
-        Returns
-        -------
-        list of Event
-            The events that change the conversation.
-
         Raises
         ------
         EventError

@@ -108,11 +108,6 @@ def run_story_evaluation(
         A story file for the failed stories; if no story fails, it only has a comment. None to write no file.
     out_file_plot
         A file for the confusion matrix, .svg or .png; None to draw none.
-
-    Returns
-    -------
-    StoryEvaluation
-        All predictions.
     """
     if out_file_plot is not None:
         check_picture_file(out_file_plot)

@@ -70,11 +70,6 @@ def main(
         For a channel that is named by its class; see `create_input_channel`.
     endpoints
         YAML file with the entry ``action_endpoint:`` for the action server, as in Rasa Core 0.10 and later.
-
-    Returns
-    -------
-    Agent
-        The loaded agent.
     """
     input_channel = create_input_channel(channel, port, credentials_file) if isinstance(channel, str) else channel
     agent = Agent.load(model_directory, interpreter=nlu_model, actions=server_in(endpoints))

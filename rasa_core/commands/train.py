@@ -86,11 +86,6 @@ def train_dialogue_model(
         YAML file with ``policies:`` to train.
     endpoints
         YAML file with the entry ``action_endpoint:`` for the action server, as in Rasa Core 0.10 and later.
-
-    Returns
-    -------
-    Agent
-        The trained agent.
     """
     domain = _domain_for(domain_file, policy_config)
     trained, found = (policies(max_history), {}) if policy_config is None else _policies_in(policy_config, domain)

@@ -69,11 +69,6 @@ def visualize_stories(
     training_data
         Older name of `nlu_training_data`.
 
-    Returns
-    -------
-    Diagram
-        The diagram.
-
     Raises
     ------
     DrawingError

@@ -112,6 +112,7 @@ class _Said(Event):
     """Base of messages to the user; positional arguments may have the order of Rasa 3, metadata before the time."""
 
     _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data"), "metadata": JsonKey("metadata", dict)}
+    _is_told: ClassVar[bool] = False
     text: str | None = None
     data: Any = None
     timestamp: float = 0.0
@@ -128,9 +129,6 @@ class _Said(Event):
     def _parameters(self) -> Json:
         """Return text and data, and metadata if there are any."""
         return but_none(Event._parameters(self), "metadata")
-
-    def as_story_string(self) -> None:
-        """Return None: what is said to the user is not part of a story."""
 
 
 @event_class

@@ -62,6 +62,7 @@ class Event:
     type_name: ClassVar[str] = "event"
     timestamp: float
     _keys: ClassVar[Mapping[str, JsonKey]] = {}
+    _is_told: ClassVar[bool] = True  # Whether stories have events of this type.
     _subclasses: ClassVar[dict[str, type[Event]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -91,7 +92,7 @@ class Event:
 
     def as_story_string(self) -> str | None:
         """Return the story line without its bullet, or None if the event is left out of stories."""
-        return as_story(self.type_name, self._parameters())
+        return as_story(self.type_name, self._parameters()) if self._is_told else None
 
     def storable(self) -> Event:
         """Return the event itself, or an equal event whose values are all JSON, so that a log can hold it.

@@ -80,6 +80,7 @@ class CallerAction(Event):
     """The caller's code has to run a part of an action, such as the validation of a form, or has run it."""
 
     type_name: ClassVar[str] = "caller_action"
+    _is_told: ClassVar[bool] = False
     _keys: ClassVar = {
         "name": JsonKey("action_name", str, is_required=True),
         "is_done": JsonKey("is_done", bool, is_required=True),
@@ -88,19 +89,14 @@ class CallerAction(Event):
     is_done: bool
     timestamp: float = 0.0
 
-    def as_story_string(self) -> None:
-        """Return None: stories know the whole action."""
-
 
 @event_class
 class SessionStarted(Event):
     """A session begins: history and slots are reset; events after this one set slots that are carried over."""
 
     type_name: ClassVar[str] = "session_started"
+    _is_told: ClassVar[bool] = False
     timestamp: float = 0.0
-
-    def as_story_string(self) -> None:
-        """Return None: stories know no sessions."""
 
 
 @event_class
@@ -108,12 +104,10 @@ class DefinePrevUserUtteredFeaturization(Event):
     """Whether policies see the text or the intent of the latest message; here, policies always see the intent."""
 
     type_name: ClassVar[str] = "user_featurization"
+    _is_told: ClassVar[bool] = False
     _keys: ClassVar = {"use_text_for_featurization": JsonKey("use_text_for_featurization", bool)}
     use_text_for_featurization: bool | None
     timestamp: float = 0.0
-
-    def as_story_string(self) -> None:
-        """Return None: it says nothing that a story tells."""
 
 
 @event_class
@@ -121,12 +115,10 @@ class EntitiesAdded(Event):
     """More entities were found in the latest message."""
 
     type_name: ClassVar[str] = "entities"
+    _is_told: ClassVar[bool] = False
     _keys: ClassVar = {"entities": JsonKey("entities")}
     entities: Any
     timestamp: float = 0.0
-
-    def as_story_string(self) -> None:
-        """Return None: it says nothing that a story tells."""
 
 
 @event_class

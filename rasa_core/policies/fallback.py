@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers
+from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers, confidence_scores_for
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.stored_models import reading
 
@@ -89,9 +89,7 @@ class FallbackPolicy(Policy):
         score = self._certain if self._knows_better(tracker) else self.core_threshold
         if not self._has_run(tracker):
             return self.fallback_scores(domain, score)
-        result = [0.0] * domain.num_actions
-        result[domain.index_for_action(ACTION_LISTEN_NAME)] = score
-        return result
+        return confidence_scores_for(ACTION_LISTEN_NAME, score, domain)
 
     def outdo(self) -> None:  # noqa: D102
         self._certain = 1.1
@@ -114,9 +112,7 @@ class FallbackPolicy(Policy):
 
     def fallback_scores(self, domain: Domain, fallback_score: float = 1.0) -> list[float]:
         """Return a score for each action, shape ``(num_actions,)``: `fallback_score` for the fallback, 0 for others."""
-        scores = [0.0] * domain.num_actions
-        scores[domain.index_for_action(self.fallback_action_name)] = fallback_score
-        return scores
+        return confidence_scores_for(self.fallback_action_name, fallback_score, domain)
 
     def _has_run(self, tracker: DialogueStateTracker) -> bool:
         """Tell whether the action has just run; False for ``action_listen``, which precedes every prediction."""

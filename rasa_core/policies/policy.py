@@ -359,10 +359,11 @@ def _checked(tracker: object) -> DialogueStateTracker:
     return tracker
 
 
-def confidence_scores_for(action_name: str, value: float, domain: Domain) -> list[float]:
-    """Return scores with `value` for one action and 0 for others; a function of Rasa Core 0.12 for custom policies."""
+def confidence_scores_for(action_name: str | None, value: float, domain: Domain) -> list[float]:
+    """Return scores with `value` for one action, or none, and 0 for others; custom policies call it as in 0.12."""
     scores = [0.0] * domain.num_actions
-    scores[domain.index_for_action(action_name)] = value
+    if action_name is not None:
+        scores[domain.index_for_action(action_name)] = value
     return scores
 
 

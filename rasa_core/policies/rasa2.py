@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, ActionExecuted
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers
+from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers, confidence_scores_for
 from rasa_core.policies.rules import DEFAULT_ACTION_OF
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.rasa3.history import RasaHistory
@@ -81,11 +81,8 @@ class RasaMappingPolicy(Policy):
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 for the action of the intent, or for listening after it."""
-        scores = [0.0] * domain.num_actions
         action = self._chosen(tracker)
-        if action in domain.action_indices:
-            scores[domain.action_indices[str(action)]] = 1.0
-        return scores
+        return confidence_scores_for(action if action in domain.action_indices else None, 1.0, domain)
 
     def _chosen(self, tracker: DialogueStateTracker) -> str | None:
         intent = str(tracker.latest_message.intent.get("name"))
@@ -156,13 +153,10 @@ class RasaFallbackPolicy(Policy):
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 for the action that has to follow now, or else `core_threshold` for the fallback action."""
-        scores = [0.0] * domain.num_actions
         chosen = self._chosen(tracker)
         if chosen is None:
-            scores[domain.index_for_action(self.fallback_action_name)] = self.core_threshold
-        else:
-            scores[domain.index_for_action(chosen)] = 1.0
-        return scores
+            return confidence_scores_for(self.fallback_action_name, self.core_threshold, domain)
+        return confidence_scores_for(chosen, 1.0, domain)
 
     def _chosen(self, tracker: DialogueStateTracker) -> str | None:
         """Return the action that goes before policies of a lower priority, or None."""

@@ -43,7 +43,7 @@ from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.logs import AccessLog, access_logger, level_number, log_to_console, log_to_file
 from rasa_core.server.metrics import Metrics
 from rasa_core.server.metrics import can_be_read as metrics_can_be_read
-from rasa_core.server.paths import Paths, View, Views, check_id_in_path, decoded_path
+from rasa_core.server.paths import Paths, View, Views, check_id_in_path, decoded_path, read_by
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_JWT_METHOD, DEFAULT_MAX_BODY, ServerSettings
@@ -257,10 +257,6 @@ def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
     return answer
 
 
-def _read_by(view: View) -> Views:
-    return {"GET": view, "HEAD": view}
-
-
 def _with_agents(table: Mapping[str, Mapping[str, View]]) -> dict[str, Views]:
     return {path: {method: _with_agent(view) for method, view in views.items()} for path, views in table.items()}
 
@@ -268,9 +264,9 @@ def _with_agents(table: Mapping[str, Mapping[str, View]]) -> dict[str, Views]:
 _PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version}) | probes.PUBLIC | docs.PUBLIC
 _OF_A_CONVERSATION: Final = _with_agents({**conversations.OF_A_CONVERSATION, **rasa3.OF_A_CONVERSATION})
 _GENERAL: Final[dict[str, Views]] = {
-    "/": _read_by(ServerApp.home),
-    "/version": _read_by(ServerApp.version),
-    **{path: _read_by(view) for path, view in {**probes.GENERAL, **docs.GENERAL}.items()},
+    "/": read_by(ServerApp.home),
+    "/version": read_by(ServerApp.version),
+    **{path: read_by(view) for path, view in {**probes.GENERAL, **docs.GENERAL}.items()},
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
     **bot_routes.GENERAL,

@@ -23,6 +23,7 @@ View = Callable[..., Response]
 Views = Mapping[str, View]
 """The views of one path, by method."""
 
+
 DEFAULT_SENDER_ID: Final = "default"
 
 MAX_SENDER_ID: Final = 1000
@@ -69,6 +70,11 @@ def _with_marks(path: str, written: str, script: str) -> str:
 
 _OTHER_CHANNELS: Final = ("/webhooks/", "/socket.io")
 """Beginnings of paths of Rasa's channels, of which this server has one alone."""
+
+
+def read_by(view: View) -> Views:
+    """Return the views of a path that can only be read."""
+    return {"GET": view, "HEAD": view}
 
 
 class Paths:

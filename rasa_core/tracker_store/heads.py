@@ -74,6 +74,19 @@ def version_conflict(sender_id: str, expected: int, found: int) -> VersionConfli
     )
 
 
+def closed_error(address: str) -> StoreError:
+    """Return the error of an operation on a closed store."""
+    return StoreError(f"the tracker store {address} is closed: make a new one.")
+
+
+def layout_error(address: str, found: object, own: str, other_place: str) -> StoreError:
+    """Return the error of a store whose layout is not the one of this version."""
+    return StoreError(
+        f"the tracker store {address} has layout {found}, and this rasa_core reads layout {own}: it was written by "
+        f"another version of rasa_core. Use that version, or another {other_place}."
+    )
+
+
 class TrackerCache:
     """A cache of the trackers of the latest conversations of this process, so that the next turn need not build them.
 

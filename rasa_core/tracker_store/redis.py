@@ -44,7 +44,15 @@ from redis.retry import Retry
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import StoredAnswer, url_options
-from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, conversation_id, version_conflict
+from rasa_core.tracker_store.heads import (
+    Head,
+    check_commit,
+    check_sender_id,
+    closed_error,
+    conversation_id,
+    layout_error,
+    version_conflict,
+)
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from, tries
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
@@ -329,7 +337,7 @@ class RedisTrackerStore(EventLogStore):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError(f"the tracker store {self._address} is closed: make a new one.")
+            raise closed_error(self._address)
 
     @property
     def red(self) -> Client:
@@ -357,11 +365,8 @@ class RedisTrackerStore(EventLogStore):
             client.execute_command("SET", self._keys.layout, _LAYOUT, "NX")
             found = client.execute_command("GET", self._keys.layout)
         if found != _LAYOUT:
-            raise StoreError(
-                f"the tracker store {self._address} has layout {(found or b'none').decode(errors='replace')}, and this "
-                f"rasa_core reads layout {_LAYOUT.decode()}: it was written by another version of rasa_core. Use that "
-                "version, or another key_prefix."
-            )
+            has = (found or b"none").decode(errors="replace")
+            raise layout_error(self._address, has, _LAYOUT.decode(), "key_prefix")
         return client, {text: client.register_script(text) for text in SCRIPTS}
 
     def _run(self, operation: Callable[[Client, dict[str, Any]], Any], changing: bool = False) -> Any:

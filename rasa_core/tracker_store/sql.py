@@ -49,7 +49,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.support.extras import installing
 from rasa_core.tracker_store.base import StoredAnswer
-from rasa_core.tracker_store.heads import Head, SenderIdError, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.heads import (
+    Head,
+    SenderIdError,
+    check_commit,
+    check_sender_id,
+    layout_error,
+    version_conflict,
+)
 from rasa_core.tracker_store.locks import timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.sql_connections import ClashError, Database, query
@@ -326,8 +333,5 @@ def _has_layout(database: Database, cursor: Any, found: Mapping[str, set[str]]) 
             )
     versions = query(cursor, _READ_LAYOUT) if found else []
     if versions and versions[0][0] != _LAYOUT:
-        raise StoreError(
-            f"the tracker store {database.address} has layout {versions[0][0]}, and this rasa_core reads layout "
-            f"{_LAYOUT}: it was written by another version of rasa_core. Use that version, or another database."
-        )
+        raise layout_error(database.address, versions[0][0], _LAYOUT, "database")
     return bool(versions)

@@ -27,6 +27,7 @@ from sqlalchemy import URL, create_engine, exc
 from sqlalchemy.pool import PoolProxiedConnection
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.tracker_store.heads import closed_error
 from rasa_core.tracker_store.idle_connections import IdleConnections
 from rasa_core.tracker_store.locks import MutexTable, busy_error, check_timeout, tries
 
@@ -268,7 +269,7 @@ class Database(ABC):
     def check_open(self) -> None:
         """Raise `StoreError` if the store was closed."""
         if self._closed:
-            raise StoreError(f"the tracker store {self.address} is closed: make a new one.")
+            raise closed_error(self.address)
 
     def close(self) -> None:
         """Close the idle connections now, and the others when they are given back."""

@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.support.folders import make_private
+from rasa_core.tracker_store.heads import closed_error, layout_error
 from rasa_core.tracker_store.locks import check_timeout
 
 SEQ_BITS = 32
@@ -117,7 +118,7 @@ class Connections:
     def check_open(self) -> None:
         """Raise `StoreError` if the store was closed."""
         if self._closed:
-            raise StoreError(f"the tracker store {self.path} is closed: make a new one.")
+            raise closed_error(self.path)
 
     def reading(self) -> _Lent:
         """Lend a connection that is in no transaction."""
@@ -218,10 +219,7 @@ class Connections:
             raise StoreError(f"{self.path} is a database of other software: its tables are {others}.")
         found = dict(connection.execute("SELECT key, value FROM meta")).get("version")
         if found not in (_LAYOUT, _LAYOUT_BEFORE):
-            raise StoreError(
-                f"the tracker store {self.path} has layout {found}, and this rasa_core reads layout {_LAYOUT}: it was "
-                "written by another version of rasa_core. Use that version, or another file."
-            )
+            raise layout_error(self.path, found, _LAYOUT, "file")
         if found != _LAYOUT:
             return _UPGRADE
         return () if _VIEWS.keys() <= {name for name, _ in named} else _MAKE_VIEWS

@@ -18,7 +18,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.rasa_project.training import contradictions
 from rasa_core.server.inspector import inputs
-from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
+from rasa_core.server.inspector.saving import edits_for, new_findings, project_in, proposal
 from rasa_core.server.inspector.timeline import read_whole
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, without_folders
 from rasa_core.server.served_model import Serves
@@ -44,21 +44,6 @@ class Correcting:
         self._folder = folder
         self._writing = threading.Lock()
 
-    def project(self) -> Project:
-        """Return the project, as its files are now.
-
-        Raises
-        ------
-        HttpError
-            409 if the server has none.
-        """
-        if self._folder is None:
-            raise HttpError(409, "this server has a model and no project to save into; serve the folder of a bot.")
-        try:
-            return Project(self._folder)
-        except ModelError as error:
-            raise HttpError(409, f"the project cannot be read now: {self._plain(error)}") from error
-
     # -- correcting
 
     def correct(self, app: Serves, request: Request, sender_id: str) -> Response:
@@ -74,7 +59,7 @@ class Correcting:
         """List the kinds (story, rule, test, examples) and files in which a conversation may be saved."""
         agent = app.model.agent()
         with self._told_plainly():
-            return json_response(proposal(self.project(), read_whole(agent, sender_id), agent.domain))
+            return json_response(proposal(self._project(), read_whole(agent, sender_id), agent.domain))
 
     def save(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Return the changes in files and the findings of `check`; with ``"write": true``, write the changes."""
@@ -83,7 +68,7 @@ class Correcting:
         wanted, stamps = body["save"], body.get("stamps")
         if not all(isinstance(one, dict) for one in wanted):
             raise HttpError(400, f'"save" must be {inputs.SAVE.fields["save"].what}.')
-        project = self.project()
+        project = self._project()
         with self._writing, self._told_plainly():
             edits = edits_for(project, read_whole(agent, sender_id), agent.domain, wanted)
             found = new_findings(project, edits, findings)
@@ -115,6 +100,9 @@ class Correcting:
                 why = error.__cause__.strerror
                 raise HttpError(503, f"the files cannot be written here: {why}; the log says where.") from error
             raise HttpError(400, self._plain(error)) from error
+
+    def _project(self) -> Project:
+        return project_in(self._folder, "save into")
 
     def _plain(self, error: Exception) -> str:
         return without_folders(str(error), self._folder)

@@ -21,7 +21,7 @@ from rasa_core.project import Project
 from rasa_core.server import included_events
 from rasa_core.server.inspector import inputs
 from rasa_core.server.inspector.candidate import Candidate
-from rasa_core.server.inspector.saving import test_file_of
+from rasa_core.server.inspector.saving import project_in, test_file_of, there
 from rasa_core.server.requests import HttpError, Request, json_response, without_folders
 from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
@@ -49,17 +49,10 @@ class Proving:
         self._comparing: threading.Thread | None = None
 
     def _candidate(self) -> Candidate:
-        if self._folder is None:
-            raise HttpError(409, "this server has a model and no project to train; serve the folder of a bot.")
-        return Candidate(self._folder, Project)
+        return Candidate(there(self._folder, "train"))
 
     def _project(self) -> Project:
-        try:
-            return Project(self._candidate().project)
-        except ModelError as error:
-            raise HttpError(
-                409, f"the project cannot be read now: {without_folders(str(error), self._folder)}"
-            ) from error
+        return project_in(self._folder, "train")
 
     # -- the served model and older models
 

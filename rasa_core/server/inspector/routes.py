@@ -23,7 +23,7 @@ from rasa_core.server.inspector.map import Maps
 from rasa_core.server.inspector.proving import Proving
 from rasa_core.server.inspector.queue import Queue
 from rasa_core.server.inspector.timeline import read_whole, snippet_of, step, timeline, wait_for_news
-from rasa_core.server.paths import Paths, Views
+from rasa_core.server.paths import Paths, Views, read_by
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.server.settings import ServerSettings
@@ -73,27 +73,27 @@ class Inspector:
 
     def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
         """Return the routing table with the routes of the server and of the inspector."""
-        files = {path: _read_by(view) for path, view in self.files.items()}
+        files = {path: read_by(view) for path, view in self.files.items()}
         proving = self._proving
         own = {
-            f"{PREFIX}models": {**_read_by(proving.models), "POST": proving.use},
-            f"{PREFIX}candidate": {**_read_by(proving.state), "POST": proving.train, "DELETE": proving.discard},
+            f"{PREFIX}models": {**read_by(proving.models), "POST": proving.use},
+            f"{PREFIX}candidate": {**read_by(proving.state), "POST": proving.train, "DELETE": proving.discard},
             f"{PREFIX}candidate/compare": {"POST": proving.compare},
             f"{PREFIX}candidate/serve": {"POST": proving.serve},
-            f"{PREFIX}map": _read_by(self._maps.show),
-            f"{PREFIX}map/lines": _read_by(self._maps.lines),
-            f"{PREFIX}bot": _read_by(self.bot),
-            f"{PREFIX}queue": _read_by(self._queue.list),
+            f"{PREFIX}map": read_by(self._maps.show),
+            f"{PREFIX}map/lines": read_by(self._maps.lines),
+            f"{PREFIX}bot": read_by(self.bot),
+            f"{PREFIX}queue": read_by(self._queue.list),
         }
         of_one = {
-            "/timeline": _read_by(self.timeline),
-            "/step": _read_by(self.step),
+            "/timeline": read_by(self.timeline),
+            "/step": read_by(self.step),
             "/say": {"POST": self.say},
             "/act": {"POST": self.act},
             "/fork": {"POST": self.fork},
             "/correct": {"POST": self._correcting.correct},
-            "/save": {**_read_by(self._correcting.offer), "POST": self._correcting.save},
-            "/review": {**_read_by(self._queue.read_mark), "PUT": self._queue.write_mark},
+            "/save": {**read_by(self._correcting.offer), "POST": self._correcting.save},
+            "/review": {**read_by(self._queue.read_mark), "PUT": self._queue.write_mark},
         }
         # The inspector must not replace a view of the server.
         assert of_a_conversation.keys().isdisjoint(of_one)
@@ -183,10 +183,6 @@ class Inspector:
         read_whole(agent, sender_id)
         answered = continuation.fork(agent.turns(), sender_id, body["at"], body["to"])
         return at_version(answered.result, answered.version)
-
-
-def _read_by(view: Any) -> Views:
-    return {"GET": view, "HEAD": view}
 
 
 def _described(given: object, slot: Any) -> dict[str, Any]:
