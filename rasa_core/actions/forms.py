@@ -24,16 +24,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rasa_core.actions.action import Action
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
 from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, did_you_mean
-
-if TYPE_CHECKING:
-    from rasa_core.dispatcher import Dispatcher
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
+from rasa_core.domain import Domain
 from rasa_core.drawing.diagrams import Diagram, as_dot, as_drawing, as_html, as_mermaid
 from rasa_core.drawing.story_flow import StoryFlow, diagram_of_steps
 from rasa_core.drawing.svg import DrawingError, check_picture_file, write_picture
@@ -22,9 +23,6 @@ from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.yaml import read_yaml_stories, rules_as_steps
 from rasa_core.support.marked_text import read_annotated
 from rasa_core.support.places import Place
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 ENDINGS: Final = (".html", ".svg", ".png", ".dot", ".mmd")
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from rasa_core.domain import Domain
 from rasa_core.evaluation.metrics import CurvePoint, Evaluation
 from rasa_core.evaluation.nlu import NONE, MessageEvaluation, Parser, evaluate_messages
 from rasa_core.evaluation.predictor import Predictor
@@ -22,9 +23,6 @@ from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.progress import Progress
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 Dialogue = tuple[TrainingTracker, ...]
 Item = TypeVar("Item")

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.history import HEARD, State, compute_state
 from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, begins, key_of
 from rasa_core.policies.policy import Trackers
 from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX, POSITION, RasaHistory, user_part
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 
 class AugmentedMemoizationPolicy(MemoizationPolicy):

@@ -11,11 +11,12 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.history import History, State
 from rasa_core.policies.augmented_memoization import first_looked_at
@@ -24,10 +25,7 @@ from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.moments import MomentFeaturizer, Moments, Names
 from rasa_core.policies.features.parts import Memo
 from rasa_core.rasa3.history import POSITION, RasaHistory
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 Ints = NDArray[np.int64]
 

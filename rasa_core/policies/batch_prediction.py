@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
+from typing import Any, Final, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.domain import Domain
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.fallback import NOT_UNDERSTOOD_PRIORITY, FallbackPolicy
@@ -25,9 +26,6 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.policy import Opinion, Policy
 from rasa_core.policies.rules import RulePolicy
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 Ints = NDArray[np.int64]
 

@@ -12,18 +12,16 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.base import SHORT_FINGERPRINT
 from rasa_core.exceptions import MissingModelError, ModelError, UnsupportedDialogueModelError
 from rasa_core.policies.policy import Opinion, Policy, Prediction, Stream, Trackers
 from rasa_core.support.stored_models import KnownByName, reading
+from rasa_core.trackers import DialogueStateTracker
 from rasa_core.version import __version__
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 

@@ -6,16 +6,14 @@ import json
 import logging
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers, confidence_scores_for
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.stored_models import reading
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 

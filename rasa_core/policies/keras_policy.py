@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.policies import keras_network, keras_training, network_training
 from rasa_core.policies.example_rows import TrainingExamples
@@ -22,10 +23,7 @@ from rasa_core.policies.policy import Policy, Trackers, with_progress
 from rasa_core.policies.training_examples import ExampleCollector, latest_row, rows_and_actions
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns, TrainingTurns, TurnTable
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 FILE_NAME = "keras_policy.json"
 WEIGHTS_NAME = "weights.npz"

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from rasa_core import _legacy
+from rasa_core.domain import Domain
 from rasa_core.events.base import Event
 from rasa_core.history import FAILED, State
 from rasa_core.policies import training_turns
@@ -18,12 +19,9 @@ from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, Tra
 from rasa_core.policies.policy import Policy, Trackers, confidence_of_nlu
 from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
 from rasa_core.slots import Slot
+from rasa_core.support.places import Place
 from rasa_core.support.stored_models import reading
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.support.places import Place
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 

@@ -16,16 +16,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from rasa_core.domain import Domain
+from rasa_core.history import State
 from rasa_core.policies.features.history import recent_events
 from rasa_core.policies.policy import Policy, Trackers
 from rasa_core.support.stored_models import reading
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.history import State
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 FILE_NAME: Final = "ngrams.json"
 FORMAT: Final = 1

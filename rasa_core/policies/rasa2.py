@@ -8,8 +8,9 @@ trigger that goes before all other policies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, ActionExecuted
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers, confidence_scores_for
@@ -17,10 +18,7 @@ from rasa_core.policies.rules import DEFAULT_ACTION_OF
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.rasa3.history import RasaHistory
 from rasa_core.rasa3.mappings import options_in
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 MAPPING_PRIORITY: Final = 2
 FALLBACK_PRIORITY: Final = 4

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event
 from rasa_core.events.rasa3 import LoopInterrupted
 from rasa_core.exceptions import ModelError, did_you_mean
@@ -20,10 +21,7 @@ from rasa_core.policies.training_turns import TrainingTurn, TrainingTurns
 from rasa_core.rasa3.history import RasaHistory
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.stored_models import reading
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 FILE_NAME: Final = "rules.json"
 FORMAT: Final = 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TypeGuard
 
 from rasa_core.channels.channel import OutputChannel
 from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
 from rasa_core.policies.policy import Prediction
+from rasa_core.processor import MessageProcessor
 from rasa_core.teaching.continuation import Awaited, awaited, go_on, leave_everything, run_here
 from rasa_core.teaching.corrections import (
     correct_message,
@@ -28,9 +29,6 @@ from rasa_core.teaching.corrections import (
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Question, SessionState, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
-
-if TYPE_CHECKING:
-    from rasa_core.processor import MessageProcessor
 
 
 class TeachingSession:

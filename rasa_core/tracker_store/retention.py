@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
-
-if TYPE_CHECKING:
-    from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.log_store import EventLogStore
 
 _PAGE = 1000
 _SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}

@@ -39,13 +39,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.support.extras import installing
 from rasa_core.tracker_store.base import StoredAnswer
@@ -60,9 +61,6 @@ from rasa_core.tracker_store.heads import (
 from rasa_core.tracker_store.locks import timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.sql_connections import ClashError, Database, query
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 MAX_ID = 2000
 """The most bytes of a sender_id: an index entry of it and a key of 255 bytes fits both PostgreSQL and InnoDB."""

@@ -22,17 +22,14 @@ import math
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from rasa_core.domain import Domain
 from rasa_core.tracker_store.base import StoredAnswer
 from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import close_lock_file, open_lock_file
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.sqlite_connections import SEQ_BITS, Connections
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
 # CROSS JOIN keeps SQLite from swapping the two tables: first the head is read, then the range of its rows.

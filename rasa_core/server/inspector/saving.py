@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from rasa_core.checks import Finding
+from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.edits import with_example
@@ -19,10 +20,7 @@ from rasa_core.stories.edits import Kind, annotated, is_yaml, titles_in, with_st
 from rasa_core.support.folders import copy_folder
 from rasa_core.support.text_edits import Edit, EditError, content_of
 from rasa_core.teaching.corrections import corrected_messages, is_alone, latest_turn, story_of
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 LONGEST_TITLE: Final = 200
 
