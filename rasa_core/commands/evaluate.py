@@ -23,7 +23,6 @@ from rasa_core.commands.common import (
     model_at,
     or_none,
 )
-from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -41,6 +40,8 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa_project.config import read_rasa_config
@@ -341,6 +342,11 @@ def _measure(flags: Mapping[str, Any]) -> Report:
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
+def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
+    """Return new policies, the same as ``rasa-core train`` trains by default."""
+    return [MemoizationPolicy(max_history=3), KerasPolicy()]
+
+
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     """Return the setup of a training: the policies of a model or a project, or the default policies for a domain."""
     if flags["project"] is not None and flags["project"].rasa is not None:
@@ -349,7 +355,7 @@ def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
     def make_agent() -> Agent:
-        return Agent(domain, policies() if is_new else PolicyEnsemble.load(name))
+        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
 
     graph = _read(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent, trained_model
 
 from rasa_core.actions import Action
 from rasa_core.agent import Agent
-from rasa_core.commands import evaluate
+from rasa_core.commands import evaluate, train
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import DrawingError
 from rasa_core.evaluate import actions_since_last_utterance, align_lists
 from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.exceptions import StoryParseError
-from rasa_core.policies import MemoizationPolicy
+from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.stories import extract_story_graph
 from rasa_core.trackers import DialogueStateTracker
 
@@ -231,6 +232,13 @@ def test_cross_validation_trains_the_default_policies_for_a_domain(tmp_path: Pat
     accuracies = [fold["accuracy"] for fold in report["folds"]]
     assert report["spread"]["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
     assert report["steps"] == 48
+
+
+def test_the_default_policies_are_those_that_the_other_command_trains() -> None:
+    def described(policies: Iterable[Policy]) -> list[tuple[type[Policy], int | None]]:
+        return [(type(policy), policy.max_history) for policy in policies]
+
+    assert described(evaluate.default_policies()) == described(train.policies())
 
 
 def test_models_are_compared_side_by_side(model: str, stories: Path, tmp_path: Path) -> None:

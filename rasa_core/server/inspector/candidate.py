@@ -16,13 +16,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import ModelError
-from rasa_core.project import Project
 from rasa_core.server.inspector.saving import copy_project
 from rasa_core.support.folders import copy_folder
 
@@ -40,10 +39,13 @@ class Candidate:
     ----------
     project
         The folder of the bot.
+    open_project
+        A function that reads a folder as a `rasa_core.project.Project`.
     """
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, open_project: Callable[[Path], Any]) -> None:
         self.project = project
+        self._open = open_project
         self.folder = project / "models" / FOLDER
         # The copy has the name of the project, since messages and models may contain this name.
         self.work = self.folder / "work" / (project.resolve().name or "bot")
@@ -158,7 +160,7 @@ class Candidate:
     def serve(self) -> str:
         """Make the candidate the project's current model, and return the name of its version."""
         self.check_trained()
-        trained, models = Project(self.work), Project(self.project).models
+        trained, models = self._open(self.work), self._open(self.project).models
         models.adopt()
         made = trained.models.list()
         if not made:  # Nothing had changed, so no new model was made.
@@ -174,7 +176,7 @@ class Candidate:
                     copy_folder(parts[name], folder / name)
             return dict(about.figures)
 
-        name = models.add(fill, about.files)
+        name: str = models.add(fill, about.files)
         self.discard()
         return name
 

@@ -102,7 +102,7 @@ class Correcting:
             raise HttpError(400, self._plain(error)) from error
 
     def _project(self) -> Project:
-        return project_in(self._folder, "save into")
+        return project_in(self._folder, "save into", Project)
 
     def _plain(self, error: Exception) -> str:
         return without_folders(str(error), self._folder)

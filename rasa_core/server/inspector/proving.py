@@ -49,10 +49,10 @@ class Proving:
         self._comparing: threading.Thread | None = None
 
     def _candidate(self) -> Candidate:
-        return Candidate(there(self._folder, "train"))
+        return Candidate(there(self._folder, "train"), Project)
 
     def _project(self) -> Project:
-        return project_in(self._folder, "train")
+        return project_in(self._folder, "train", Project)
 
     # -- the served model and older models
 

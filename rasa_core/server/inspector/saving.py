@@ -7,14 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from rasa_core.checks import Finding
 from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.edits import with_example
-from rasa_core.project import Project
+from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.server.requests import HttpError, without_folders
 from rasa_core.stories.edits import Kind, annotated, is_yaml, titles_in, with_story
 from rasa_core.support.folders import copy_folder
@@ -28,7 +28,21 @@ _MADE_BY_TOOLS: Final = ("__pycache__", "node_modules")
 _ENVIRONMENT: Final = ("pyvenv.cfg", "conda-meta")
 _CONVERSATIONS: Final = re.compile(r"\.db(-\w+)*$")
 
+P = TypeVar("P")
 Check = Callable[[Path], list[Finding]]
+
+
+class BotFiles(Protocol):
+    """The part of `rasa_core.project.Project` that gives the files of a bot."""
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+    @property
+    def rasa(self) -> RasaFiles | None: ...  # noqa: D102
+    @property
+    def story_files(self) -> list[Path]: ...  # noqa: D102
+    @property
+    def nlu_files(self) -> list[Path]: ...  # noqa: D102
 
 
 def there(folder: Path | None, do: str) -> Path:
@@ -38,10 +52,10 @@ def there(folder: Path | None, do: str) -> Path:
     return folder
 
 
-def project_in(folder: Path | None, do: str) -> Project:
+def project_in(folder: Path | None, do: str, open_project: Callable[[Path], P]) -> P:
     """Return the project as its files are now; raise `HttpError` 409 if there is none, or it cannot be read."""
     try:
-        return Project(there(folder, do))
+        return open_project(there(folder, do))
     except ModelError as error:
         raise HttpError(409, f"the project cannot be read now: {without_folders(str(error), folder)}") from error
 
@@ -68,7 +82,7 @@ def _is_left_out(path: Path, is_at_top: bool) -> bool:
     return made or any((path / mark).exists() for mark in _ENVIRONMENT)
 
 
-def proposal(project: Project, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
+def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
     """Return the kinds and files in which a conversation may be saved."""
     events = story_of(tracker, domain)
     turn = latest_turn(events)
@@ -89,7 +103,7 @@ def proposal(project: Project, tracker: DialogueStateTracker, domain: Domain) ->
     }
 
 
-def _stories_of(project: Project) -> Iterable[Sequence[Event]]:
+def _stories_of(project: BotFiles) -> Iterable[Sequence[Event]]:
     """Yield the stories of a Rasa 3 project; none if they cannot be read."""
     if project.rasa is None:
         return
@@ -110,32 +124,32 @@ def _title(events: Sequence[Event]) -> str:
     return ", then ".join(name for name in names if name)[:80] or "corrected"
 
 
-def _name(project: Project, path: Path) -> str:
+def _name(project: BotFiles, path: Path) -> str:
     return path.relative_to(project.folder).as_posix()
 
 
-def _files_with(project: Project, section: bytes) -> list[str]:
+def _files_with(project: BotFiles, section: bytes) -> list[str]:
     """Return the story files; the files with a given section of YAML come first."""
     files = sorted(project.story_files, key=lambda path: section not in content_of(path))
     return [_name(project, path) for path in files]
 
 
-def _nlu_files(project: Project) -> list[Path]:
+def _nlu_files(project: BotFiles) -> list[Path]:
     return project.nlu_files if project.rasa is None else project.rasa.nlu_files
 
 
-def _nlu_names(project: Project) -> list[str]:
+def _nlu_names(project: BotFiles) -> list[str]:
     names = [_name(project, path) for path in _nlu_files(project)]
     return names or ["nlu.md" if project.rasa is None else "data/nlu.yml"]
 
 
-def test_file_of(project: Project) -> str:
+def test_file_of(project: BotFiles) -> str:
     """Return the name of the file with the tests of a project."""
     return "test_stories.md" if project.rasa is None else "tests/test_stories.yml"
 
 
 def edits_for(
-    project: Project, tracker: DialogueStateTracker, domain: Domain, wanted: Sequence[dict[str, Any]]
+    project: BotFiles, tracker: DialogueStateTracker, domain: Domain, wanted: Sequence[dict[str, Any]]
 ) -> list[Edit]:
     """Return the edits of files that save a conversation; several changes in one file are one edit.
 
@@ -188,7 +202,7 @@ def _with_examples(content: bytes, name: str, tracker: DialogueStateTracker) -> 
 # -- findings of the check
 
 
-def new_findings(project: Project, edits: Sequence[Edit], findings: Check) -> list[Finding]:
+def new_findings(project: BotFiles, edits: Sequence[Edit], findings: Check) -> list[Finding]:
     """Return the findings that the edits cause, by a check of the project without and with them; nothing is written."""
     # Findings that were there before must not keep anybody from saving a correct story.
     before = {_known_by(found) for found in findings(project.folder)}

@@ -30,7 +30,7 @@ def candidate(tmp_path: Path) -> Candidate:
     (folder / "stories.md").write_text("## hello\n* greet\n  - utter_hello\n", encoding="utf-8")
     (folder / "config.yml").write_text("policies:\n- name: MemoizationPolicy\n", encoding="utf-8")
     Project(folder).train_if_changed(say=lambda line: None)
-    return Candidate(folder)
+    return Candidate(folder, Project)
 
 
 def wait_for(candidate: Candidate) -> str:
@@ -132,7 +132,7 @@ def test_a_training_that_a_full_disk_stops_gives_back_its_room(
     folder.mkdir()
     (folder / "domain.yml").write_text(DOMAIN, encoding="utf-8")
     (folder / "stories.md").write_text("## hello\n* greet\n  - utter_hello\n", encoding="utf-8")
-    candidate, begin, begun = Candidate(folder), Candidate._begin, []
+    candidate, begin, begun = Candidate(folder, Project), Candidate._begin, []
 
     def fill(name: str, content: object) -> None:
         small_disk.fill()
