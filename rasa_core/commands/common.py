@@ -314,26 +314,19 @@ def log_options(command: F, *, verbose: str = "Show what is done.") -> F:
     return click.option("-v", "--verbose", is_flag=True, help=verbose)(command)
 
 
-def logged(command: F) -> F:
-    """Add ``--debug`` and ``--verbose`` to a command, and start the log as they say before the command runs."""
+def logged(command: F, *, lists_findings: bool = False) -> F:
+    """Add ``--debug`` and ``--verbose`` to a command, and start the log as they say before the command runs.
+
+    A command that `lists_findings` lists all of them with either flag, as its parameter `verbose` says.
+    """
 
     @wraps(command)
     def run(*arguments: Any, verbose: bool, debug: bool, **options: Any) -> Any:
         start_log(verbose, debug)
-        return command(*arguments, **options)
+        return command(*arguments, **options, **({"verbose": verbose or debug} if lists_findings else {}))
 
-    return log_options(cast(F, run))
-
-
-def logged_with_findings(command: F) -> F:
-    """Do as `logged` for a command that lists all of its findings with either flag, as its parameter `verbose` says."""
-
-    @wraps(command)
-    def run(*arguments: Any, verbose: bool, debug: bool, **options: Any) -> Any:
-        start_log(verbose, debug)
-        return command(*arguments, verbose=verbose or debug, **options)
-
-    return log_options(cast(F, run), verbose="Show what is done, and all that is found with all of its places.")
+    told = "Show what is done, and all that is found with all of its places."
+    return log_options(cast(F, run), **({"verbose": told} if lists_findings else {}))
 
 
 def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) -> None:

@@ -23,7 +23,6 @@ from rasa_core.commands.common import (
     form_option,
     least_option,
     logged,
-    logged_with_findings,
     or_none,
 )
 from rasa_core.drawing.svg import check_picture_file, shorten
@@ -86,7 +85,7 @@ def _as_line(content: Any, indent: int | None = None) -> str:
     metavar="NAME=VALUE",
     help=f"Another setting of the training, one of {', '.join(_OTHER_SETTINGS)}; may be repeated.",
 )
-@logged_with_findings
+@partial(logged, lists_findings=True)
 def train(
     data: str, output: str, epochs: str | None, seed: str | None, strict: bool, others: Sequence[str], verbose: bool
 ) -> None:
@@ -171,7 +170,7 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
     metavar="N",
     help="Also train N times, each time without a part of the examples, and tell which look like another intent then.",
 )
-@logged_with_findings
+@partial(logged, lists_findings=True)
 def check(data: str, strict: bool, folds: int | None, verbose: bool) -> None:
     """Find mistakes in NLU data; nothing is trained unless --folds is given.
 

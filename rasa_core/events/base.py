@@ -336,8 +336,7 @@ def check_parse_data(parse_data: Mapping[str, Any]) -> None:
         raise EventError('"parse_data" needs "intent": {"name": ..., "confidence": ...}.')
     if not isinstance(entities, list) or not all(_is_entity(entity) for entity in entities):
         raise EventError('"parse_data" needs "entities": a list of objects with "entity" and "value".')
-    text = parse_data.get("text")
-    if text is not None and not isinstance(text, str):
+    if not isinstance(parse_data.get("text"), str | None):
         raise EventError('"text" of "parse_data" is the message as a string.')
     ranking = parse_data.get("intent_ranking")
     if ranking is not None and not (isinstance(ranking, list) and all(map(_is_ranked, ranking))):
