@@ -139,7 +139,7 @@ def train(app: ServerApp, request: Request, sender_id: str) -> Response:
         headers = [("filename", file), ("Content-Disposition", f'attachment; filename="{file}"')]
         return Response(packed, mimetype="application/x-tar", headers=headers)
 
-    return _answer(request, work)
+    return _answer(app, request, work)
 
 
 def _done() -> Response:
@@ -171,11 +171,13 @@ def _workplace(versions: KeptVersions | None) -> Iterator[str]:
         yield folder
 
 
-def _answer(request: Request, work: Callable[[Callable[[], bool]], Response]) -> Response:
+def _answer(app: ServerApp, request: Request, work: Callable[[Callable[[], bool]], Response]) -> Response:
     """Return the answer of a long work; with ``callback_url``, send it to that address later, and answer at once."""
     url = inputs.CALLBACK.of(request)
     if not url:
         return work(hung_up(request.environ))
+    if not app.guard.asks:  # Else anybody could let this server send requests to machines that only it can reach.
+        raise HttpError(403, 'a "callback_url" needs a server with a token; without one, wait for the answer.')
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise HttpError(400, f'"callback_url" is an address that begins with http:// or https://, not {url[:200]!r}.')
@@ -233,4 +235,4 @@ def _tested(app: ServerApp, request: Request, do: str, **more: Any) -> Response:
             }
             return json_response(run_job(_JOB, job, lock, has_gone))
 
-    return _answer(request, work)
+    return _answer(app, request, work)

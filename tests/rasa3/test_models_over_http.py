@@ -214,6 +214,12 @@ def test_the_answer_may_be_sent_to_an_address(client: Client, receiver: str) -> 
     assert "begins with http://" in post(client, "/model/train?callback_url=x", BOT, 400).get_json()["error"]
 
 
+def test_a_server_without_a_token_sends_no_answer_elsewhere(project: Path, receiver: str) -> None:
+    client = client_of(project, auth_token=None, enable_train=None, enable_load=False)
+    told = post(client, f"/model/test/stories?callback_url={receiver}", TESTS, 403).get_json()["error"]
+    assert "needs a server with a token" in told
+
+
 # -- choosing
 
 
