@@ -23,7 +23,7 @@ from typing import Any
 
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
-from rasa_core.events import Event
+from rasa_core.events import BotUttered, Event
 from rasa_core.events.rasa3 import under_its_name
 from rasa_core.exceptions import ActionRejectedError, RemoteActionError
 from rasa_core.rasa3.mappings import as_written, is_of_rasa_2, slot_of_rasa_2
@@ -126,6 +126,8 @@ class ActionServer:
         answer = self._call(request, _key(action_name, tracker))
         # The events first: if one is wrong, the action has failed, and nothing of it may have been said.
         events = [_event(item, action_name) for item in _objects(answer, "events", action_name)]
+        for event in events:
+            _check_said(event, action_name)
         for response in _objects(answer, "responses", action_name):
             _say(response, dispatcher, tracker)
         return events
@@ -250,6 +252,20 @@ def _event(item: _Json, action_name: str) -> Event:
         raise RemoteActionError(f"the action server answered {action_name!r} with a wrong event: {error}") from error
 
 
+def _check_said(event: Event, action_name: str) -> None:
+    """Raise `RemoteActionError` for an event of the bot whose data cannot be said."""
+    if not isinstance(event, BotUttered) or not event.data:
+        return
+    if not isinstance(event.data, dict):
+        raise RemoteActionError(f'the action server answered {action_name!r} with a "bot" whose "data" are no object.')
+    _check_lists({key: value for key, value in event.data.items() if value is not None}, action_name)
+
+
+def _check_lists(said: _Json, action_name: str) -> None:
+    for key in ("buttons", "elements", "quick_replies"):
+        _objects(said, key, action_name)
+
+
 def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
     """Say one response of an answer: a text as it is, or a response of the domain by its name."""
     name = response.get("response")
@@ -259,8 +275,7 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
     if name:
         _say_response(str(name), response, dispatcher, tracker)
         return
-    for key in ("buttons", "elements", "quick_replies"):
-        _objects(said, key, "an action")
+    _check_lists(said, "an action")
     dispatcher.utter_response(said)
 
 
@@ -268,8 +283,7 @@ def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: D
     """Say a response of the domain, with the text, buttons, image and so on that the answer adds to it."""
     values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
     parts = {key: response[key] for key in (*_PARTS_BESIDE_A_NAME, "template") if response.get(key)}
-    for key in ("buttons", "elements", "quick_replies"):
-        _objects(parts, key, name)
+    _check_lists(parts, name)
     message = dispatcher.retrieve_template(name, tracker, **values)
     if message:  # An NLG server says by an empty one that there is nothing to say.
         if "buttons" in parts:  # The buttons of the domain come first.

@@ -96,8 +96,8 @@ def told_as_in_rasa(event: Any, sender_id: str) -> dict[str, Any]:
     if event.type_name == "user":
         told = {"input_channel": None, "message_id": _id_of(event, sender_id), **told}
         told["parse_data"] = _whole_parse(told["parse_data"], told["message_id"])
-    elif event.type_name == "bot":
-        told["data"] = {**_BESIDE_TEXT, **(told["data"] or {})}
+    elif event.type_name == "bot" and isinstance(data := told["data"] or {}, dict):  # Other data stay as they came.
+        told["data"] = {**_BESIDE_TEXT, **data}
     return told
 
 

@@ -160,6 +160,11 @@ WRONG_ANSWERS = {
     "events of null": (200, b'{"events": null}', "no list of objects"),
     "responses of text": (200, b'{"responses": ["hi"]}', "no list of objects"),
     "a text that is none": (200, b'{"responses": [{"text": 5}]}', "no text"),
+    "a bot event without an object": (200, b'{"events": [{"event": "bot", "data": [1]}]}', "no object"),
+    "a bot event with wrong cards": (
+        *(200, b'{"events": [{"event": "bot", "data": {"elements": 5}}]}'),
+        "no list of objects",
+    ),
     "buttons that are none": (200, b'{"responses": [{"text": "a", "buttons": 5}]}', "no list of objects"),
     "an unknown event": (200, b'{"events": [{"event": "slott"}]}', "slott"),
     "an event without a name": (200, b'{"events": [{"event": "slot", "value": 1}]}', "name"),

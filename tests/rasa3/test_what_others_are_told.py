@@ -230,3 +230,12 @@ def test_a_message_that_was_made_sure_of_keeps_what_came_with_it(tmp_path: Path)
     agent.turns().trigger_intent(UserMessage(None, RestOutputChannel(), "ada"), "chat")
     said = [event.as_dict() for event in agent.read_tracker("ada").events if event.type_name == "user"]
     assert [one.get("metadata") for one in said[-2:]] == [{"is_external": True}] * 2
+
+
+@pytest.mark.parametrize("data", [[1], "x", 5, True], ids=repr)
+def test_data_of_the_bot_that_are_no_object_are_told_as_they_came(client: Client, data: object) -> None:
+    path = "/conversations/ada/tracker"
+    said = client.post(f"{path}/events", json={"event": "bot", "text": "a", "data": data})
+    assert said.status_code == 200
+    assert client.get(path).get_json()["events"][-1]["data"] == data
+    assert client.post("/conversations/ada/predict").status_code == 200
