@@ -18,6 +18,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, MissingModelError, ModelError
 from rasa_core.model_folder import DIALOGUE_MODEL, read_model, write_model
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy, PolicyEnsemble
+from rasa_core.policies.rasa2 import RasaMappingPolicy
 from rasa_core.support import folders as directories
 from rasa_core.support.folders import replace_directory
 
@@ -292,6 +293,14 @@ class TestReadingErrors:
         (written / "policy_1_FallbackPolicy" / "fallback_policy.json").unlink()
         with pytest.raises(ModelError, match=r"policy_1_FallbackPolicy/fallback_policy.json.*[Tt]rain"):
             read_model(written)
+
+    def test_missing_options_of_a_policy_are_named(self, tmp_path, domain) -> None:
+        kept = RasaMappingPolicy({"greet": "utter_greet"})
+        write_model(tmp_path / "model", domain, PolicyEnsemble([kept, RasaMappingPolicy()]), "")
+        file = tmp_path / "model" / "policy_0_RasaMappingPolicy" / "policy.json"
+        file.unlink()
+        with pytest.raises(ModelError, match=r"lacks the file policy_0_RasaMappingPolicy/policy.json. Copy the whole"):
+            read_model(tmp_path / "model")
 
     def test_a_domain_with_other_slots_needs_training(self, written) -> None:
         file = written / "domain.yml"

@@ -176,6 +176,8 @@ class PolicyEnsemble(KnownByName):
             # Priority and threshold are only written if they were set on this object; otherwise the class has them.
             chosen = {name: value for name, value in vars(policy).items() if name in CHOSEN}
             kind = type(policy)
+            # A policy with the default options writes none, so only this can tell that a file of them is lost.
+            chosen |= {"has_options": True} if Path(path, folder, kind.OPTIONS_FILE).is_file() else {}
             described.append({"class": kind.__name__, "module": kind.__module__, "folder": folder, **chosen})
         content = {
             "format": MODEL_FORMAT,
@@ -230,6 +232,10 @@ class PolicyEnsemble(KnownByName):
             own = content.get("ensemble")
             usual = SimplePolicyEnsemble if cls is PolicyEnsemble else cls
             kind = usual if own is None else cls.named(own["class"], file, own.get("module"))
+        for described, (policy_class, folder) in zip(content["policies"], found, strict=True):
+            if described.get("has_options") and not (folder / policy_class.OPTIONS_FILE).exists():
+                problem = f"the model in {str(path)!r} lacks the file {folder.name}/{policy_class.OPTIONS_FILE}"
+                raise ModelError(f"{problem}. Copy the whole folder of the model, or train again.")
         policies = [policy_class.load(str(folder)) for policy_class, folder in found]
         for policy, described in zip(policies, content["policies"], strict=True):
             vars(policy).update({name: described[name] for name in CHOSEN if name in described})

@@ -103,7 +103,7 @@ def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str,
     for event in events:
         if isinstance(event, UserUttered):
             heard = True
-            steps.append(_message(event))
+            steps += filter(None, [_message(event)])
         elif isinstance(event, SlotSet):
             if not (steps and "slot_was_set" in steps[-1]):
                 steps.append({"slot_was_set": []})
@@ -118,12 +118,14 @@ def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str,
 
 
 def _message(message: UserUttered) -> dict[str, Any]:
-    text, intent = message.text or "", message.intent.get("full_retrieval_intent_name") or message.intent.get("name")
+    """Return the step of a message; it is empty for one without a text and an intent, as in Rasa."""
+    text, name = message.text or "", message.intent.get("full_retrieval_intent_name") or message.intent.get("name")
+    intent = {"intent": name} if name else {}  # A message that nothing has interpreted has none.
     if text.startswith("/"):  # It has its entities in it already.
-        return {"user": text, "intent": intent}
+        return {"user": text, **intent}
     annotated, marked = with_marks(text, message.entities)
-    step: dict[str, Any] = {"user": annotated, "intent": intent} if text else {"intent": intent}
-    if not has_marks(text):  # Otherwise the text marks its entities already.
+    step: dict[str, Any] = {"user": annotated, **intent} if text else intent
+    if step and not has_marks(text):  # Otherwise the text marks its entities already.
         told, every = ([_described(one) for one in entities] for entities in (marked, message.entities))
         # All entities are listed: if some are, the marks in the text do not count.
         if any(one not in told for one in every):

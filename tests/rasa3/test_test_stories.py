@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rasa3_bots import trained, write
 
 from rasa_core.agent import Agent
@@ -218,3 +219,9 @@ def test_a_conversation_that_is_written_as_a_story_has_all_entities(tmp_path: Pa
     message = step.events[0]
     assert isinstance(message, UserUttered)
     assert {(one["entity"], one["value"]) for one in message.entities} == {(name, value) for name, value, *_ in found}
+
+
+def test_a_message_that_nothing_interpreted_is_told_without_an_intent() -> None:
+    said = [UserUttered("hello", {}), UserUttered("", {"name": None}), ActionExecuted("utter_a")]
+    (told,) = yaml.safe_load(sessions_as_stories(said, "ada"))["stories"]
+    assert told["steps"] == [{"user": "hello"}, {"action": "utter_a"}]

@@ -189,6 +189,7 @@ def test_what_comes_next_is_told_where_nothing_or_a_restart_was_last(client: Cli
     assert (before["followup_action"], before["events"]) == ("action_listen", [])
     nothing = client.post("/model/predict", json=[]).get_json()
     assert (nothing["policy"], nothing["scores"][0]["action"]) == ("followup_action", "action_listen")
+    assert nothing["tracker"]["followup_action"] is None  # The prediction has used it up.
     client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
     restarted = client.post("/conversations/ada/tracker/events", json={"event": "restart"}).get_json()
     assert restarted["followup_action"] == "action_session_start"
