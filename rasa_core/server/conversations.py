@@ -212,8 +212,8 @@ def _prediction(
     scores = sorted(found.scores.items(), key=lambda item: order(*item))
     began, of_rasa = tracker.turn_began, None
     if agent.domain.rasa is not None:
-        tracker.follow_up_action = None  # The prediction has used it up, as in Rasa.
         of_rasa = with_events(tracker, wanted, latest_session=latest_session, began=began)
+        of_rasa["followup_action"] = None  # The prediction has used it up.
     return {
         "scores": [{"action": name, "score": score} for name, score in scores],
         "policy": found.policy,
