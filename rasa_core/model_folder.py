@@ -76,8 +76,6 @@ class Model(NamedTuple):
 
     Attributes
     ----------
-    domain, ensemble
-        The domain and the trained policies.
     metadata : dict
         The content of ``metadata.json``.
     stories : str

@@ -81,12 +81,6 @@ class TurnProcessor:
 
     Parameters
     ----------
-    interpreter
-        Turns text into intent and entities.
-    policy_ensemble
-        Chooses the next action.
-    domain
-        The bot's domain.
     runner
         Runs the actions that run in this process or on an action server.
     max_number_of_predictions

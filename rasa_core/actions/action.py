@@ -40,8 +40,6 @@ class Action:
             Sends messages to the user.
         tracker
             The conversation so far; do not change it.
-        domain
-            The bot's domain.
 
         Returns
         -------

@@ -33,12 +33,6 @@ class FormRun:
 
     Parameters
     ----------
-    form
-        The form.
-    runner
-        Runs the actions of the form.
-    dispatcher
-        Says its questions.
     tracker
         The conversation; it is not changed.
     """

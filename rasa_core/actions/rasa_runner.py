@@ -29,8 +29,6 @@ class RasaRunner:
 
     Parameters
     ----------
-    domain
-        The bot's domain.
     server
         The action server for custom actions; without it, each custom action fails.
     """
@@ -217,8 +215,6 @@ class CallerRun(RasaRunner):
 
     Parameters
     ----------
-    runner
-        The runner of the domain.
     validated
         The events of the form's validation; None if it has not run.
     is_reported

@@ -28,13 +28,7 @@ _ONLY_SAYS = (UtterAction, ActionListen, ActionRestart)
 
 
 class ActionRunner(ABC):
-    """Runs the actions of a domain. Safe to share between threads.
-
-    Parameters
-    ----------
-    domain
-        The bot's domain.
-    """
+    """Runs the actions of a domain. Safe to share between threads."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
@@ -123,8 +117,6 @@ class WebhookRunner(LocalRunner):
 
     Parameters
     ----------
-    domain
-        The bot's domain.
     server
         The action server, for actions without a response and a class here.
     """

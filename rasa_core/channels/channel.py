@@ -141,12 +141,8 @@ class HttpInputChannel(InputChannel):
 
     Parameters
     ----------
-    http_port
-        Port to listen on.
     url_prefix
         Path below which the components are served, such as ``"/app"``; may be None.
-    http_components
-        The components to serve.
     host
         Address to listen on; ``"0.0.0.0"`` makes the components reachable from other machines.
     """

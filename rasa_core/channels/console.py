@@ -103,13 +103,7 @@ def history_file() -> Path:
 
 
 class ConsoleInputChannel(InputChannel):
-    """Reads one message per line until ``/stop`` or the end of the input.
-
-    Parameters
-    ----------
-    sender_id
-        The id of the conversation.
-    """
+    """Reads one message per line until ``/stop`` or the end of the input."""
 
     def __init__(self, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> None:
         self.sender_id = sender_id

@@ -57,8 +57,6 @@ class Talk:
 
     Parameters
     ----------
-    agent
-        The bot.
     channel
         The channel that reads lines from the terminal.
     shows_steps

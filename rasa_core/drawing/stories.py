@@ -49,8 +49,6 @@ def visualize_stories(
     ----------
     story_steps
         A story file or a folder, or a graph of stories or story steps.
-    domain
-        The domain of the stories.
     output_file
         Name of the file, which ends in one of `ENDINGS`; None to write none.
     max_history

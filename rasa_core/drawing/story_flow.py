@@ -55,8 +55,6 @@ class StoryFlow:
 
     Parameters
     ----------
-    graph
-        The stories.
     max_history
         How many actions in a row must be equal for two places to be one node; None to draw every action of every story.
     say

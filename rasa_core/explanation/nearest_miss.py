@@ -152,8 +152,6 @@ def find_nearest_miss(
     ----------
     tracker
         The conversation in which the decision was made.
-    prediction
-        The decision.
     opinions
         The name of each policy, and its score for each action.
     """
@@ -225,8 +223,6 @@ class LatestTurn:
     ----------
     tracker
         The conversation; it is not changed.
-    domain
-        The domain of the conversation.
     window
         How many states policies look at; None for all.
     """

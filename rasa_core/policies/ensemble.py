@@ -43,8 +43,6 @@ class PolicyEnsemble(KnownByName):
 
     Parameters
     ----------
-    policies
-        The policies.
     action_fingerprints
         For each action ``{"slots": [...]}``, the slots that it set in the stories.
     by_confidence

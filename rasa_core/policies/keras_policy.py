@@ -58,8 +58,6 @@ class KerasPolicy(Policy):
         A trained `PolicyNetwork` to go on from, or a Keras model, which is trained as it is.
     graph, current_epoch
         Accepted and ignored; how many epochs `model` has been trained for.
-    priority
-        Overrides the priority of the class.
     max_history, **training
         As in Rasa Core 0.12: the number of states to look back at, and options of `train` for all trainings.
 
@@ -139,8 +137,6 @@ class KerasPolicy(Policy):
         ----------
         training_trackers
             The conversations; with a `HistoryFeaturizer`, they are iterated over once, one at a time.
-        domain
-            The bot's domain.
         **kwargs
             ``epochs`` and ``batch_size`` (by default chosen by the number of examples; 40 and 64 for a custom
             `model_architecture`), ``most_epochs`` (a limit on the chosen epochs), ``validation_split`` (0),

@@ -57,8 +57,6 @@ class MemoizationPolicy(Policy):
         How many states have to be equal; 5 if neither this nor `featurizer` is given.
     lookup
         Known histories: tuples of states, each a frozenset of its items, mapped to the name of the action.
-    priority
-        Overrides the priority of the class.
     knows_whole
         Whether conversations have to be equal from their beginning, however long they are, as in Rasa 3 without a
         ``max_history``.

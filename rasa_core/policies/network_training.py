@@ -72,8 +72,6 @@ def train(
 
     Parameters
     ----------
-    examples
-        What to learn from.
     action_names
         Names of all actions, in the order of their indices.
     schedule

@@ -43,8 +43,6 @@ class NGramPolicy(Policy):
     ----------
     max_history
         The largest number of events in a context.
-    priority
-        Overrides the priority of the class.
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True

@@ -36,8 +36,6 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
 
     Parameters
     ----------
-    base_ensemble
-        The ensemble that predicts.
     training_trackers
         The conversations that `base_ensemble` was trained on.
     max_visual_history
@@ -82,8 +80,6 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
 
         Parameters
         ----------
-        domain, interpreter
-            The domain and the interpreter of the bot.
         input_channel
             The channel that messages come from, instead of the terminal. It must call its handler in this thread.
         """

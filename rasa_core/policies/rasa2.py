@@ -118,8 +118,6 @@ class RasaFallbackPolicy(Policy):
         The score of the action if the message was understood.
     fallback_action_name
         The action. After it has run, the bot listens.
-    priority
-        Overrides the priority of the class.
     """
 
     HIGHEST_SCORE: ClassVar[float] = 1.0

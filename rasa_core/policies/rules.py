@@ -84,8 +84,6 @@ class RulePolicy(Policy):
     old_forms
         Whether the policy acts as ``FormPolicy`` of Rasa 2: it leaves the default intents to others, and a form gives
         way to triggers of intents, and goes on after a message, but not by itself after an interruption.
-    priority
-        Overrides the priority of the class.
     """
 
     priority: int = 4

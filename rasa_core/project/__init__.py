@@ -86,8 +86,6 @@ class Project:
 
     Parameters
     ----------
-    folder
-        Path of the folder.
     domain, stories
         The domain file, and the file or folder of stories, if they are not the ones that a search would find.
 

@@ -56,11 +56,6 @@ class _KeysOfFiles:
 class RasaFiles:
     """The files of a Rasa 2 or 3 project.
 
-    Parameters
-    ----------
-    folder
-        Path of the project.
-
     Attributes
     ----------
     names : dict of str to list of str

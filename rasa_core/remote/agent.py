@@ -38,13 +38,6 @@ class RemoteAgent:
     """Takes the turns of a bot that is served elsewhere; the actions of `domain` run in this process.
 
     An action runs once, even if its report has to be sent several times until it is answered.
-
-    Parameters
-    ----------
-    domain
-        The domain with the actions.
-    core_client
-        The client of the server.
     """
 
     def __init__(self, domain: Domain, core_client: RasaCoreClient) -> None:

@@ -160,8 +160,6 @@ class RasaCoreClient(JsonCaller):
 
         Parameters
         ----------
-        sender_id
-            The id of the conversation.
         use_history
             Whether events before the latest restart are included.
         include_events

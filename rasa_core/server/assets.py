@@ -40,8 +40,6 @@ class Asset:
 
     Parameters
     ----------
-    content
-        The content of the file.
     suffix
         The ending of its name, a key of `TYPES`.
     """

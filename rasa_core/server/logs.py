@@ -145,8 +145,6 @@ class AccessLog:
 
     Parameters
     ----------
-    style
-        The format of the lines.
     file
         The file for the lines; None if they only go to the handlers of `access_logger`.
     """

@@ -113,8 +113,6 @@ class NLUModels:
         ----------
         parameters
             Query parameters: ``name``, by default made from the time; ``token``, ignored here; and settings.
-        body
-            The training data.
         has_gone
             Tells whether the client has hung up; then the training ends.
 

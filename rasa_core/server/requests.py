@@ -139,8 +139,6 @@ class Request(WerkzeugRequest):
 
     Parameters
     ----------
-    environ
-        The environ of WSGI.
     max_body
         Largest body that is read, in bytes.
     interpreter_named

@@ -72,8 +72,6 @@ class ServedModel:
     ----------
     path
         Directory of the model; None if `agent` is given.
-    agent
-        A trained agent.
     interpreter, action_factory
         The same as for `Agent.load`.
     tracker_store

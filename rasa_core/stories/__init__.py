@@ -59,8 +59,6 @@ def load_data(
     ----------
     resource_name
         A story file, several files, or a folder.
-    domain
-        The domain of the stories.
     max_number_of_trackers
         Old name of `tracker_limit`; all other parameters are those of `TrainingDataGenerator`.
     lenient

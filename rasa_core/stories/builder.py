@@ -42,8 +42,6 @@ class StoryBuilder:
 
     Parameters
     ----------
-    name
-        Name of the story.
     place
         The file and line at which the story begins.
     label

@@ -40,8 +40,6 @@ def with_story(
         The content and the name of the file; empty content for a new file.
     title
         The name of the story; if the file has a story of this name, a new name is made from it.
-    events
-        The events of the story.
     kind
         Whether it is a story, a rule, or a test story, which has the typed messages of the user.
     replace

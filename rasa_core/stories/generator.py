@@ -58,8 +58,6 @@ class TrainingDataGenerator:
 
     Parameters
     ----------
-    story_graph
-        The stories.
     domain
         The domain, whose slots entities set if its ``config:`` says so.
     remove_duplicates

@@ -24,11 +24,6 @@ class _Outage:
 class Outages:
     """The present outages, which are logged.
 
-    Parameters
-    ----------
-    logger
-        The logger for the lines.
-
     Attributes
     ----------
     is_any

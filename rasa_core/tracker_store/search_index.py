@@ -118,8 +118,6 @@ class ConversationIndex:
 
     Parameters
     ----------
-    store
-        The store of the conversations.
     path
         The file of the index, which is made if it does not exist.
 

@@ -54,8 +54,6 @@ class Dump:
 
     Parameters
     ----------
-    sender_id
-        The id of the conversation.
     origin
         The position of the first event that counts.
     rows

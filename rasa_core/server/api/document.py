@@ -161,10 +161,6 @@ class Document:
 
     Parameters
     ----------
-    app
-        The application.
-    names
-        The names that the document lists.
     prefix
         The path at which the application is mounted.
     """

@@ -37,8 +37,6 @@ class Candidate:
 
     Parameters
     ----------
-    project
-        The folder of the bot.
     open_project
         A function that reads a folder as a `rasa_core.project.Project`.
     """

@@ -41,11 +41,6 @@ _PAGE: Final = "index.html"
 class Inspector:
     """The page and its routes.
 
-    Parameters
-    ----------
-    settings
-        The settings of the server.
-
     Attributes
     ----------
     files, public
