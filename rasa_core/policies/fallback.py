@@ -45,6 +45,8 @@ class FallbackPolicy(Policy):
         `NOT_UNDERSTOOD_PRIORITY`.
     """
 
+    max_history: int = 1  # Only the latest message and action matter.
+
     def __init__(
         self,
         nlu_threshold: float = DEFAULT_THRESHOLD,
@@ -62,11 +64,6 @@ class FallbackPolicy(Policy):
         self.fallback_action_name = fallback_action_name
         self._out_of_scope: str | None = None
         self._certain = 1.0
-
-    @property
-    def max_history(self) -> int:
-        """One state: only the latest message and action matter."""
-        return 1
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""

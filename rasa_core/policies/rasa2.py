@@ -50,15 +50,11 @@ class RasaMappingPolicy(Policy):
     PASSES_FORMS: ClassVar[bool] = True
 
     priority: int = MAPPING_PRIORITY
+    max_history: int = 1  # Only the latest message and action matter.
 
     def __init__(self, triggers: Mapping[str, str] | None = None, *, priority: int | None = None) -> None:
         super().__init__(priority=priority)
         self.triggers = dict(triggers or {})
-
-    @property
-    def max_history(self) -> int:
-        """One state: only the latest message and action matter."""
-        return 1
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Read the triggers of the domain.
@@ -124,6 +120,7 @@ class RasaFallbackPolicy(Policy):
     OPTIONS_FILE: ClassVar[str] = _OPTIONS_FILE
 
     priority: int = FALLBACK_PRIORITY
+    max_history: int = 1  # Only the latest message and action matter.
 
     def __init__(
         self,
@@ -137,11 +134,6 @@ class RasaFallbackPolicy(Policy):
         super().__init__(priority=priority)
         self.nlu_threshold, self.ambiguity_threshold = nlu_threshold, ambiguity_threshold
         self.core_threshold, self.fallback_action_name = core_threshold, fallback_action_name
-
-    @property
-    def max_history(self) -> int:
-        """One state: only the latest message and action matter."""
-        return 1
 
     @property
     def named_actions(self) -> dict[str, str]:  # noqa: D102
@@ -202,6 +194,8 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
         The intent by which the user denies the suggested intent.
     """
 
+    max_history: int = 6  # The states of both questions with their answers.
+
     def __init__(
         self,
         nlu_threshold: float = DEFAULT_THRESHOLD,
@@ -216,11 +210,6 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
         super().__init__(nlu_threshold, ambiguity_threshold, core_threshold, fallback_action_name, priority=priority)
         self.fallback_nlu_action_name = fallback_nlu_action_name
         self.deny_suggestion_intent_name = deny_suggestion_intent_name
-
-    @property
-    def max_history(self) -> int:
-        """The number of states of both questions with their answers."""
-        return 6
 
     @property
     def named_actions(self) -> dict[str, str]:  # noqa: D102
