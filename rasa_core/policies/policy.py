@@ -115,6 +115,9 @@ class Policy(KnownByName, ABC):
     PASSES_FORMS: ClassVar[bool] = False
     """Whether a policy that `gives_way` leaves the decision to this one."""
 
+    gives_way: bool = False
+    """Whether the policy only decides if the best of the other policies does not have `PASSES_FORMS`."""
+
     priority: int = 1
     threshold: float = 0.0
     _featurizer: TrackerFeaturizer | None = None  # For subclasses that do not call the base constructor.
@@ -193,11 +196,6 @@ class Policy(KnownByName, ABC):
     def named_intents(self) -> Mapping[str, str]:
         """The intents that the policy's options name, by option; the domain must have them."""
         return {}
-
-    @property
-    def gives_way(self) -> bool:
-        """Whether the policy only decides if the best of the other policies does not have `PASSES_FORMS`."""
-        return False
 
     def reason(self, tracker: DialogueStateTracker) -> str | None:
         """Return a sentence for the caller about a decision of this policy, or None."""

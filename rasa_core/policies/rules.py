@@ -110,7 +110,7 @@ class RulePolicy(Policy):
         self.check_for_contradictions = check_for_contradictions
         self.use_nlu_confidence_as_score = use_nlu_confidence_as_score
         self.listens_after_fallback = listens_after_fallback
-        self.old_forms = old_forms
+        self.old_forms = self.gives_way = old_forms
         self.table = RuleTable()
         self.interruptions = LoopInterruptions()
         self.in_stories: frozenset[str] = frozenset()
@@ -179,10 +179,6 @@ class RulePolicy(Policy):
         name = self.core_fallback_action_name
         is_asked = self.enable_fallback_prediction or name != DEFAULT_FALLBACK
         return {"core_fallback_action_name": name} if is_asked else {}
-
-    @property
-    def gives_way(self) -> bool:  # noqa: D102
-        return self.old_forms
 
     def is_beaten_by_fallback(self, action: str | None, domain: Domain) -> bool:
         """Tell whether the fallback goes before a rule's `action`: its score is equal, and the domain has it first."""
