@@ -15,8 +15,9 @@ from rasa_core.actions.running import RunsActions, with_unnamed
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
 from rasa_core.exceptions import ActionRejectedError
-from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.rasa3.history import VALIDATION, Loop
+from rasa_core.rasa3.mappings import Form
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 

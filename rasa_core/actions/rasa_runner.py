@@ -15,9 +15,9 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
 from rasa_core.exceptions import CallersActionError, RasaCoreError, RemoteActionError
-from rasa_core.rasa3.domain_parts import EXTRACT_SLOTS, SESSION_START, Form
+from rasa_core.rasa3.domain_parts import EXTRACT_SLOTS, SESSION_START
 from rasa_core.rasa3.history import VALIDATION, Loop
-from rasa_core.rasa3.mappings import options_in
+from rasa_core.rasa3.mappings import Form, options_in
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 

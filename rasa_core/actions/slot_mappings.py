@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet, UserUttered
-from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form, RasaParts
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, RasaParts
 from rasa_core.rasa3.history import Loop
-from rasa_core.rasa3.mappings import SlotMapping
+from rasa_core.rasa3.mappings import Form, SlotMapping
 from rasa_core.rasa3.slots import RasaListSlot
 from rasa_core.trackers import DialogueStateTracker
 

@@ -45,6 +45,8 @@ def carried_over(files: RasaFiles, nlu_files: Sequence[Path] = ()) -> list[Note]
     try:  # An error in one file must not hide the notes about other files.
         found += keys_of(files)
         domain = files.domain
+        told = () if domain.rasa is None else domain.rasa.passed_over
+        found += (_passed_over(line, files) for line in told)
     except RasaCoreError as error:
         found += _of_error("domain", str(error), files)
     left = f"left out: {UNREAD_DOMAIN}"
@@ -70,6 +72,11 @@ def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
         if place.line is not None and what.endswith(".yml"):
             what = Path(str(place.file)).name  # The code that reads one of these files reads the others beside it.
         yield Note(place, what, "left out", f"has to be changed first: {message.rstrip('.')}")
+
+
+def _passed_over(line: str, files: RasaFiles) -> Note:
+    place, message = placed(line, str(files.folder))
+    return Note(place, "domain", "same", f"as in Rasa: {message.rstrip('.')}")
 
 
 def _config_and_servers(files: RasaFiles, found: list[Note]) -> tuple[RasaConfig | None, Endpoints | None]:
@@ -134,6 +141,11 @@ def _key_place(file: Path, key: str) -> Place:
 
 def _tests(files: RasaFiles) -> Iterator[Note]:
     for file in files.test_files:
+        try:
+            read_yaml(file)
+        except YamlError as error:
+            yield from _of_error("test stories", str(error), files)
+            continue
         yield Note(Place(str(file), 1), "test stories", "same", "the same, with rasa-core evaluate PROJECT")
 
 

@@ -21,7 +21,7 @@ Kind                       Severity   Meaning
 ``form-asks-nothing``      warning    no response and no action asks for a slot of a form
 ``doubtful-line``          warning    a value in a domain has an unexpected type
 ``said-twice``             warning    a ``bot:`` step of a story repeats what the action before it says
-``unused-response``        warning    no story, rule, form or custom action says a response
+``unused-response``        warning    no story, rule, form or custom action says a response, or it cannot be said
 ``unused-form``            warning    no story or rule begins a form
 ``unused-intent``          warning    no story, rule or mapping names an intent, and it fills no form
 =========================  =========  =========================================================================
@@ -38,25 +38,31 @@ from rasa_core.checks import Finding, finding, finding_in, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.rasa3_domain import answers_to_forms, check_domain_files
+from rasa_core.checks.rasa3_unused import (
+    asks_for,
+    events_of,
+    unused_intents,
+    unused_patterns,
+    unused_responses,
+    unused_synonyms,
+)
 from rasa_core.checks.responses import check_responses
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, Event, UserUttered
-from rasa_core.events.rasa3 import ActiveLoop
+from rasa_core.events import ActionExecuted
 from rasa_core.exceptions import DomainError, ModelError, RasaCoreError, did_you_mean
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.rasa2 import is_triggered
 from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules
-from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts
+from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS, RasaParts
 from rasa_core.rasa3.endpoints import read_endpoints
-from rasa_core.rasa3.mappings import SlotMapping, options_in
+from rasa_core.rasa3.mappings import SlotMapping
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.files import NO_STORIES, UNREAD_DOMAIN, RasaFiles, keys_of
 from rasa_core.rasa_project.imports import notes_of_imports
 from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
-from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem, Severity
 
@@ -65,7 +71,6 @@ Contradictions = Callable[[RasaFiles, ReadStories, bool, bool], None]
 user message where this is an error."""
 
 _NO_NAME: Final = "the domain has no "
-_SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
 
 
 def check_rasa(
@@ -119,12 +124,16 @@ def check_rasa(
         lambda name: parts.lines.get(("responses", name)),
         words,
     )
-    found += [*_unused(domain, parts, read, words), *_said_twice(parts, read)]
-    found += _unused_intents(parts, read, words | answers_to_forms(parts, data))
+    found += [*_passed_over(parts, str(files.folder)), *_said_twice(parts, read)]
+    if not any(one.severity == "error" and not one.kind for one in problems):  # What was not read may name them.
+        found += unused_responses(domain, parts, read, words)
+        found += unused_intents(parts, read, words | answers_to_forms(parts, data))
     if config is not None and data is not None:
-        found += _unused_synonyms(data, config)
+        found += unused_synonyms(data, config.pipeline.steps)
     if data is not None and data.examples:
         found += _nlu(data, domain, read, config, files)
+    dead = {one.places[0] for one in found if one.kind == "unused-intent"}  # Examples would not help these.
+    found = [one for one in found if one.kind != "intent-without-examples" or one.places[0] not in dead]
     return sorted(found, key=lambda one: one.places[0].order)
 
 
@@ -227,16 +236,11 @@ def _forms(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                 hint = did_you_mean(slot, parts.content["slots"])
                 text = f"the form {name!r} asks for the slot {slot!r}, which the domain does not have.{hint}"
                 yield finding("unknown-name", "error", text, [place])
-            asks = list(_asks(name, slot))
+                continue  # It cannot be filled, however it is asked for.
+            asks = list(asks_for(name, slot))
             if not any(ask in domain.action_indices for ask in asks):
                 text = f"nothing asks for the slot {slot!r} of the form {name!r}: add the response {asks[1]!r}."
                 yield finding("form-asks-nothing", "warning", text, [place])
-
-
-def _asks(form: str, slot: str) -> Iterator[str]:
-    """Yield the names of the responses and actions that may ask for a slot."""
-    for kind in ("utter", "action"):
-        yield from (f"{kind}_ask_{part}" for part in (f"{form}_{slot}", slot))
 
 
 def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
@@ -281,31 +285,16 @@ def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                     yield finding("unknown-name", "warning", text + did_you_mean(slot, parts.content["slots"]), [place])
 
 
-def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
-    events = list(_events(read))
-    used = {*_SAID_BY_ITSELF, *words, *(one.action_name for one in events if isinstance(one, ActionExecuted))}
-    begun = {*used, *(one.loop_name for one in events if isinstance(one, ActiveLoop) and one.loop_name)}
-    used |= {ask for name, form in parts.forms.items() for slot in form.required_slots for ask in _asks(name, slot)}
-    used |= {str(one["triggers"]) for one in options_in(parts.content["intents"]).values() if one.get("triggers")}
-    used |= {name.replace("respond_", "utter_", 1) for name in used if name.startswith("respond_")}  # Of Rasa 1.
-    # A form that the action server runs asks by names that nothing here tells of.
-    is_asked = any(map(parts.is_listed, parts.forms))
+def _passed_over(parts: RasaParts, folder: str) -> Iterator[Finding]:
+    """Tell what training data say of the domain otherwise than the domain, and responses that are none."""
+    yield from (finding_in(line, "not-read", folder, "warning") for line in parts.passed_over)
     for name in parts.content["responses"]:
-        if is_asked and name.startswith("utter_ask_"):
-            continue
-        # The responses of a retrieval intent are said by the action before "/".
-        if not {name, name.partition("/")[0]} & used:
-            text = f"no story or rule says {name!r}; remove it, unless an action of your own does."
-            yield finding("unused-response", "warning", text, [parts.lines.get(("responses", name))])
-    for name in parts.forms:
-        if name not in begun:
-            text = f"no story or rule begins the form {name!r}; write a rule that does, or remove it."
-            yield finding("unused-form", "warning", text, [parts.lines.get(("forms", name))])
-    for name in domain.action_names:
-        is_said = name in domain.templates or any(one.startswith(f"{name}/") for one in domain.templates)
-        if name.startswith("utter_") and not is_said and name not in RASA_DEFAULT_ACTIONS:
-            text = f"the action {name!r} has no response, and nothing is said."
-            yield finding("no-response", "error", text, [parts.lines.get(("actions", name))])
+        if not name.startswith("utter_") and not parts.is_listed(name):
+            text = f"the response {name!r} is never said, as an action of this name runs in its place; call it"
+            plain = "default" if name == "action_default_fallback" else name.lower().replace("utter_", "", 1)
+            yield finding(
+                "unused-response", "warning", f"{text} 'utter_{plain}'.", [parts.lines.get(("responses", name))]
+            )
 
 
 def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
@@ -320,49 +309,6 @@ def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
                 yield finding("said-twice", "warning", f"{told} Remove it, or move the story to tests/.", [place])
 
 
-def _unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
-    if not read.steps and not read.rules:  # Of a bot that only understands.
-        return
-    said = [one.intent for one in _events(read) if isinstance(one, UserUttered)]
-    used = {intent.get(key) for intent in said for key in ("name", RETRIEVAL_KEY)}
-    used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
-    used |= {name for name, options in options_in(parts.content["intents"]).items() if options.get("triggers")}
-    for name in parts.intents:
-        names = {name, name.partition("/")[0]}  # Stories name the intent of a part.
-        if not names & used and not names & words and name not in RASA_DEFAULT_INTENTS:
-            text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
-            yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
-
-
-def _unused_synonyms(data: TrainingData, config: RasaConfig) -> Iterator[Finding]:
-    """Find synonyms without effect, because the pipeline has no EntitySynonymMapper."""
-    steps = config.pipeline.steps
-    if steps and data.definitions and not any(step["kind"] == "EntitySynonymMapper" for step in steps):
-        text = (
-            "config.yml names no EntitySynonymMapper, so this synonym and others change no value; add "
-            "- name: EntitySynonymMapper at the end of pipeline:, or remove them."
-        )
-        yield finding("unused-synonyms", "warning", text, [data.definitions[0].place])
-
-
-def _unused_patterns(data: TrainingData, config: RasaConfig, entities: Iterable[str], file: str) -> Iterator[Finding]:
-    """Find entities of the domain whose lookup tables and expressions find nothing, because no example marks one."""
-    unmarked = set(entities) - set(data.entities)
-    for step in config.pipeline.steps:
-        if step["kind"] != "RegexEntityExtractor":
-            continue
-        lookups = {one.name for one in data.lookups if step["use_lookup_tables"] and not one.extract} & unmarked
-        regexes = {one.name for one in data.regexes if step["use_regexes"]} & unmarked
-        for name in sorted(lookups | regexes):
-            what = "lookup table" if name in lookups else "regular expression"
-            more = ", or give the table extract: true" if name in lookups else ""
-            text = (
-                f"RegexEntityExtractor does not look for the {what} {name!r}, as no example marks an entity of that "
-                f"name; mark one in an example, as [text]({name}){more}."
-            )
-            yield finding("unused-patterns", "warning", text, [Place(file)])
-
-
 def _nlu(
     data: TrainingData, domain: Domain, read: ReadStories, config: RasaConfig | None, files: RasaFiles
 ) -> Iterator[Finding]:
@@ -374,7 +320,7 @@ def _nlu(
     yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()), lines)
     # Backwards, so that the first place of each stays.
     retrieved = {one.intent: one.place for one in reversed(data.examples) if one.intent and "/" in one.intent}
-    done = {one.action_name for one in _events(read) if isinstance(one, ActionExecuted)}
+    done = {one.action_name for one in events_of(read) if isinstance(one, ActionExecuted)}
     for intent, place in sorted(retrieved.items()):
         base = intent.partition("/")[0]
         is_answered = {f"utter_{base}", f"respond_{base}"} & done  # Other actions say something of their own.
@@ -382,7 +328,7 @@ def _nlu(
             text = f"the intent {intent!r} has no response 'utter_{intent}', and nothing is said."
             yield finding("no-response", "error", text, [place])
     if config is not None:
-        yield from _unused_patterns(data, config, parts.entity_names, str(files.config_file))
+        yield from unused_patterns(data, config.pipeline.steps, parts.entity_names, str(files.config_file))
     names = {name.partition("/")[0] for name in retrieved}
     for step in () if config is None else config.pipeline.steps:
         wanted = step.get("retrieval_intent")
@@ -390,11 +336,3 @@ def _nlu(
             text = f"a ResponseSelector is for the retrieval intent {wanted!r}, of which the NLU data has no examples."
             place = Place(str(files.config_file))
             yield finding("unknown-name", "warning", text + did_you_mean(wanted, names), [place])
-
-
-def _events(read: ReadStories) -> Iterator[Event]:
-    """Yield all events of stories and rules."""
-    yield from (event for steps in read.steps for step in steps for event in step.events)
-    for rule in read.rules:
-        yield from rule.conditions
-        yield from (event for event, _ in rule.steps)

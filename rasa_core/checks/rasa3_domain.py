@@ -11,7 +11,8 @@ from typing import Final
 from rasa_core.checks import Finding, finding
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.training_data import TrainingData
-from rasa_core.rasa3.domain_parts import OF_FORMS, OF_RESPONSES, SESSION_METADATA_SLOT, RasaParts
+from rasa_core.rasa3.domain_parts import OF_RESPONSES, SESSION_METADATA_SLOT, RasaParts
+from rasa_core.rasa3.mappings import OF_FORMS
 from rasa_core.rasa3.slots import KNOWN_OPTIONS as OF_SLOTS
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 

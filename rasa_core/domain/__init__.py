@@ -34,14 +34,13 @@ from rasa_core.exceptions import DomainError, UnknownActionError, UnknownSlotErr
 from rasa_core.history import RasaVocabulary, Vocabulary
 from rasa_core.rasa3.domain_parts import (
     ACTION_FACTORY,
-    KNOWLEDGE_BASE_ACTION,
-    KNOWLEDGE_BASE_SLOTS,
     RASA_DEFAULT_ACTIONS,
     REQUESTED_SLOT,
     SESSION_METADATA_SLOT,
     RasaParts,
     rasa_domain_from_text,
 )
+from rasa_core.rasa3.mappings import KNOWLEDGE_BASE_ACTION, KNOWLEDGE_BASE_SLOTS
 from rasa_core.rasa3.slots import implied_slots, rasa_slot
 from rasa_core.slots import Slot, unfit_option
 from rasa_core.support.text_files import TextFileError, read_text

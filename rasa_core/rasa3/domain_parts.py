@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rasa_core.events.base import SESSION_START as SESSION_START
 from rasa_core.exceptions import DomainError, did_you_mean
-from rasa_core.rasa3.mappings import MAPPED, SlotMapping, as_list, modernised, names_in, options_in, slot_mappings
+from rasa_core.rasa3.mappings import (
+    OF_FORMS,
+    Form,
+    SlotMapping,
+    form_of,
+    modernised,
+    names_in,
+    slot_mappings,
+    used_entities,
+)
 from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
@@ -33,12 +42,6 @@ RASA_DEFAULT_INTENTS: Final = ("restart", "back", "out_of_scope", "session_start
 REQUESTED_SLOT: Final = "requested_slot"
 SESSION_METADATA_SLOT: Final = "session_started_metadata"
 TWO_STAGE_FALLBACK: Final = "action_two_stage_fallback"
-KNOWLEDGE_BASE_ACTION: Final = "action_query_knowledge_base"
-"""The action of rasa-sdk that answers from a knowledge base."""
-KNOWLEDGE_BASE_SLOTS: Final = (
-    *("knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"),
-)
-"""The slots of every bot of Rasa 3, which no domain lists."""
 
 ACTION_FACTORY: Final = "action_factory"
 """The key of 0.9 that says where actions run; a domain of Rasa 3 may have it too."""
@@ -59,18 +62,6 @@ _OF_MAPPINGS: Final = ("entity", "role", "group", "intent", "not_intent", "actio
 _OF_OPTIONS: Final = ("roles", "groups", "use_entities", "ignore_entities")
 _SAYABLE: Final = ("text", "custom")
 OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
-OF_FORMS: Final = ("required_slots", "ignored_intents", MAPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A form: a loop that asks for slots, one after the other."""
-
-    name: str
-    required_slots: tuple[str, ...]
-    ignored_intents: frozenset[str] = frozenset()
-    of_rasa_2: bool = False
-    """Whether its mappings stood under the form, as in Rasa 2: then only these mappings answer its questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +78,8 @@ class RasaParts:
         The seconds without events after which a new session begins; 0 for never.
     custom_defaults : frozenset of str
         Default actions that a custom action replaces.
+    passed_over : tuple of str
+        What files beside the domain say otherwise than the domain, each with its place, and does not count.
     """
 
     content: Mapping[str, Any]
@@ -98,6 +91,7 @@ class RasaParts:
     session_seconds: float = 3600.0
     carries_slots: bool = True
     custom_defaults: frozenset[str] = frozenset()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def intents(self) -> list[str]:
@@ -122,7 +116,8 @@ class RasaParts:
     def own_actions(self) -> list[str]:
         """Return the bot's own actions in the order of their scores: actions, responses, forms."""
         named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
-        said = sorted(self.content["responses"])  # Other names than utter_... are custom actions.
+        # Other names than utter_... are custom actions; a default action stays what it is.
+        said = [name for name in sorted(self.content["responses"]) if name not in RASA_DEFAULT_ACTIONS]
         # utter_faq says one of utter_faq/...
         chosen = [name.partition("/")[0] for name in said if name.startswith("utter_") and "/" in name]
         return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"], *self.texts]))
@@ -140,6 +135,7 @@ def _are_parts(value: Any) -> bool:
 # -- reading
 
 
+Read = TypeVar("Read")
 OldResponses = Mapping[str, tuple[Place, list[dict[str, str]]]]
 
 
@@ -147,6 +143,7 @@ def read_rasa_domain(
     files: Sequence[str | Path],
     names: Mapping[str, list[str]] | None = None,
     of_rasa_1: OldResponses | None = None,
+    beside: Collection[Path] = (),
 ) -> RasaParts:
     """Read and merge domain files in their order; `names` are intents and entities for a domain that lists none.
 
@@ -154,6 +151,9 @@ def read_rasa_domain(
     ----------
     of_rasa_1
         The responses of a bot of Rasa 1 that are in Markdown files; None for a later bot.
+    beside
+        Those of the `files` that are no domain files, but training data: Rasa reads no domain there. What they add
+        counts, and what contradicts the others, or is wrong, is passed over with a warning.
 
     Raises
     ------
@@ -161,7 +161,9 @@ def read_rasa_domain(
         If a file cannot be read, two files conflict, or a file has a mistake.
     """
     try:
-        return _merged([part for part in map(read_yaml, files) if part is not None], names, of_rasa_1)
+        roots = {file: part for file, part in zip(files, map(read_yaml, files), strict=True) if part is not None}
+        own = [part for file, part in roots.items() if file not in beside] or list(roots.values())
+        return _merged(own, names, of_rasa_1, [part for part in roots.values() if part not in own])
     except YamlError as error:
         raise DomainError(str(error)) from error
 
@@ -212,6 +214,30 @@ class _Merger:
         self._takes_old_forms = takes_old_forms
         self.content: dict[str, Any] = {**{key: [] for key in _LISTS}, **{key: {} for key in _MAPPINGS}}
         self.lines: dict[tuple[str, str], Place] = {}  # By key and name, so that later checks can name a line too.
+        self.passed_over: list[str] = []
+        self._is_beside = False
+
+    def add_beside(self, root: Part) -> None:
+        """Add a file that is no domain file: what contradicts them, or is wrong, is passed over."""
+        try:
+            _merged([root], takes_old_forms=self._takes_old_forms)
+        except DomainError as error:
+            self._pass_over(f"{error} The domain does without it.")
+            return
+        self._is_beside = True
+        self.add(root)
+
+    def _pass_over(self, told: str) -> None:
+        self.passed_over.append(told)
+        logger.warning("%s", told)
+
+    def _replaces(self, key: str, name: str, place: Place, first: Place) -> bool:
+        told = f"{place}: {name!r} in {key}: is another one than that at {first}"
+        if not self._is_beside:
+            raise DomainError(f"{told}. Remove one of them.")
+        replaces = key == "responses" and not self._takes_old_forms  # As in Rasa 3.
+        self._pass_over(f"{told}, {'and this one' if replaces else 'which'} counts. Remove the other.")
+        return replaces
 
     def add(self, root: Part) -> None:
         if not root.is_mapping:
@@ -259,7 +285,7 @@ class _Merger:
             return
         known = self.content[key][names_in(self.content[key]).index(name)]
         if known != data:
-            raise DomainError(f"{place}: {name!r} in {key}: is another one than that at {first}. Remove one of them.")
+            self._replaces(key, name, place, first)
 
     def _add_mapping(self, key: str, value: Part) -> None:
         if key == "forms" and value.is_list and self._takes_old_forms:
@@ -276,34 +302,42 @@ class _Merger:
             first = self.lines.setdefault((key, name.written), name.place)
             data = _data_of_entry(key, entry)
             if first is not name.place and self.content[key][name.written] != data:
-                text = f"{name.written!r} in {key}: is another one than that at {first}. Remove one of them."
-                raise DomainError(f"{name.place}: {text}")
+                data = data if self._replaces(key, name.written, name.place, first) else self.content[key][name.written]
             self.content[key][name.written] = data
 
 
 def _merged(
-    roots: Sequence[Part], names: Mapping[str, list[str]] | None = None, of_rasa_1: OldResponses | None = None
+    roots: Sequence[Part],
+    names: Mapping[str, list[str]] | None = None,
+    of_rasa_1: OldResponses | None = None,
+    beside: Sequence[Part] = (),
+    *,
+    takes_old_forms: bool = False,
 ) -> RasaParts:
     versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
     # One file of version 3 makes it a bot of Rasa 3, in which forms have no mappings.
     is_old = of_rasa_1 is not None or bool(versions and all(version.startswith("2") for version in versions))
+    is_old = is_old or takes_old_forms
     merger = _Merger(is_old)
     for root in roots:
         merger.add(root)
+    for root in beside:
+        merger.add_beside(root)
     for name, (place, variants) in (of_rasa_1 or {}).items():
         if merger.lines.setdefault(("responses", name), place) is place:
             merger.content["responses"][name] = variants
     content = merger.content | {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
     if is_old:
         content = modernised(content)
-    return _Checker(content, merger.lines).parts()
+    return replace(_Checker(content, merger.lines).parts(), passed_over=tuple(merger.passed_over))
 
 
 class _Checker:
-    """Turns plain data into parts; the first mistake is an error with its place."""
+    """Turns plain data into parts; mistakes are an error, with a line and a place for each."""
 
     def __init__(self, content: dict[str, Any], lines: Mapping[tuple[str, str], Place]) -> None:
         self.content, self.lines = content, lines
+        self._wrong: list[DomainError] = []
 
     def fail(self, key: str, name: str, problem: str) -> DomainError:
         place = self.lines.get((key, name))
@@ -311,21 +345,21 @@ class _Checker:
 
     def parts(self) -> RasaParts:
         content = self.content
-        content["responses"] = {name: self._response(name, found) for name, found in content["responses"].items()}
-        forms = {name: self._form(name, found) for name, found in content["forms"].items()}
+        content["responses"] = self._all("responses", self._response)
+        forms = self._all("forms", form_of)
+        mappings = self._all("slots", slot_mappings)
+        if self._wrong:
+            raise DomainError("\n".join(map(str, self._wrong)), self._wrong[0].item)
         session = content["session_config"]
         minutes = session.get("session_expiration_time", 60)
         if not isinstance(minutes, int | float) or isinstance(minutes, bool) or minutes < 0:
             problem = f"session_expiration_time is a number of minutes, 0 for ever, not {minutes!r}."
             raise self.fail("session_config", "session_expiration_time", problem)
-        labels, features = self._entities()
+        labels, features = used_entities(content)
         return RasaParts(
             content=content,
             lines=self.lines,
-            mappings={
-                name: slot_mappings(name, found, partial(self.fail, "slots", name))
-                for name, found in content["slots"].items()
-            },
+            mappings=mappings,
             forms=forms,
             entity_features=features,
             entities=labels,
@@ -334,41 +368,29 @@ class _Checker:
             custom_defaults=frozenset(names_in(content["actions"])) & frozenset(RASA_DEFAULT_ACTIONS),
         )
 
-    def _entities(self) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
-        """Return all labels of entities, with roles and groups, and the labels that policies see for each intent."""
-        labels: dict[str, list[str]] = {}
-        unused: set[str] = set()
-        for name, options in options_in(self.content["entities"]).items():
-            # Each role and each group has a feature of its own, as in Rasa; a role and a group together have two.
-            marks = [*as_list(options.get("roles")), *as_list(options.get("groups"))]
-            labels[name] = [name, *(f"{name}#{mark}" for mark in dict.fromkeys(marks))]
-            if options.get("influence_conversation") is False:
-                unused.add(name)
-        features: dict[str, frozenset[str]] = {}
-        # `use_entities: []` and `use_entities: null` stand for none; to leave the key out, for all.
-        for intent, options in options_in(self.content["intents"]).items():
-            used = (
-                set(labels)
-                if options.get("use_entities", True) is True
-                else set(as_list(options["use_entities"] or []))
-            )
-            used -= {*as_list(options.get("ignore_entities")), *unused}
-            features[intent] = frozenset(label for name in used for label in labels.get(name, ()))
-        return tuple(label for marked in labels.values() for label in marked), features
+    def _all(self, key: str, read: Callable[[str, Any, Callable[[str], DomainError]], Read]) -> dict[str, Read]:
+        """Return each entry below a key as `read` reads it; the first mistake of each entry is kept."""
+        found: dict[str, Read] = {}
+        for name, described in self.content[key].items():
+            try:
+                found[name] = read(name, described, partial(self.fail, key, name))
+            except DomainError as error:
+                self._wrong.append(error)
+        return found
 
-    def _response(self, name: str, variants: Any) -> list[dict[str, Any]]:
+    def _response(self, name: str, variants: Any, fail: Callable[[str], DomainError]) -> list[dict[str, Any]]:
         shape = "is a list of variants, each with text: or custom:"
         if not isinstance(variants, list):
-            raise self.fail("responses", name, f"the response {name!r} {shape}.")
+            raise fail(f"the response {name!r} {shape}.")
         found = [{"text": one} if isinstance(one, str) else one for one in variants]
         for one in found:
             if not isinstance(one, dict) or not any(key in one for key in _SAYABLE):
-                raise self.fail("responses", name, f"the response {name!r} {shape}; one has neither.")
+                raise fail(f"the response {name!r} {shape}; one has neither.")
             if wrong := [key for key in _LISTS_OF_PARTS if not _are_parts(one.get(key))]:
                 part = "{type: slot, name: city}" if wrong[0] == "condition" else "{title: Yes, payload: /affirm}"
-                raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
+                raise fail(f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
-                raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
+                raise fail(f"attachment: of the response {name!r} is a mapping, not a text.")
             for key in sorted(map(str, one.keys() - set(OF_RESPONSES))):
                 if hint := did_you_mean(key, OF_RESPONSES):  # Channels of one's own may read other keys.
                     place = self.lines.get(("responses", name))
@@ -376,25 +398,3 @@ class _Checker:
             if "text" in one:
                 one["text"] = "" if one["text"] is None else str(one["text"])
         return found
-
-    def _form(self, name: str, described: Any) -> Form:
-        described = {} if described is None else described
-        if not isinstance(described, dict):
-            raise self.fail("forms", name, f"the form {name!r} is a mapping with required_slots:.")
-        required = described.get("required_slots", described if "required_slots" not in described else None)
-        if isinstance(required, dict):
-            if described.get("required_slots") is not None:
-                problem = f"required_slots: of the form {name!r} is a list of slots; their mappings stand under slots:."
-                raise self.fail("forms", name, problem)
-            required = [slot for slot in required if slot != "ignored_intents"]
-        elif required is not None and not isinstance(required, list):
-            problem = f"required_slots: of the form {name!r} is a list of slots, not {required!r:.40}."
-            raise self.fail("forms", name, problem)
-        elif unknown := [key for key in described if key not in OF_FORMS]:  # No error, as with keys of the domain.
-            hint = did_you_mean(str(unknown[0]), OF_FORMS)
-            logger.warning(
-                "%s: unknown key %r of the form %r is ignored.%s",
-                self.lines.get(("forms", name)), unknown[0], name, hint,
-            )  # fmt: skip
-        ignored = frozenset(map(str, as_list(described.get("ignored_intents"))))
-        return Form(name, tuple(map(str, required or ())), ignored, MAPPED in described)

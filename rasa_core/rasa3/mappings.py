@@ -1,14 +1,26 @@
-"""Slot mappings: the parts of a message that fill slots; in Rasa 2, forms list them, or they are implied."""
+"""Forms, entities that intents use, and slot mappings: the parts of a message that fill slots.
+
+In Rasa 2, forms list the mappings, or they are implied.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean
 
+logger = logging.getLogger(__name__)
+
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
+KNOWLEDGE_BASE_ACTION: Final = "action_query_knowledge_base"
+"""The action of rasa-sdk that answers from a knowledge base."""
+KNOWLEDGE_BASE_SLOTS: Final = (
+    *("knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"),
+)
+"""The slots of every bot of Rasa 3 with that action, which no domain lists."""
 AUTO_FILL: Final = "auto_fill"
 """The option of a slot of Rasa 2 that lets the entity of its name fill it; also a mark of the mapping made for it."""
 _ONLY_REQUESTED: Final = ("from_text", "from_intent")
@@ -69,6 +81,25 @@ def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def used_entities(content: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
+    """Return all labels of entities, with roles and groups, and the labels that policies see for each intent."""
+    labels: dict[str, list[str]] = {}
+    unused: set[str] = set()
+    for name, options in options_in(content["entities"]).items():
+        # Each role and each group has a feature of its own, as in Rasa; a role and a group together have two.
+        marks = [*as_list(options.get("roles")), *as_list(options.get("groups"))]
+        labels[name] = [name, *(f"{name}#{mark}" for mark in dict.fromkeys(marks))]
+        if options.get("influence_conversation") is False:
+            unused.add(name)
+    features: dict[str, frozenset[str]] = {}
+    # `use_entities: []` and `use_entities: null` stand for none; to leave the key out, for all.
+    for intent, options in options_in(content["intents"]).items():
+        used = set(labels) if options.get("use_entities", True) is True else set(as_list(options["use_entities"] or []))
+        used -= {*as_list(options.get("ignore_entities")), *unused}
+        features[intent] = frozenset(label for name in used for label in labels.get(name, ()))
+    return tuple(label for marked in labels.values() for label in marked), features
+
+
 def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -> tuple[SlotMapping, ...]:
     """Return the mappings in the options of a slot; for a mistake, raise the exception that `fail` makes."""
     if not isinstance(described, dict):
@@ -83,6 +114,8 @@ def _mapping(name: str, one: Any, fail: Callable[[str], Exception]) -> SlotMappi
     kind = one.get("type") if isinstance(one, dict) else None
     if kind not in MAPPING_TYPES:
         hint = did_you_mean(str(kind), MAPPING_TYPES)
+        if kind == "from_llm":
+            hint = " It is of Rasa Pro, whose flows are not read."
         known = ", ".join(MAPPING_TYPES)
         raise fail(f"a mapping of the slot {name!r} has type {kind!r}.{hint} Known: {known}.")
     needed = {"from_entity": "entity", "from_intent": "value", "from_trigger_intent": "value"}.get(kind)
@@ -107,6 +140,37 @@ def _conditions(name: str, written: list[Any], fail: Callable[[str], Exception])
 
 MAPPED: Final = "mapped"
 """The key of a stored form of Rasa 2 for its slots with their mappings."""
+OF_FORMS: Final = ("required_slots", "ignored_intents", MAPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form: a loop that asks for slots, one after the other."""
+
+    name: str
+    required_slots: tuple[str, ...]
+    ignored_intents: frozenset[str] = frozenset()
+    of_rasa_2: bool = False
+    """Whether its mappings stood under the form, as in Rasa 2: then only these mappings answer its questions."""
+
+
+def form_of(name: str, described: Any, fail: Callable[[str], Exception]) -> Form:
+    """Return the form that a domain describes; for a mistake, raise the exception that `fail` makes."""
+    described = {} if described is None else described
+    if not isinstance(described, dict):
+        raise fail(f"the form {name!r} is a mapping with required_slots:.")
+    required = described.get("required_slots", described if "required_slots" not in described else None)
+    if isinstance(required, dict):
+        if described.get("required_slots") is not None:
+            raise fail(f"required_slots: of the form {name!r} is a list of slots; their mappings stand under slots:.")
+        required = [slot for slot in required if slot != "ignored_intents"]
+    elif required is not None and not isinstance(required, list):
+        raise fail(f"required_slots: of the form {name!r} is a list of slots, not {required!r:.40}.")
+    elif unknown := [key for key in described if key not in OF_FORMS]:  # No error, as with keys of the domain.
+        hint = did_you_mean(str(unknown[0]), OF_FORMS)
+        logger.warning("%s", fail(f"unknown key {unknown[0]!r} of the form {name!r} is ignored.{hint}"))
+    ignored = frozenset(map(str, as_list(described.get("ignored_intents"))))
+    return Form(name, tuple(map(str, required or ())), ignored, MAPPED in described)
 
 
 def modernised(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -166,7 +166,8 @@ class RasaFiles:
             If one of the files has a mistake; the message begins with file and line.
         """
         self.first_domain_file()  # Raises if there is none.
-        parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names, self._old_responses())
+        files, beside = list(dict.fromkeys(self.domain_files)), frozenset(_yaml_files(self.folder / "data"))
+        parts = read_rasa_domain(files, self.names, self._old_responses(), beside)
         # A retrieval intent, faq of faq/hours, is an intent of the bot even if its domain does not list it.
         asked = asked_in_parts([*self.nlu_files, *self._old_files()])
         new = {("intents", name): place for name, place in asked.items() if name not in parts.intents}

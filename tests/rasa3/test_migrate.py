@@ -220,3 +220,16 @@ def test_a_project_without_a_config_is_told_what_decides(tmp_path: Path) -> None
 
     decides = "as the file is not there, MemoizationPolicy, RulePolicy and KerasPolicy decide."
     assert [line for line in told if line.startswith("config.yml")] == [f"config.yml: replaced: policies: {decides}"]
+
+
+def test_a_domain_beside_the_domain_and_test_stories_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nforms: {f: {required_slots: []}}\nresponses: {utter_a: [{text: A.}]}'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    beside = "forms: {f: {required_slots: [x]}}"
+    tests = "stories: []\nstory: a\n  b:\n"
+    result = migrate(write(tmp_path, domain=domain, data__all=rules, data__forms=beside, tests__test_s=tests))
+
+    output = result.output
+    assert "domain: as in Rasa: 'f' in forms: is another one than that at" in output
+    assert "test stories: has to be changed first: not valid YAML" in output
+    assert result.exit_code == 2

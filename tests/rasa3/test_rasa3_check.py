@@ -102,9 +102,12 @@ def test_slots_that_forms_and_responses_name_have_to_be_there(tmp_path: Path) ->
 
 
 def test_an_action_that_every_bot_has_is_told_with_its_own_line(tmp_path: Path) -> None:
-    domain = DOMAIN.replace("[a, b]", "[a, b, action_restart]").replace("utter_c:", "action_restart:")
-    with pytest.raises(DomainError, match=r"domain\.yml:12: every bot has the action 'action_restart'"):
-        _ = RasaFiles(write(tmp_path, domain=domain)).domain
+    domain = DOMAIN.replace("[a, b]", "[a, b, action_restart]").replace("utter_c:", "Chat:\n  action_restart:")
+    _, output = told(write(tmp_path, domain=domain.replace("Chat:", "Chat: [{text: C}]"), data__all=RULES))
+    text = "is never said, as an action of this name runs in its place; call it"
+    assert f"domain.yml:12: warning: the response 'Chat' {text} 'utter_chat'. [unused-response]" in output
+    assert f"domain.yml:13: warning: the response 'action_restart' {text} 'utter_action_restart'." in output
+    assert "no story or rule says" not in output
 
 
 def test_a_rule_whose_alternatives_multiply_without_end_is_an_error(tmp_path: Path) -> None:
@@ -443,7 +446,6 @@ def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, pro
             "'.inf' cannot be read as float;",
         ),
         ("forms: {action_listen: {required_slots: []}}", "every bot has the action 'action_listen'; remove it"),
-        ("responses: {action_restart: [{text: a}]}", "every bot has the action 'action_restart'; remove it"),
         ("e2e_actions: [action_listen]", "every bot has the action 'action_listen'; remove it"),
         ("slots: {a: {type: rasa.core.slots.Txet, mappings: []}}", "unknown type 'rasa.core.slots.Txet'"),
     ],
@@ -928,3 +930,101 @@ def test_an_intent_that_answers_a_form_needs_no_story(tmp_path: Path) -> None:
 
     assert "names the intent 'tell'" not in output
     assert "names the intent 'muse'" in output
+
+
+def test_a_response_with_the_name_of_a_default_action_leaves_that_action_as_it_is(tmp_path: Path) -> None:
+    """In Rasa such a bot repeats the action until it is stopped, with each message."""
+    domain = DOMAIN.replace("utter_c:", "action_default_fallback:") + "  utter_default: [{text: What?}]\n"
+    agent = trained(
+        write(tmp_path, domain=domain, data__all="rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]")
+    )
+
+    assert [message["text"] for text in ("/b", "/a") for message in agent.handle_message(text)] == ["What?", "A."]
+
+
+def test_what_a_file_that_was_not_read_may_name_is_not_told_as_unused(tmp_path: Path) -> None:
+    domain = DOMAIN.replace("{required_slots: [x]}", "{required_slots: [x, z]}")
+    _, output = told(write(tmp_path, domain=domain, data__all="rules:\n- rule:\n  one\n  steps: []\n"))
+
+    assert "could not find expected ':'" in output
+    assert "asks for the slot 'z', which the domain does not have." in output
+    assert "nothing asks for the slot 'z'" not in output
+    assert "unused" not in output
+
+
+def test_an_unused_intent_without_examples_is_told_once(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a, b]\nresponses: {utter_a: [{text: A.}]}'
+    nlu = "nlu: [{intent: a, examples: '- hi\n\n  - hello\n\n  - good day'}]"
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    _, output = told(write(tmp_path, domain=domain, data__all=rules, data__nlu=nlu))
+
+    assert "no story, rule or mapping names the intent 'b'" in output
+    assert "intent-without-examples" not in output
+
+
+def test_all_slots_without_mappings_are_told(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nslots:\n  x: {type: text}\n  y: {type: bool}\n  z:\n    type: text\n'
+    code, output = told(write(tmp_path, domain=f"{domain}    mappings: [{{type: from_llm}}]\n", data__all=RULES))
+
+    assert code == 1
+    assert "domain.yml:4: error: the slot 'x' has no mappings:" in output
+    assert "domain.yml:5: error: the slot 'y' has no mappings:" in output
+    assert "domain.yml:6: error: a mapping of the slot 'z' has type 'from_llm'. It is of Rasa Pro" in output
+
+
+BESIDE = """
+version: "2.0"
+forms:
+  x_form:
+    x: [{type: from_text}]
+  y_form: {required_slots: [x]}
+responses:
+  utter_a: [{text: Other.}]
+  utter_more: [{text: More.}]
+"""
+
+
+def test_a_domain_beside_the_domain_counts_as_far_as_it_does_not_contradict_it(tmp_path: Path) -> None:
+    folder = write(tmp_path, domain=DOMAIN, data__all=RULES, data__forms=BESIDE)
+    domain = RasaFiles(folder).domain
+    _, output = told(folder)
+
+    assert domain.rasa is not None
+    assert domain.templates["utter_a"][0]["text"] == "Other."
+    assert domain.templates["utter_more"][0]["text"] == "More."
+    assert domain.rasa.forms["x_form"].required_slots == domain.rasa.forms["y_form"].required_slots == ("x",)
+    assert not domain.rasa.forms["x_form"].of_rasa_2
+    counts = ", which counts. Remove the other. [not-read]"
+    assert (
+        f"forms.yml:4: warning: 'x_form' in forms: is another one than that at {folder}/domain.yml:8{counts}" in output
+    )
+    assert f"'utter_a' in responses: is another one than that at {folder}/domain.yml:10, and this one counts." in output
+
+
+def test_responses_in_training_data_are_said_as_in_each_rasa(tmp_path: Path) -> None:
+    """Rasa 3 says those of the training data, and Rasa 2 those of the domain."""
+    said = {}
+    for version in ("3.1", "2.0"):
+        domain = f'version: "{version}"\nintents: [a]\nresponses: {{utter_a: [{{text: domain}}]}}'
+        folder = write(tmp_path / version, domain=domain, data__more=BESIDE.replace("2.0", version))
+        said[version] = RasaFiles(folder).domain.templates["utter_a"][0]["text"]
+    assert said == {"3.1": "Other.", "2.0": "domain"}
+
+
+def test_a_wrong_domain_beside_the_domain_is_passed_over(tmp_path: Path) -> None:
+    beside = BESIDE.replace('"2.0"', '"3.1"').replace(
+        "y_form: {required_slots: [x]}", "y_form: {required_slots: {x: []}}"
+    )
+    folder = write(tmp_path, domain=DOMAIN, data__all=RULES, data__forms=beside)
+    domain = RasaFiles(folder).domain
+    _, output = told(folder)
+
+    assert "utter_more" not in domain.templates
+    assert "forms.yml:6: warning: required_slots: of the form 'y_form' is a list of slots" in output
+    assert "The domain does without it. [not-read]" in output
+
+
+def test_two_domain_files_that_disagree_stay_an_error(tmp_path: Path) -> None:
+    folder = write(tmp_path, domain=DOMAIN, domain__more=BESIDE.replace('"2.0"', '"3.1"'), data__all=RULES)
+    with pytest.raises(DomainError, match=r"more\.yml:4: 'x_form' in forms: is another one than that at"):
+        _ = RasaFiles(folder).domain
