@@ -61,7 +61,8 @@ class Spacing:
         if len(self._whole) + len(self._parts) >= _MOST_READ:
             self._whole.clear()
             self._parts.clear()
-        odd = [at for at, key in enumerate(keys) if key not in self._whole and not self._is_whole(key)]
+        # Kept here, since another thread may clear what is kept for all texts.
+        odd = {at: parts for at, key in enumerate(keys) if (parts := self._parts_of(key)) is not None}
         # From the end on, so that the places of what stands before stay.
         done = len(keys)
         for at in reversed(odd):
@@ -73,7 +74,7 @@ class Spacing:
                 spans = [*spans[:first], (spans[first][0], spans[end - 1][1]), *spans[end:]]
                 keys = [*keys[:first], word, *keys[end:]]
                 done = first
-            elif parts := self._parts[keys[at]]:
+            elif parts := odd[at]:
                 begin, places = spans[at][0], [0]
                 for part in parts:
                     places.append(places[-1] + len(part.removeprefix("'")))
@@ -82,18 +83,21 @@ class Spacing:
                 done = at
         return spans, keys
 
-    def _is_whole(self, key: str) -> bool:
-        """Whether nothing is made of a token; else, note what it may be divided into."""
-        if key in self._parts:
-            return False
+    def _parts_of(self, key: str) -> Sequence[str] | None:
+        """Return what a token is divided into, nothing if it may only be a part; None if nothing else is made of it."""
+        if key in self._whole:
+            return None
+        parts = self._parts.get(key)
+        if parts is not None:
+            return parts
         word = word_of(key)
         if "\0" not in key and not is_sign(key) and not key.isdigit() and not self._vocabulary.word(key):
             parts = self._divided(key, word) if len(word) == len(key) and word.isalpha() else ()
             if parts or self._vocabulary.has_part(word):
                 self._parts[key] = parts
-                return False
+                return parts
         self._whole.add(key)
-        return True
+        return None
 
     def _divided(self, key: str, word: str) -> Sequence[str]:
         """Return the parts of a word that is several known ones; none if it is not."""

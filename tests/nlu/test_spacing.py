@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+from at_once import at_once
 
 from rasa_core.nlu.spacing import Spacing
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
@@ -66,3 +69,21 @@ def test_parts_of_a_known_word_are_joined(typed: str, token: str) -> None:
 @pytest.mark.parametrize("typed", ["good  morning", "pass, word", "pass\nword", "3mail", "b12", "can you", "1st"])
 def test_what_is_set_apart_stays_apart(typed: str) -> None:
     assert len(read(typed)) == len(tokenize(typed))
+
+
+def test_threads_may_read_texts_while_others_clear_what_was_made_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rasa_core.nlu.spacing._MOST_READ", 1)
+    spacing = Spacing(TokenVocabulary(WORDS, [], []), np.full(len(WORDS) + 1, 4.0, np.float32))
+    text = "ineed goodmorning"
+    spans = tokenize(text)
+
+    def read_often(number: int) -> list[list[str]]:
+        return [spacing.of(text, spans, keys_of(text, spans))[1] for _ in range(500)]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        read = at_once(read_often, range(4))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(keys == ["i", "need", "good", "morning"] for found in read for keys in found)
