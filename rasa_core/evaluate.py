@@ -8,9 +8,9 @@ from rasa_core.compat import later
 if __name__ == "__main__":
     console_module("evaluate")
 
-import argparse
 import difflib
 from collections.abc import Sequence
+from functools import partial
 
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.evaluate import collect_story_predictions, command, run_story_evaluation
@@ -51,9 +51,7 @@ def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
     return names[::-1]
 
 
-def create_argument_parser() -> argparse.ArgumentParser:
-    """Return a parser for the flags of the command."""
-    return argument_parser(command)
-
+create_argument_parser = partial(argument_parser, command)
+"""Returns a parser for the flags of the command, for a program that adds its own."""
 
 __getattr__ = later.of_module(__name__)

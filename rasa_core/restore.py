@@ -7,14 +7,12 @@ from rasa_core.commands import console_module
 if __name__ == "__main__":
     console_module("restore")
 
-import argparse
+from functools import partial
 
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.restore import command, load_tracker_from_json, recreate_agent, replay_events
 
 __all__ = ["create_argument_parser", "load_tracker_from_json", "recreate_agent", "replay_events"]
 
-
-def create_argument_parser() -> argparse.ArgumentParser:
-    """Return a parser for the flags of the command."""
-    return argument_parser(command)
+create_argument_parser = partial(argument_parser, command)
+"""Returns a parser for the flags of the command, for a program that adds its own."""

@@ -7,8 +7,8 @@ from rasa_core.commands import console_module
 if __name__ == "__main__":
     console_module("run")
 
-import argparse
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rasa_core import _legacy
@@ -48,9 +48,7 @@ def serve_application(
     return agent
 
 
-def create_argument_parser() -> argparse.ArgumentParser:
-    """Return a parser for the flags of the command."""
-    return argument_parser(command)
-
+create_argument_parser = partial(argument_parser, command)
+"""Returns a parser for the flags of the command, for a program that adds its own."""
 
 __getattr__ = later.of_module(__name__)

@@ -8,7 +8,7 @@ from rasa_core.compat import later
 if __name__ == "__main__":
     console_module("train")
 
-import argparse
+from functools import partial
 
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.train import command, train_dialogue_model
@@ -19,10 +19,7 @@ online = interactive
 
 __all__ = ["create_argument_parser", "interactive", "online", "train_dialogue_model"]
 
-
-def create_argument_parser() -> argparse.ArgumentParser:
-    """Return a parser for the flags of the command."""
-    return argument_parser(command)
-
+create_argument_parser = partial(argument_parser, command)
+"""Returns a parser for the flags of the command, for a program that adds its own."""
 
 __getattr__ = later.of_module(__name__)

@@ -8,17 +8,14 @@ from rasa_core.compat import later
 if __name__ == "__main__":
     console_module("visualize")
 
-import argparse
+from functools import partial
 
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.visualize import command
 
 __all__ = ["create_argument_parser"]
 
-
-def create_argument_parser() -> argparse.ArgumentParser:
-    """Return a parser for the flags of the command."""
-    return argument_parser(command)
-
+create_argument_parser = partial(argument_parser, command)
+"""Returns a parser for the flags of the command, for a program that adds its own."""
 
 __getattr__ = later.of_module(__name__)

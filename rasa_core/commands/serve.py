@@ -6,11 +6,11 @@ Other commands that serve use the class and the flags of `rasa_core.commands.ser
 
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import gettempdir
@@ -262,6 +262,5 @@ def main(core: str, **flags: Any) -> None:
     serve(core, **flags)
 
 
-def create_argument_parser() -> argparse.ArgumentParser:
-    """Return a parser for the flags of the command."""
-    return argument_parser(main)
+create_argument_parser = partial(argument_parser, main)
+"""Returns a parser for the flags of the command, for a program that adds its own."""
