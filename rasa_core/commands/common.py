@@ -166,8 +166,7 @@ class Command(_Interruptible):
             elif type(param.type) is click.File:
                 param.type = _File(param.type.mode)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: D102
         _write_what_can_be_written()
         try:
             with _told_in_a_line():

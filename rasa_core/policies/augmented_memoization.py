@@ -41,8 +41,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         self._stretches, self._second_states = self._made_stretches(), None
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a policy from the folder `path`."""
+    def load(cls, path: str | Path) -> Self:  # noqa: D102
         policy = super().load(path)
         policy._stretches = policy._made_stretches()
         return policy

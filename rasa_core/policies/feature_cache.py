@@ -96,8 +96,7 @@ class FeatureCache(ExampleMaker):
         self._of_events: dict[int, tuple[Event, bytes]] = {}
         self.reused = 0
 
-    def examples(self, tracker: DialogueStateTracker) -> list[TrainingExample]:
-        """Return the examples of a conversation."""
+    def examples(self, tracker: DialogueStateTracker) -> list[TrainingExample]:  # noqa: D102
         digest = self._digest(tracker)
         found = self._earlier.get(digest)
         if found is None:

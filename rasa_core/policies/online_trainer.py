@@ -87,8 +87,7 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
         teach(agent, self.training_trackers, input_channel, self.max_visual_history, teacher=self.teacher)
 
     @property
-    def window(self) -> int:
-        """How many states a conversation has to keep for its next turn."""
+    def window(self) -> int:  # noqa: D102
         return self.base_ensemble.window
 
     def _written_as(self) -> type[PolicyEnsemble]:

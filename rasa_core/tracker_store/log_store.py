@@ -181,15 +181,13 @@ class EventLogStore(TrackerStore, ABC):
             twin.update(event)
         self._append(twin)
 
-    def init_tracker(self, sender_id: str) -> DialogueStateTracker:
-        """Return a tracker without events, and store nothing."""
+    def init_tracker(self, sender_id: str) -> DialogueStateTracker:  # noqa: D102
         known_as = conversation_id(sender_id)
         tracker = DialogueStateTracker.from_events(known_as, [], self._bound_domain(), self._window)
         tracker.home = self, {}
         return tracker
 
-    def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
-        """Start a conversation with ``action_listen``, and store it; it replaces an earlier conversation."""
+    def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:  # noqa: D102
         head = self.read_head(sender_id := conversation_id(sender_id))
         events = [ActionExecuted(ACTION_LISTEN_NAME)] if append_action_listen else []
         tracker, hidden = self._replacement(sender_id, 0 if head is None else head.version, events)
@@ -208,8 +206,7 @@ class EventLogStore(TrackerStore, ABC):
                 return self.peek(sender_id)
         return tracker
 
-    def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
-        """Open a conversation for changes; an unknown one starts, with ``action_listen``, at the first commit."""
+    def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:  # noqa: D102
         if self._overrides(*OVERRIDDEN):
             lock = self.lock(conversation_id(sender_id))
             return self._open_whole(sender_id, lock, self._overrides("save"))

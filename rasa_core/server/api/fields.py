@@ -145,8 +145,7 @@ class Parameter(_Described):
             return None
         return number if math.isfinite(number) else None
 
-    def described(self) -> dict[str, Any]:
-        """Return the schema."""
+    def described(self) -> dict[str, Any]:  # noqa: D102
         default = str(self.default).lower() if self.kind is bool else self.default
         shown = {} if default is None else {"default": default}
         bounds = {"minimum": 0, "maximum": 10**_MOST_DIGITS - 1} if self.kind is int else {}
