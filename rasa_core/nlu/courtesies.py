@@ -31,6 +31,7 @@ _OTHER_GREETINGS: Final = (
 )
 """Further greetings at the beginning of a message, which training does not put before messages."""
 _BEGINNINGS: Final = (
+    *("lol", "haha", "hahaha", "hehe", "hihi", "jaja", "jajaja", "lmao", "omg", "wow"),
     *("pls", "plz", "um", "uh", "er", "erm", "hm", "hmm", "oh", "ah", "well", "so", "ok", "okay", "and", "sorry"),
     *("thanks", "thank you", "I mean", "actually", "äh", "ähm", "also", "naja", "entschuldigung", "danke", "und"),
     *("pues", "bueno", "eh", "este", "perdón", "gracias", "euh", "ben", "alors", "merci", "et", "stp", "svp", "pardon"),
@@ -42,7 +43,23 @@ _BEGINNINGS: Final = (
     *("excusez-moi", "desculpe", "verzeihung", "xin lỗi", "извините", "آسف", "عفوا", "סליחה", "不好意思", "对不起"),
 )
 _REQUESTS: Final = (
-    *("please", "pls", "plz", "asap", "lol", "haha", "hehe", "ok", "okay", "right", "bitte", "por favor", "porfa"),
+    *(
+        "please",
+        "pls",
+        "plz",
+        "asap",
+        "lol",
+        "haha",
+        "hahaha",
+        "hehe",
+        "jaja",
+        "ok",
+        "okay",
+        "right",
+        "bitte",
+        "por favor",
+        "porfa",
+    ),
     *("s'il vous plaît", "s'il te plaît", "svp", "stp", "per favore", "alstublieft", "aub", "alsjeblieft"),
     *("proszę", "prosím", "kérem", "vă rog", "lütfen", "nhé", "ạ", "tolong", "пожалуйста", "παρακαλώ", "من فضلك"),
     *("لو سمحت", "בבקשה", "कृपया", "प्लीज", "ครับ", "ค่ะ", "นะ", "吧", "お願いします", "よろしくお願いします"),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.spelling import with_common_signs
 from rasa_core.nlu.tokens import Span, is_sign
+from rasa_core.nlu.unsaid import addresses_in, is_address
 
 Floats = NDArray[np.float32]
 Found = tuple[int, int, int, float]
@@ -32,8 +33,6 @@ SIDES: Final = 4
 """The number of properties that `sides_of` returns for each label."""
 _PAIRS: Final = (("(", ")"), ("[", "]"), ("{", "}"))
 _PAIRED: Final = frozenset('()[]{}"')
-_ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|www\.|[\w.+%-]+@)[^\s<>\"]*\w/?", re.IGNORECASE)
-_OF_ADDRESS: Final = re.compile(r"@|:/|www\.", re.IGNORECASE)
 _HYPHENS: Final = frozenset("-\u2010\u2011")
 _HYPHENATED: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:[-\u2010\u2011][^\W\d_]++)++")
 _SHORT: Final = 3
@@ -76,7 +75,7 @@ class Extents:
         made: list[Found] = []
         has_hyphens = self._sides is not None and not _HYPHENS.isdisjoint(text)
         words = _spans_in(text, _HYPHENATED) if has_hyphens else ()
-        addresses = _addresses_in(text) if self._has_addresses else ()
+        addresses = addresses_in(text) if self._has_addresses else ()
         for first, last, label, chance in self._whole(text, spans, found, is_known):
             start, end = spans[first][0], spans[last][1]
             if self._sides is not None:
@@ -132,7 +131,7 @@ def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[flo
     sides, parts = np.zeros((SIDES, labels), np.float32), set()
     for keys, tags, touching in messages:
         text, places = _text_of(keys, touching)
-        addresses = _addresses_in(text)
+        addresses = addresses_in(text)
         before, end = -1, 0
         for first, last in spans_of(tags):
             label, extent = tags[first] // 2, (places[first][0], places[last][1])
@@ -142,7 +141,7 @@ def sides_of(messages: Iterable[tuple[Sequence[str], Sequence[int], Sequence[flo
             before, end = label, extent[1]
             if _with_whole_addresses(addresses, *extent) != extent:
                 parts.add(label)
-            elif _ADDRESS.search(text, *extent):
+            elif is_address(text[slice(*extent)]):
                 sides[1, label] = 1.0
     sides[1, sorted(parts)] = 0.0
     return sides
@@ -191,10 +190,6 @@ def _with_whole_addresses(addresses: Iterable[Span], start: int, end: int) -> Sp
         if begin < end and stop > start:
             start, end = min(start, begin), max(end, stop)
     return start, end
-
-
-def _addresses_in(text: str) -> Sequence[Span]:
-    return _spans_in(text, _ADDRESS) if _OF_ADDRESS.search(text) else ()
 
 
 def _spans_in(text: str, expression: re.Pattern[str]) -> list[Span]:

@@ -36,6 +36,7 @@ from rasa_core.nlu.tokens import (
     tokenize,
     visible,
 )
+from rasa_core.nlu.unsaid import what_is_said
 from rasa_core.nlu.values import KnownValues
 from rasa_core.nlu.weights import check_weights
 from rasa_core.support.folders import replace_directory
@@ -224,6 +225,8 @@ class NLUModel:
         seen, places = visible(text[:MAX_CHARACTERS])
         spans = tokenize(seen)
         kept = spans[:MAX_TOKENS]
+        if not as_typed:
+            kept = what_is_said(seen, kept, self._vocabulary.words)
         found = kept, keys_of(seen, kept)
         read, keys = self._signs.without_others(*(found if as_typed else self._spacing.of(seen, *found)))
         told, is_cut = self._vocabulary.telling(keys), len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
+from rasa_core.nlu.markup import markup_in
 from rasa_core.nlu.misspellings import Misspellings
 from rasa_core.nlu.spelling import INVISIBLE, folded, in_two_letters, plain, skeleton, with_common_signs
 
@@ -83,12 +84,20 @@ def tokenize(text: str) -> list[Span]:
 
 
 def visible(text: str) -> tuple[str, Sequence[int]]:
-    """Return a text without what nobody sees, and where each of its characters, and its end, stood before."""
-    if text.isascii() or not _INVISIBLE.search(text):
+    """Return a text without what nobody sees, and where each of its characters, and its end, stood before.
+
+    A tag of HTML is a space, and a character reference, such as ``&amp;``, the character.
+    """
+    markup = list(markup_in(text)) if "<" in text or "&" in text else ()
+    if not markup and (text.isascii() or not _INVISIBLE.search(text)):
         return text, range(len(text) + 1)
     hidden = {at for match in _INVISIBLE.finditer(text) for at in range(*match.span())}
+    seen = list(text)
+    for start, end, character in markup:
+        seen[start] = character
+        hidden.update(range(start + 1, end))
     places = [at for at in range(len(text)) if at not in hidden]
-    return "".join(text[at] for at in places), [*places, len(text)]
+    return "".join(seen[at] for at in places), [*places, len(text)]
 
 
 def divides(before: str, after: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from rasa_core.nlu import extents
+from rasa_core.nlu import extents, unsaid
 from rasa_core.nlu.extents import Extents, sides_of, with_whole_brackets
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.reading import read_training_text
@@ -137,16 +138,16 @@ def test_an_address_is_one_thing_where_examples_mark_whole_ones(
     assert found_in(text, parts[0], sides=(0, 0, 0, 0)) == [parts[0]]
 
 
-@pytest.mark.parametrize("name", ["_ADDRESS", "_HYPHENATED"])
-def test_a_text_is_searched_once_for_all_entities(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    searched, expression = list[str](), getattr(extents, name)
+@pytest.mark.parametrize(("room", "name"), [(unsaid, "_ADDRESS"), (extents, "_HYPHENATED")])
+def test_a_text_is_searched_once_for_all_entities(monkeypatch: pytest.MonkeyPatch, room: ModuleType, name: str) -> None:
+    searched, expression = list[str](), getattr(room, name)
 
     class Watched:
         def finditer(self, text: str) -> Iterator[re.Match[str]]:
             searched.append(text)
             return iter(expression.finditer(text))
 
-    monkeypatch.setattr(extents, name, Watched())
+    monkeypatch.setattr(room, name, Watched())
     text = "to www.a.example, Aix-les-Bains, Rome"
     assert found_in(text, "a.example", "Aix", "Rome", sides=(0, 1, 0, 0)) == text.removeprefix("to ").split(", ")
     assert searched == [text]

@@ -1,11 +1,12 @@
-"""Lists in messages are read as lists, even if no example has their signs."""
+"""Lists and clauses in messages, and what stands in a message that its sender does not say."""
 
 from __future__ import annotations
 
 import pytest
 
 from rasa_core.nlu.messages import Read, as_clause, of_clause
-from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
+from rasa_core.nlu.tokens import is_sign, keys_of, tokenize, visible
+from rasa_core.nlu.unsaid import what_is_said
 
 
 def read(text: str) -> Read:
@@ -74,3 +75,46 @@ def test_an_answer_to_a_clause_keeps_the_entities_around_it() -> None:
         "intent": "b",
         "entities": [at(0, 3, "x"), at(6, 8, "y"), at(12, 14, "x")],
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("> how can I help?\nbook it", "book it"),
+        ("> how\n> can I help?\n\nbook it", "book it"),
+        ("book it\n\nOn 3 Feb 2020 at 10:12, Ann <a@b.org> wrote:\n> how can I help?\n> or not?", "book it"),
+        ("book this:\n> a table", "book this :"),
+        ("book it\n-----Original Message-----\nFrom: Ann\nhow can I help?", "book it"),
+        ("book it\n-- \nAnn Lee\nAcme Inc.", "book it"),
+        ("book it\nSent from my iPhone", "book it"),
+        ("book it\n\nVon meinem iPad gesendet\n", "book it"),
+        ("book a seat\nsent by train", "book a seat sent by train"),
+        ("book it -- now", "book it -- now"),
+        ("book it https://www.example.org/a?b=1", "book it"),
+        ("www.example.org/x book it", "book it"),
+        ("book it (ann.lee@example.org)", "book it ( )"),
+        ("@ann_lee book it", "book it"),
+        ("@book it", "it"),
+        ("it @ann", "it"),
+        ("it @book", "it @ book"),
+        ("a > b", "a > b"),
+        ("> book it", "> book it"),
+        ("https://example.org", "https : // example . org"),
+        ("", ""),
+    ],
+)
+def test_quotations_signatures_and_unknown_addresses_say_nothing(text: str, said: str) -> None:
+    found = what_is_said(text, tokenize(text), {"book", "it"})
+    assert " ".join(text[start:end] for start, end in found) == said
+
+
+@pytest.mark.parametrize("text", ["it https://x.org/a", "it www.x.org", "it ann@x.org", "@ann it"])
+def test_addresses_are_read_where_examples_have_them(text: str) -> None:
+    assert what_is_said(text, tokenize(text), {"it", "@", "https", "www"}) == tokenize(text)
+
+
+def test_long_messages_of_any_sign_are_read_at_once() -> None:
+    for sign in (">", "\n>", "1:\n", "-", "\n--", "@", "a@", "www.", "1", "<b ", "&a"):
+        text = (sign * 1000)[:1000]
+        assert visible(text)[1][-1] == 1000
+        assert set(what_is_said(text, tokenize(text), set())) <= set(tokenize(text))

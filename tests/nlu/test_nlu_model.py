@@ -331,6 +331,24 @@ def test_words_are_read_as_they_are_meant(model, typed: str, written: str, value
     assert [(typed[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [(value, value)]
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "<p>find me somewhere to eat in <b>Porto</b><br></p>",
+        "find me somewhere&nbsp;to eat in Porto",
+        "find me somewhere to eat in Porto https://www.example.org/a?b=1",
+        "@support_bot find me somewhere to eat in Porto",
+        "> Which city is it?\n\nfind me somewhere to eat in Porto\n-- \nAnn Lee",
+    ],
+)
+def test_what_is_not_said_changes_nothing(model, typed: str) -> None:
+    answer, (same,) = model.parse(typed), model.parse_many([typed])
+    meant = model.parse("find me somewhere to eat in Porto")
+    assert plain(same) == told(answer)
+    assert answer["intent"] == {"name": "book", "confidence": pytest.approx(meant["intent"]["confidence"], abs=0.01)}
+    assert [(typed[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [("Porto", "Porto")]
+
+
 def test_an_unsure_message_is_understood_by_its_surest_clause(model) -> None:
     clause = "find me somewhere to eat in Porto"
     text = f"zorgle blimp frumious wabe gimble, mome rath outgrabe vorpal {clause.split()[0]}er, {clause}"

@@ -149,6 +149,9 @@ def test_marks_that_nobody_sees_are_no_part_of_a_text() -> None:
     text, places = visible("\u200eLis\u00adbon\ufeff now\u200b")
     assert text == "Lisbon now"
     assert [places[at] for at in (0, 3, 6, 10)] == [1, 5, 9, 14]
+    text, places = visible("a &amp; <b>Lisbon</b>&#39;s<br/>&foo; <c>\u200b")
+    assert text == "a &  Lisbon 's &foo; <c>"
+    assert [places[at] for at in (2, 4, 5, 11, 12, 24)] == [2, 8, 11, 17, 21, 42]
     text, _ = visible("❤️ ❤ ??")
     assert keys_of(text, tokenize(text)) == ["❤", "❤", "?"]
 
