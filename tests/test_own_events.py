@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -130,3 +132,24 @@ def test_an_event_of_a_story_changes_the_slots_of_no_other_conversation() -> Non
         1.0,
         None,
     ]
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_event_class_that_is_derived_from_one_of_the_package_has_attributes_which_copies_keep() -> None:
+    class Noted(SlotSet):
+        type_name = "noted"
+
+        def __init__(self, key: str, value: Any = None, timestamp: float = 0.0, note: str = "") -> None:
+            super().__init__(key, value, timestamp)
+            self.note = note
+            self.metadata = {"by": "anna"}
+
+    event = Noted("city", "Porto", note="twice")
+
+    assert event.as_dict()["metadata"] == {"by": "anna"}
+    for made in event, copy.copy(event), copy.deepcopy(event):
+        assert (made.key, made.value, made.note, made.metadata) == ("city", "Porto", "twice", {"by": "anna"})
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'value'"):
+        event.value = "Lisbon"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'note'"):
+        SlotSet("city").note = "x"  # type: ignore[attr-defined]

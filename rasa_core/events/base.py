@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import InitVar, dataclass, field, fields
+from dataclasses import FrozenInstanceError, InitVar, dataclass, field, fields
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 from rasa_core.exceptions import EventError, did_you_mean
@@ -178,8 +178,7 @@ class Event:
         found = Event._subclasses.get(type_name, default) if isinstance(type_name, str) else default
         if found is not None:
             return found
-        known = Event.known_types()
-        hint = did_you_mean(str(type_name), known)
+        hint = did_you_mean(str(type_name), known := Event.known_types())
         raise EventError(f"unknown event type {str(type_name)[:100]!r}.{hint} Known types: {', '.join(known)}.")
 
     @staticmethod
@@ -232,8 +231,7 @@ class Event:
     def _from_parameters(cls, parameters: Mapping[str, Any]) -> Event:
         """Build the event from its JSON form; override this where that differs from a story line."""
         made: Any = cls._from_story_string(parameters)
-        event: Event = made[0] if isinstance(made, list) else made
-        return event
+        return made[0] if isinstance(made, list) else made  # type: ignore[no-any-return]
 
     @classmethod
     def _from_story_line(cls, name: str, parameters: Mapping[str, Any]) -> Event | list[Event] | None:
@@ -378,23 +376,25 @@ def event_class(declared: type[_E]) -> type[_E]:
     made = dataclass(frozen=True, slots=True, eq=False, repr=False)(declared)
     if not has_field:
         setattr(made, "metadata", property(lambda event: getattr(event, "_beside", None)))  # noqa: B010
-    refuse = made.__setattr__
+    fields_of, set_fields = getattr(made, "__getstate__"), getattr(made, "__setstate__")  # noqa: B009 - of dataclasses
+    names = {one.name for one in fields(made)}  # type: ignore[arg-type]
 
-    def set_time(event: Event, name: str, value: Any) -> None:
+    def set_attribute(event: Event, name: str, value: Any) -> None:
         if name == "timestamp" and not getattr(event, "_is_logged", False):
             Event.__init__(event, value, getattr(event, "_beside", None))
-        else:
-            refuse(event, name, value)
-
-    fields_of, set_fields = getattr(made, "__getstate__"), getattr(made, "__setstate__")  # noqa: B009 - of dataclasses
+        elif name in names or type(event) is made:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        else:  # An attribute of a derived class, for which the method of a dataclass with slots fails.
+            object.__setattr__(event, "_beside" if name == "metadata" else name, value)
 
     def state_of(event: Event) -> list[Any]:
-        return [*fields_of(event), getattr(event, "_beside", None)]
+        return [*fields_of(event), {"_beside": getattr(event, "_beside", None), **getattr(event, "__dict__", {})}]
 
     def set_state(event: Event, state: Sequence[Any]) -> None:
         set_fields(event, state)  # A pickle of an earlier version has the fields alone.
-        object.__setattr__(event, "_beside", next(iter(state[len(fields(made)) :]), None))  # type: ignore[arg-type]
+        for name, value in {"_beside": None, **dict(*state[len(names) :])}.items():
+            object.__setattr__(event, name, value)
 
-    for name, method in (("__setattr__", set_time), ("__getstate__", state_of), ("__setstate__", set_state)):
+    for name, method in (("__setattr__", set_attribute), ("__getstate__", state_of), ("__setstate__", set_state)):
         setattr(made, name, method)  # A frozen class has these methods, and no type checker lets them be replaced.
     return made
