@@ -205,10 +205,11 @@ class Page:
         for kind in without:
             self.run("document.getElementById(`save-${arguments[0]}`).checked = false", kind)
         self.click("Show the change")
-        self.until(lambda: [text for text in self.texts(".result button") if text.startswith("Write it")])
+        # The server checks the whole project first, which a busy machine takes long for.
+        self.until(lambda: [text for text in self.texts(".result button") if text.startswith("Write it")], patience=90)
         change = "\n".join(self.texts(".diff"))
         self.run("[...document.querySelectorAll('.result button')].at(-1).click()")
-        self.wait_for("Written", ".result, .notice")
+        self.wait_for("Written", ".result, .notice", patience=90)
         return change
 
     def train_and_compare(self) -> dict[str, str]:
