@@ -282,6 +282,10 @@ def lines_of_explanation(found: Explanation) -> Iterator[str]:
         yield f"the action before had failed: {found.failed}"
     for opinion in found.policies:
         yield from _of(opinion)
+    if (second := found.nearest_miss) is not None:
+        how = "it would have been chosen" if second.is_enough else "no single change would have led to it; nearest was"
+        yield f"{second.action} came second{f'; {how}' if second.changes else ''}"
+        yield from (f"    {change.text}" for change in second.changes)
 
 
 def _of(opinion: PolicyOpinion) -> Iterator[str]:

@@ -34,6 +34,12 @@ def test_the_lines_that_taught_it_are_named(project: Path, place: str) -> None:
     assert 'stories.md:6 "happy"' in told.output
 
 
+def test_the_action_that_came_second_is_told_with_what_would_have_led_to_it(project: Path) -> None:
+    told = CliRunner().invoke(command, [str(project), "/greet", "/great"])
+    _, second = told.output.split("action_listen came second; it would have been chosen\n")
+    assert "    if the intent were 'greet' (it is 'great')\n" in second
+
+
 def test_programs_get_all_of_it(project: Path) -> None:
     told = json.loads(CliRunner().invoke(command, [str(project), "/bye@0.1", "--format", "json"]).output)
     assert (told["policy"], told["understood"]) == ("FallbackPolicy", 0.1)
