@@ -35,12 +35,7 @@ class NlgServer:
     Parameters
     ----------
     given
-        Its address, what stands below ``nlg:`` in endpoints.yml, or an `Endpoint`.
-
-    Raises
-    ------
-    ValueError
-        If the address is not one.
+        Its address, what stands below ``nlg:`` in endpoints.yml, or an `Endpoint`, whose errors it raises.
     """
 
     def __init__(self, given: str | Mapping[str, Any] | Endpoint) -> None:

@@ -45,27 +45,14 @@ _Json = dict[str, Any]
 
 
 class ActionServer:
-    """A client of an action server; threads may share it.
+    """A client of an action server, with the parameters and errors of `Endpoint`; threads may share it.
 
     Parameters
     ----------
-    url
-        An ``http://`` or ``https://`` address, such as ``http://localhost:5055/webhook``.
-    timeout
-        The timeout of an answer, in seconds.
     most_events
         The largest number of events in a request, the latest of the session; None for all.
-    headers
-        Headers of each request, such as ``{"Authorization": "Bearer ..."}``.
-    compress
-        Whether requests are compressed with gzip.
     sends_domain
         Whether each request has the domain; otherwise, only requests for actions that ask for it.
-
-    Raises
-    ------
-    ValueError
-        If the address is invalid.
     """
 
     def __init__(

@@ -76,13 +76,7 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
         interpreter: NaturalLanguageInterpreter | str | None = None,
         input_channel: InputChannel | None = None,
     ) -> None:
-        """Let the teacher talk to a bot with these policies until the messages end, as `Agent.train_online` does.
-
-        Parameters
-        ----------
-        input_channel
-            The channel that messages come from, instead of the terminal. It must call its handler in this thread.
-        """
+        """Let the teacher talk to a bot with these policies until the messages end, as `Agent.train_online` does."""
         agent = Agent(domain, self.base_ensemble, interpreter)
         teach(agent, self.training_trackers, input_channel, self.max_visual_history, teacher=self.teacher)
 

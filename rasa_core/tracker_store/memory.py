@@ -22,8 +22,6 @@ class InMemoryTrackerStore(EventLogStore):
 
     Parameters
     ----------
-    domain
-        The domain of the trackers; an `Agent` sets it by `bind`.
     timeout
         How long to wait for a conversation that another thread works on, in seconds.
     """

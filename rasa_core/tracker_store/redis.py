@@ -87,8 +87,6 @@ class RedisTrackerStore(EventLogStore):
 
     Parameters
     ----------
-    domain
-        The domain of the trackers; an `Agent` sets it by `bind`.
     host, port, db, username, password
         The server, its database, and the user's name and password.
     ssl

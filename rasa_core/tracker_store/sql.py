@@ -126,8 +126,6 @@ class SqlTrackerStore(EventLogStore):
 
     Parameters
     ----------
-    domain
-        The domain of the trackers; an `Agent` sets it by `bind`.
     url
         ``postgresql://user:password@host/database``, or with ``mysql``, ``mariadb`` or ``cockroachdb``. Its query
         goes to the driver: ``?sslmode=verify-full`` for psycopg, ``?ssl_ca=...`` for PyMySQL.

@@ -64,8 +64,6 @@ class SqliteTrackerStore(EventLogStore):
 
     Parameters
     ----------
-    domain
-        The domain of the trackers; an `Agent` sets it by `bind`.
     path
         The file. Its folder has to exist.
     synchronous
