@@ -115,7 +115,13 @@ def read_training_text(text: str, name: str = "<body>") -> TrainingData:
     return _read(text.removeprefix("\ufeff"), TrainingDataBuilder(name))
 
 
+def _with_plain_line_ends(text: str) -> str:
+    """Return a text with the line ends of Unix in place of those of Windows and of old Macs."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
+    text = _with_plain_line_ends(text)
     read = _reader_of(text, builder.name)
     # A text that only looks like a format is read in that format, so that the error says what is wrong in the text.
     if read is None and text.lstrip()[:1] in ("{", "["):
@@ -165,6 +171,7 @@ def holds_nlu_data(path: Path) -> bool:
     # A file in a wrong encoding counts as NLU data, too, so that the reader reports the encoding.
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
+    text = _with_plain_line_ends(text)
     if path.suffix.lower() in _YAML_SUFFIXES and text.lstrip()[:1] != "{":
         # A domain may have comments that look like headings of Markdown; other files may use a key nlu: differently.
         return _YAML_LIST.search(text) is not None

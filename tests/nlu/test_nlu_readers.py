@@ -117,9 +117,14 @@ def test_each_format_says_the_same(text: str) -> None:
 
 
 @FORMATS
-def test_a_byte_order_mark_and_the_line_ends_of_other_systems_change_nothing(text: str, tmp_path: Path) -> None:
-    (tmp_path / "data").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    assert read_training_data(tmp_path / "data") == EXPECTED
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"], ids=["of Windows", "of old Macs"])
+def test_a_byte_order_mark_and_the_line_ends_of_other_systems_change_nothing(
+    text: str, line_end: str, tmp_path: Path
+) -> None:
+    name = f"data.{'json' if text is JSON else 'yml' if text is YAML else 'md'}"
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", line_end).encode())
+    assert list_data_files(tmp_path) == [tmp_path / name]  # As a project finds it, by its content.
+    assert read_training_data(tmp_path / name) == EXPECTED
     assert read_training_text("\ufeff" + text) == EXPECTED
 
 
