@@ -123,6 +123,9 @@ def _forms(key: str, part: Part) -> Iterator[Finding]:
         keys = form.keys()
         if "required_slots" in keys:
             yield from _unknown(keys, OF_FORMS, f"the form {name!r}")
+        if "required_slots" in keys and keys["required_slots"].is_null:
+            text = f"required_slots: of the form {name!r} is empty, and the form ends where it begins. Write [] if its"
+            yield _warning(keys["required_slots"], f"{text} validate_{name} names them.")
         elif not set(keys) - {"ignored_intents"}:
             yield _warning(form, f"the form {name!r} has no required_slots:, and ends where it begins.")
 

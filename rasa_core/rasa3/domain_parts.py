@@ -18,6 +18,7 @@ from rasa_core.rasa3.mappings import (
     OF_FORMS,
     Form,
     SlotMapping,
+    are_of_rasa_2,
     form_of,
     modernised,
     names_in,
@@ -178,8 +179,6 @@ def rasa_domain_from_text(text: str, name: str = "domain") -> RasaParts | None:
 
 
 # Names and texts are kept as written, also 010 and 1.50.
-
-
 def _data_of_options(keys: Mapping[str, Part]) -> dict[str, Any]:
     """Return the data of an intent, an entity or an action that has options."""
     return {name: part.told((), _OF_OPTIONS) if part.is_mapping else part.data for name, part in keys.items()}
@@ -312,12 +311,12 @@ def _merged(
     of_rasa_1: OldResponses | None = None,
     beside: Sequence[Part] = (),
     *,
-    takes_old_forms: bool = False,
+    takes_old_forms: bool | None = None,
 ) -> RasaParts:
-    versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
-    # One file of version 3 makes it a bot of Rasa 3, in which forms have no mappings.
-    is_old = of_rasa_1 is not None or bool(versions and all(version.startswith("2") for version in versions))
-    is_old = is_old or takes_old_forms
+    keys = [root.keys() for root in roots]
+    versions = [one["version"].written for one in keys if "version" in one]
+    slots = [slot.keys() for one in keys if "slots" in one for slot in one["slots"].keys().values()]
+    is_old = of_rasa_1 is not None or (are_of_rasa_2(versions, slots) if takes_old_forms is None else takes_old_forms)
     merger = _Merger(is_old)
     for root in roots:
         merger.add(root)

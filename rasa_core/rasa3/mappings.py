@@ -6,7 +6,7 @@ In Rasa 2, forms list the mappings, or they are implied.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -211,6 +211,16 @@ def as_written(form: Mapping[str, Any]) -> dict[str, Any]:
     """Return a form as in its file, with the mappings of a form of Rasa 2, which rasa-sdk 2 reads."""
     told = {key: value for key, value in form.items() if key != MAPPED}
     return {**told, "required_slots": form[MAPPED]} if MAPPED in form else told
+
+
+def are_of_rasa_2(versions: Sequence[str], slots: Sequence[Collection[str]]) -> bool:
+    """Tell whether domain files are of Rasa 2, in which forms have mappings, from their versions and the keys of slots.
+
+    One file of version 3 makes it a bot of Rasa 3. Without a version, it is one of Rasa 2 if no slot has ``mappings:``.
+    """
+    if versions:
+        return all(version.startswith("2") for version in versions)
+    return bool(slots) and not any("mappings" in keys for keys in slots)
 
 
 _CLASSES: Final = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rasa3_bots import trained, write
+from rasa3_bots import say, trained, write
 
 from rasa_core.commands.check import command
 from rasa_core.domain import Domain
@@ -1028,3 +1028,18 @@ def test_two_domain_files_that_disagree_stay_an_error(tmp_path: Path) -> None:
     folder = write(tmp_path, domain=DOMAIN, domain__more=BESIDE.replace('"2.0"', '"3.1"'), data__all=RULES)
     with pytest.raises(DomainError, match=r"more\.yml:4: 'x_form' in forms: is another one than that at"):
         _ = RasaFiles(folder).domain
+
+
+def test_a_domain_without_a_version_whose_slots_have_no_mappings_is_one_of_rasa_2(tmp_path: Path) -> None:
+    domain = "intents: [a]\nentities: [x]\nslots: {x: {type: text}}\nresponses: {utter_a: [{text: '{x}'}]}\n"
+    folder = write(tmp_path, domain=domain, data__all="rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]")
+
+    assert say(trained(folder), '/a{"x": "1"}') == ["1"]
+    assert told(folder) == (0, "0 errors, 0 warnings.\n")
+
+
+def test_an_empty_list_of_slots_is_told_unless_it_is_written(tmp_path: Path) -> None:
+    for written, count in (("", 1), (" []", 0)):
+        domain = DOMAIN.replace("{required_slots: [x]}", f"\n    required_slots:{written}")
+        _, output = told(write(tmp_path, domain=domain, data__all=RULES))
+        assert output.count("domain.yml:9: warning: required_slots: of the form 'x_form' is empty") == count
