@@ -43,16 +43,9 @@ from redis.retry import Retry
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
+from rasa_core.tracker_store import heads
 from rasa_core.tracker_store.base import StoredAnswer, url_options
-from rasa_core.tracker_store.heads import (
-    Head,
-    check_commit,
-    check_sender_id,
-    closed_error,
-    conversation_id,
-    layout_error,
-    version_conflict,
-)
+from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, conversation_id, version_conflict
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from, tries
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
@@ -279,8 +272,8 @@ class RedisTrackerStore(EventLogStore):
                     count = self._script(EXPIRE_ANSWERS, keys, [repr(before), _PAGE], changing=True)
                     removed += count
             # An id has neither head nor answers if, for example, its conversation has expired.
-            heads, answers = self._of_each(page, "EXISTS", "head"), self._of_each(page, "EXISTS", "answers")
-            self._forget_ids([one for one, *there in zip(page, heads, answers, strict=True) if not any(there)])
+            with_head, answered = self._of_each(page, "EXISTS", "head"), self._of_each(page, "EXISTS", "answers")
+            self._forget_ids([one for one, *there in zip(page, with_head, answered, strict=True) if not any(there)])
         return removed
 
     def sender_ids(  # noqa: D102
@@ -335,7 +328,7 @@ class RedisTrackerStore(EventLogStore):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise closed_error(self._address)
+            raise heads.closed_error(self._address)
 
     @property
     def red(self) -> Client:
@@ -364,7 +357,7 @@ class RedisTrackerStore(EventLogStore):
             found = client.execute_command("GET", self._keys.layout)
         if found != _LAYOUT:
             has = (found or b"none").decode(errors="replace")
-            raise layout_error(self._address, has, _LAYOUT.decode(), "key_prefix")
+            raise heads.layout_error(self._address, has, _LAYOUT.decode(), "key_prefix")
         return client, {text: client.register_script(text) for text in SCRIPTS}
 
     def _run(self, operation: Callable[[Client, dict[str, Any]], Any], changing: bool = False) -> Any:
