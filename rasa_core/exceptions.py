@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 
 class RasaCoreError(Exception):
@@ -154,8 +155,15 @@ def enumerated(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+_MOST_UNLIKE: Final = 0.15
+"""How much less similar than the best match another name may be, as the ratio of `difflib`."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` known names that look like `name`, the best first; case matters little."""
+    """Return up to `count` known names that look like `name`, the best first; case matters little.
+
+    Names that are much less like it than the best one are left out.
+    """
     names = sorted(set(known))
     lower: dict[str, list[str]] = {}
     for one in names:
@@ -164,10 +172,13 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     found = lower.get(written) or difflib.get_close_matches(name[:200], names, n=count, cutoff=0.6)
     # Without regard to case more names look alike, so such matches are used only where there are no others.
     alike = [] if found else difflib.get_close_matches(written, lower, n=count, cutoff=0.6)
-    return [*found, *(one for match in alike for one in lower[match])][:count]
+    matches = [*found, *(one for match in alike for one in lower[match])][:count]
+    likeness = [difflib.SequenceMatcher(None, one.lower(), written).ratio() for one in matches]
+    return [one for one, like in zip(matches, likeness, strict=True) if like >= max(likeness) - _MOST_UNLIKE]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean "a" or "b"?`` for the names nearest to `name`, or an empty string."""
-    matches = nearest(name, known)
-    return f" Did you mean {' or '.join(f'{match!r}' for match in matches)}?" if matches else ""
+    """Return `` Did you mean 'a', 'b' or 'c'?`` for the names nearest to `name`, or an empty string."""
+    *before, last = [repr(match) for match in nearest(name, known)] or [""]
+    names = f"{', '.join(before)} or {last}" if before else last
+    return f" Did you mean {names}?" if names else ""

@@ -89,7 +89,7 @@ def test_an_index_outside_is_refused(domain: Domain, index: int) -> None:
 
 @pytest.mark.parametrize("error", [DomainError, ValueError, LookupError])
 def test_an_unknown_action_is_answered_with_the_nearest_names(domain: Domain, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"the domain has no action 'utter_hii'. Did you mean 'utter_hi' or"):
+    with pytest.raises(error, match=r"the domain has no action 'utter_hii'. Did you mean 'utter_hi'"):
         domain.action_for_name("utter_hii")
 
 

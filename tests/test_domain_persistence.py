@@ -87,13 +87,13 @@ def test_a_domain_is_made_from_parts_as_in_rasa_core_0_9() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DomainError, match=r"cannot read the domain '.*no\.yml': .*No such file"):
+    with pytest.raises(DomainError, match=r"cannot read the domain '.*no\.yml': .*there is no such file"):
         Domain.load(tmp_path / "no.yml")
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / "domain.yml").write_bytes("intents: [Grüße]".encode("latin-1"))
-    with pytest.raises(DomainError, match=r"cannot read the domain '.*domain\.yml:\d+:\d+': not UTF-8"):
+    with pytest.raises(DomainError, match=r"cannot read the domain '.*domain\.yml:\d+:\d+': this is not UTF-8"):
         Domain.load(tmp_path / "domain.yml")
 
 
@@ -128,7 +128,7 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
         ),
         (
             "action_factory: remot",
-            r"bot.yml: unknown action_factory 'remot'. Did you mean 'remote'\? Known: local, remote",
+            r"bot.yml:1: unknown action_factory 'remot'. Did you mean 'remote'\? Known: local, remote",
         ),
         (
             "{templates: {utter_hi: hi}, actions: [utter_hii]}",

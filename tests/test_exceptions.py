@@ -57,6 +57,9 @@ def test_no_more_names_than_asked_for_are_near() -> None:
 def test_a_hint_names_them_and_is_empty_where_there_are_none() -> None:
     assert did_you_mean("utter_gret", ["utter_greet"]) == " Did you mean 'utter_greet'?"
     assert did_you_mean("utter_gret", ["utter_greet", "utter_grey"]) == " Did you mean 'utter_greet' or 'utter_grey'?"
+    three = ["utter_greet", "utter_grey", "utter_grem"]
+    assert did_you_mean("utter_gret", three) == " Did you mean 'utter_greet', 'utter_grey' or 'utter_grem'?"
+    assert did_you_mean("utter_gret", ["utter_greet", "utter_bye"]) == " Did you mean 'utter_greet'?"
     assert did_you_mean("quite other", ["utter_greet"]) == ""
 
 

@@ -432,7 +432,7 @@ def test_a_key_of_another_request_is_refused(client: RasaCoreClient) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "naïve", "a\r\nX-Other: b", "a\n"])
 def test_a_key_that_no_server_could_keep_is_not_sent(client: RasaCoreClient, proxy: CuttingProxy, key: str) -> None:
-    with pytest.raises(ValueError, match="a key is 1 to 255 printable ASCII characters"):
+    with pytest.raises(ValueError, match="an idempotency_key is 1 to 255 printable ASCII characters"):
         client.parse("/search", "anna", idempotency_key=key)
 
     assert proxy.arrived == []

@@ -267,6 +267,11 @@ def test_bounds_of_a_float_slot_are_checked(bounds: dict[str, Any], problem: str
         FloatSlot("s", **bounds)
 
 
+def test_a_wrong_option_in_a_domain_names_the_slot_once() -> None:
+    with pytest.raises(DomainError, match=r"bot.yml:1: slot 's' of type 'float': min_value and max_value are numbers"):
+        Domain.from_yaml("slots: {s: {type: float, max_value: x}}", name="bot.yml")
+
+
 def test_values_of_a_categorical_slot_are_checked() -> None:
     with pytest.raises(DomainError, match=r"slot 's': values is a list such as \[low, high\], not 5"):
         CategoricalSlot("s", values=5)  # type: ignore[arg-type]

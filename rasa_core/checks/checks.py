@@ -291,7 +291,7 @@ def _action_names(content: DomainFile, name: str, found: list[Finding]) -> list[
     try:
         factory = checked_factory(content.action_factory)
     except DomainError as error:
-        found.append(finding("domain", "error", str(error), [Place(name)]))
+        found.append(_domain_finding(error, name, content))
         factory = "remote"
     section = "action_names" if factory == "remote" and content.action_names else "actions"
     names: list[str] = []

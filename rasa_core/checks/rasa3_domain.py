@@ -43,7 +43,7 @@ def check_domain_files(files: Iterable[Path]) -> Iterator[Finding]:
 def _version(part: Part, keys: Mapping[str, Part]) -> Iterator[Finding]:
     """Check the version of a file, and that a domain of Rasa 3 has nothing of Rasa 2."""
     if not _is_text(part) or _VERSION.fullmatch(part.written) is None:
-        yield _warning(part, f"version: is a text, such as '3.1'; {part.written!r:.40} is read as that.")
+        yield _warning(part, f"version: is a text, such as '3.1'; {part.found} is read as that.")
     if part.written.startswith("2"):
         return
     if "templates" in keys:

@@ -126,7 +126,9 @@ def _findings(
     try:
         project = Project(folder, domain, stories)
         text = read_text(project.domain_file)
-    except (ModelError, TextFileError) as error:
+    except TextFileError as error:
+        return [finding("domain", "error", error.problem, [error.place])]
+    except ModelError as error:
         raise click.UsageError(f"PROJECT: {error}") from error
     load_own_modules(imports, folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]

@@ -35,7 +35,7 @@ from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
-_HOW_TO_SAVE = "Save the answer of GET /conversations/<id>/tracker?ignore_restarts=true, which has them."
+_HOW_TO_SAVE = "Save the answer of GET /conversations/<id>/tracker?ignore_restarts=true, which has the events."
 
 _EXAMPLES = """\b
 Examples:

@@ -205,7 +205,8 @@ class Domain(DomainFeatures):
                 slots.append(kind(name, **options))
             except (TypeError, DomainError) as error:
                 problem = unfit_option(error) if isinstance(error, TypeError) else error
-                raise DomainError(f"slot {name!r} of type {type_name!r}: {problem}", ("slots", name)) from error
+                own = str(problem).removeprefix(f"slot {name!r}: ")
+                raise DomainError(f"slot {name!r} of type {type_name!r}: {own}", ("slots", name)) from error
         return slots
 
     @staticmethod

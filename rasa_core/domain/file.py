@@ -18,7 +18,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
-from rasa_core.support.yaml_limits import error_place, explained, is_null, line_of, merged_pairs, number_in
+from rasa_core.support.yaml_limits import error_place, explained, found_in, is_null, line_of, merged_pairs, number_in
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ Template = dict[str, Any]
 class DomainFile:
     """The content of a domain file, after the checks that need no slots or actions to be built.
 
-    `lines` has the line of each slot, action and template, such as 12 for ``("slots", "cuisine")``.
+    `lines` has the line of each slot, action, template and factory, such as 12 for ``("slots", "cuisine")``.
     """
 
     intents: list[str] = field(default_factory=list)
@@ -69,9 +69,8 @@ def checked_factory(name: str | None) -> str:
     """Return the name of an action factory, ``local`` for None; raise `DomainError` if there is none of that name."""
     if name is not None and name not in ACTION_FACTORIES:
         known = ", ".join(ACTION_FACTORIES)
-        raise DomainError(
-            f"unknown action_factory {name!r}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
-        )
+        problem = f"unknown action_factory {name!r}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
+        raise DomainError(problem, ("action_factory", name))
     return name or "local"
 
 
@@ -170,7 +169,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
         raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")
     check_tags(root, name)
     if not isinstance(root, yaml.MappingNode):
-        raise DomainError(f"{place_of(name, root)}: a domain is a mapping of keys to values.")
+        raise DomainError(f"{place_of(name, root)}: a domain has keys such as intents:, and is not {found_in(root)}.")
     found: list[Problem] = []
     content = _Reader(name, found).domain(root)
     found.sort(key=lambda problem: problem.place.order)
@@ -233,7 +232,8 @@ class _Reader:
             self.problems.append(Problem("warning", text, Place(self.name, line_of(key))))
         nodes = {key.value: value for key, value in entries}
         intents, without_entities = self.intents(nodes.get("intents"))
-        factory = nodes.get("action_factory")
+        if (factory := nodes.get("action_factory")) is not None:
+            self.lines["action_factory", str(factory.value)] = line_of(factory)
         return DomainFile(
             intents=intents,
             intents_without_entities=without_entities,
@@ -266,7 +266,7 @@ class _Reader:
         if node is None or is_null(node):
             return []
         if not isinstance(node, yaml.MappingNode):
-            self.tell(node, f"{what} is a mapping of keys to values.")
+            self.tell(node, f"{what} is a mapping of keys to values, not {found_in(node)}.")
             return []
         found: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
         for key, value in merged_pairs(node, self.tell):
@@ -287,14 +287,14 @@ class _Reader:
         if node is None or is_null(node):
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.tell(node, f"{what}: is a list, one name a line, each after a dash.")
+            self.tell(node, f"{what}: is a list, one name a line, each after a dash, not {found_in(node)}.")
             return []
         return list(node.value)
 
     def scalar(self, node: yaml.Node, what: str) -> str | None:
         """Return a name as it is written: ``no`` stays ``no``, though YAML would read it as false."""
         if not isinstance(node, yaml.ScalarNode) or is_null(node) or not node.value.strip():
-            self.tell(node, f"an entry of {what}: is a name.")
+            self.tell(node, f"an entry of {what}: is a name, not {found_in(node)}.")
             return None
         return str(node.value)
 

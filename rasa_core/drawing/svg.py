@@ -249,7 +249,9 @@ def write_picture(path: str | Path, forms: Mapping[str, Callable[[], bytes]]) ->
         with whole_file(path, permissions=0o666) as file:
             file.buffer.write(content)
     except OSError as error:
-        raise DrawingError(f"cannot write the picture {str(path)!r}: {error.strerror or error}.") from error
+        raise DrawingError(
+            f"cannot write the picture {str(path)!r}: {error.strerror or error}. Check the folder."
+        ) from error
 
 
 def write_drawing(drawing: Drawing, path: str | Path) -> None:

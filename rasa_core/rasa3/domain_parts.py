@@ -240,7 +240,7 @@ class _Merger:
 
     def add(self, root: Part) -> None:
         if not root.is_mapping:
-            raise DomainError(f"{root.place}: a domain is a mapping of keys to values.")
+            raise DomainError(f"{root.place}: a domain has keys such as intents:, and is not {root.found}.")
         for key, value in root.pairs():
             name = OLD_KEYS.get(key.written, key.written)
             if name in _LISTS:

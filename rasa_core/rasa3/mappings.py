@@ -113,11 +113,12 @@ def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -
 def _mapping(name: str, one: Any, fail: Callable[[str], Exception]) -> SlotMapping:
     kind = one.get("type") if isinstance(one, dict) else None
     if kind not in MAPPING_TYPES:
-        hint = did_you_mean(str(kind), MAPPING_TYPES)
+        hint = "" if kind is None else did_you_mean(str(kind), MAPPING_TYPES)
         if kind == "from_llm":
             hint = " It is of Rasa Pro, whose flows are not read."
         known = ", ".join(MAPPING_TYPES)
-        raise fail(f"a mapping of the slot {name!r} has type {kind!r}.{hint} Known: {known}.")
+        has = "has no type:" if kind is None else f"has type {kind!r}"
+        raise fail(f"a mapping of the slot {name!r} {has}.{hint} Known: {known}.")
     needed = {"from_entity": "entity", "from_intent": "value", "from_trigger_intent": "value"}.get(kind)
     if needed is not None and one.get(needed) is None:
         raise fail(f"a mapping of the slot {name!r} of type {kind} needs {needed}:.")

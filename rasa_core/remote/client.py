@@ -259,7 +259,9 @@ def _path(sender_id: object, what: str) -> str:
 def _change(sender_id: str, what: str, body: object, key: str | None, expected_version: int | None) -> Call:
     """Return a call that changes a conversation, with a new idempotency key if none is given."""
     if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        raise ValueError(f"a key is 1 to {MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID.")
+        raise ValueError(
+            f"an idempotency_key is 1 to {MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID."
+        )
     headers = {"Content-Type": "application/json"}
     if expected_version is not None:
         headers["If-Match"] = f'"{expected_version}"'

@@ -47,7 +47,17 @@ def reading(what: str, file: str | Path) -> Iterator[None]:
     except ModelError:
         raise
     except _DAMAGED as error:
-        raise ModelError(f"cannot read {what} {str(file)!r}: {error!r}. Train the model again.") from error
+        raise ModelError(f"cannot read {what} {str(file)!r}: {_told(error)}. Train the model again.") from error
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says, in words; those of Python about wrong types would tell nothing of the file."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, TypeError | AttributeError | IndexError) and "keyword argument" not in str(error):
+        return "its content is not built as this version expects"
+    text = error.strerror if isinstance(error, OSError) else str(error)
+    return (text or repr(error)).rstrip(".")
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -41,9 +41,10 @@ def read_text(path: str | Path) -> str:
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise MissingTextFileError("there is no such file; check the path.", Place(str(path))) from error
         reason = getattr(error, "strerror", None) or error
-        kind = MissingTextFileError if isinstance(error, FileNotFoundError) else TextFileError
-        raise kind(f"the file cannot be read: {reason}.", Place(str(path))) from error
+        raise TextFileError(f"the file cannot be read: {reason}.", Place(str(path))) from error
     return decoded(content, str(path))
 
 
@@ -60,7 +61,7 @@ def decoded(content: bytes, name: str) -> str:
         before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         column = len(before[-1].decode("utf-8", "replace")) + 1
         place = Place(name, len(before), column=column)
-        raise TextFileError("not UTF-8; save the file in that encoding.", place) from error
+        raise TextFileError("this is not UTF-8; save the file in that encoding.", place) from error
 
 
 def lines_of(text: str) -> list[str]:

@@ -111,6 +111,13 @@ def is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
 
 
+def found_in(node: yaml.Node) -> str:
+    """Return what a node is in the words of an error: ``a list``, ``a mapping``, or a scalar as it is written."""
+    if isinstance(node, yaml.CollectionNode):
+        return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+    return repr(str(node.value)[:40]) if node.value.strip() else "empty"
+
+
 def error_place(error: yaml.YAMLError, text: str) -> tuple[int, int] | None:
     """Return the line and column of an error in a text, counted from 1; None if the error has no place."""
     mark = getattr(error, "context_mark" if _begins_wrongly(error) else "problem_mark", None)

@@ -17,7 +17,15 @@ import yaml
 from rasa_core.exceptions import ModelError, RasaCoreError, nearest
 from rasa_core.support.places import Place
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, error_place, explained, foreign_tags
+from rasa_core.support.yaml_limits import (
+    TAG,
+    YamlLimitError,
+    check_yaml,
+    error_place,
+    explained,
+    foreign_tags,
+    found_in,
+)
 
 _BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -89,6 +97,11 @@ class Part:
     def written(self) -> str:
         """The text of a scalar as it is written; an empty text for other nodes."""
         return str(self._node.value) if isinstance(self._node, yaml.ScalarNode) else ""
+
+    @property
+    def found(self) -> str:
+        """What the node is, in the words of an error."""
+        return found_in(self._node)
 
     @property
     def data(self) -> Any:

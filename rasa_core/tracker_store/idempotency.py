@@ -37,7 +37,7 @@ class RequestConditions:
         key = self.key
         if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
             raise IdempotencyKeyError(
-                f"a key is 1 to {_MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID."
+                f"an Idempotency-Key is 1 to {_MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID."
             )
 
     def check_version(self, sender_id: str, version: int) -> None:

@@ -220,7 +220,8 @@ class Database(ABC):
             reason, (kind, remedy) = self.diagnosis(error)
         for secret in self._secrets:
             reason = reason.replace(secret, "***")
-        reason = " ".join(reason.split()).rstrip(".") or type(error).__name__
+        reason = " ".join(reason.split()).partition(" Is the server running")[0]  # A question of psycopg.
+        reason = reason.rstrip(".") or type(error).__name__
         return kind(f"cannot use the tracker store {self.address}: {reason}. {remedy}")
 
     # -- connections

@@ -43,6 +43,22 @@ def test_a_project_without_mistakes_ends_well(project: Path) -> None:
     assert (finished.exit_code, finished.output) == (0, "0 errors, 0 warnings.\n")
 
 
+def test_a_domain_that_is_no_text_is_a_finding(project: Path) -> None:
+    (project / "domain.yml").write_bytes(b"intents:\n- gr\xfc\xdfe\n")
+    finished = checked(project, CLEAN)
+    assert finished.exit_code == 1
+    assert f"{project / 'domain.yml'}:2: error: this is not UTF-8; save the file in that encoding. [domain]" in (
+        finished.output
+    )
+
+
+def test_an_unknown_factory_is_told_with_its_line(project: Path) -> None:
+    (project / "domain.yml").write_text(DOMAIN.replace("remote", "remotely"), encoding="utf-8")
+    assert "domain.yml:2: error: unknown action_factory 'remotely'. Did you mean 'remote'?" in (
+        checked(project, CLEAN).output
+    )
+
+
 def test_warnings_alone_are_no_failure(project: Path) -> None:
     finished = checked(project, WARNED)
     assert finished.exit_code == 0

@@ -336,7 +336,7 @@ def test_a_wrong_example_in_a_mapping_is_an_error() -> None:
 
 
 def test_examples_that_are_not_there_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NLUDataError, match="the file cannot be read: No such file"):
+    with pytest.raises(NLUDataError, match="there is no such file; check the path"):
         examples_by_intent(tmp_path / "nowhere.md")
 
 

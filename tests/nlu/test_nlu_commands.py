@@ -100,7 +100,7 @@ def test_the_training_of_a_project_names_the_first_of_what_was_not_learnt() -> N
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["-d", "nowhere.md"], "nowhere.md: the file cannot be read: No such file"),
+        (["-d", "nowhere.md"], "nowhere.md: there is no such file; check the path"),
         (["-d", "wrong.md"], "wrong.md:1: there are no sections 'intnet'. Did you mean 'intent'?"),
         (["-d", "nlu.md", "--epochs", "many"], "setting 'epochs' is 'many', but must be a whole number"),
         (["-d", "nlu.md", "--setting", "epoch=3"], "unknown setting 'epoch'. Did you mean 'epochs'?"),

@@ -616,7 +616,7 @@ def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> Non
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NLUDataError, match=r"nowhere\.md: the file cannot be read: No such file"):
+    with pytest.raises(NLUDataError, match=r"nowhere\.md: there is no such file; check the path"):
         read_training_data(tmp_path / "nowhere.md")
 
 

@@ -687,8 +687,8 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
         (
             "intents:\n- a: {use_entitie: []}",
             4,
-            "warning: nothing reads the key 'use_entitie' of 'a' in intents:. Did you mean 'use_entities' or "
-            "'ignore_entities'? [unknown-key]",
+            "warning: nothing reads the key 'use_entitie' of 'a' in intents:. Did you mean 'use_entities'? "
+            "[unknown-key]",
         ),
         (
             "intents:\n- a: {use_entities: [x, y], ignore_entities: [x]}\nentities: [x, y]",
@@ -970,6 +970,12 @@ def test_all_slots_without_mappings_are_told(tmp_path: Path) -> None:
     assert "domain.yml:4: error: the slot 'x' has no mappings:" in output
     assert "domain.yml:5: error: the slot 'y' has no mappings:" in output
     assert "domain.yml:6: error: a mapping of the slot 'z' has type 'from_llm'. It is of Rasa Pro" in output
+
+
+def test_a_mapping_without_a_type_is_told(tmp_path: Path) -> None:
+    domain = "version: '3.1'\nintents: [a]\nslots:\n  z:\n    type: text\n    mappings:\n    - from_text\n"
+    _, output = told(write(tmp_path, domain=domain, data__all=RULES))
+    assert "error: a mapping of the slot 'z' has no type:. Known: from_entity" in output
 
 
 BESIDE = """

@@ -40,15 +40,15 @@ def test_text_that_is_not_utf_8_is_an_error_with_its_place(tmp_path, domain):
     path = tmp_path / "stories.md"
     path.write_bytes("## s\n* greet\n - ütter".encode("latin-1"))
 
-    with pytest.raises(StoryParseError, match=r"stories\.md:3:4: not UTF-8; save the file in that encoding"):
+    with pytest.raises(StoryParseError, match=r"stories\.md:3:4: this is not UTF-8; save the file in that encoding"):
         load_data(path, domain)
 
 
 def test_a_missing_file_is_an_error(tmp_path, domain):
-    with pytest.raises(StoryParseError, match=r"nothing\.md: the file cannot be read: No such file"):
+    with pytest.raises(StoryParseError, match=r"nothing\.md: there is no such file; check the path"):
         load_data(str(tmp_path / "nothing.md"), domain)
     for read in (StoryFileReader.read_from_file, StoryFileReader.read_from_folder):
-        with pytest.raises(FileNotFoundError, match=r"nothing: the file cannot be read"):
+        with pytest.raises(FileNotFoundError, match=r"nothing: there is no such file; check the path"):
             read(tmp_path / "nothing", domain)
 
 

@@ -324,9 +324,9 @@ class TestPersistence:
         ("content", "problem"),
         [
             (None, "No such file"),
-            ("{", "JSONDecodeError"),
-            ("[]", "TypeError"),
-            ("{}", "KeyError"),
+            ("{", ": Expecting property name"),
+            ("[]", "its content is not built as this version expects. Train the model again"),
+            ("{}", "it has no 'featurizer'. Train"),
             ('{"featurizer": "MaxHistoryFeaturizer"}', "Did you mean 'MaxHistoryTrackerFeaturizer'"),
             (
                 '{"featurizer": "MaxHistoryTrackerFeaturizer", "colour": 1, '
