@@ -159,7 +159,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     """
     try:
         # Before nodes are made: deep nesting or nested aliases could exhaust the memory.
-        check_depth(text, name)
+        text = check_depth(text, name)
         root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         at = error_place(error, text)

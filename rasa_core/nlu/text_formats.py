@@ -212,7 +212,7 @@ def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
     """Return the data of a text in YAML; raise `NLUDataError` with file and line if it is invalid."""
     text = text.translate(_NO_LINE_ENDS)
     try:
-        check_yaml(text, _Loader, "NLU data")
+        text = check_yaml(text, _Loader, "NLU data")
         root = yaml.compose(text, Loader=_Loader)
     except YamlLimitError as error:
         builder.line = error.line

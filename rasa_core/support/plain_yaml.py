@@ -22,10 +22,10 @@ TEXT_TYPES: Final = ("text", "categorical")
 _RARE_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 
 
-def check_depth(text: str, name: str) -> None:
-    """Raise `DomainError` for nesting or aliases beyond the limits."""
+def check_depth(text: str, name: str) -> str:
+    """Return the result of `check_yaml`; raise `DomainError` for nesting or aliases beyond the limits."""
     try:
-        check_yaml(text, Loader, "domain")
+        return check_yaml(text, Loader, "domain")
     except YamlLimitError as error:
         raise DomainError(f"{name}:{error.line}: {error.problem}") from error
 

@@ -19,6 +19,8 @@ _TEXT_AFTER: Final = re.compile(r"""(?:\s*-)*\s*(?:[^\s:"'\[{][^:]*:\s+)?([\[{"'
 _MARKDOWN: Final = re.compile(
     r"^##[ \t]*(?:\w.*\n(?:[ \t]*\n)*[ \t]*\*[ \t]*\w|(?:intent|synonym|regex|lookup):)", re.MULTILINE
 )
+_HALVES: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+"""Matches the escapes of the two halves of a character, behind an even number of backslashes."""
 _MERGE: Final = f"{TAG}merge"
 _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
@@ -42,10 +44,11 @@ class YamlLimitError(ValueError):
         self.line = line
 
 
-def check_yaml(text: str, loader: Any, what: str) -> None:
-    """Raise an error for a text that is nested too deep, or whose aliases stand for too much text.
+def check_yaml(text: str, loader: Any, what: str) -> str:
+    """Return a text as the YAML library can read it, after a check of its depth and of what its aliases stand for.
 
     The depth is checked before the nodes are composed, as the YAML library would overflow the stack of the process.
+    Programs that write JSON escape an emoji as two halves, which the library refuses; they are joined to one escape.
 
     Parameters
     ----------
@@ -59,6 +62,23 @@ def check_yaml(text: str, loader: Any, what: str) -> None:
     YamlLimitError
         If a limit is exceeded; `yaml.YAMLError` if the text is not YAML.
     """
+    try:
+        _check(text, loader, what)
+    except yaml.YAMLError:
+        joined = _HALVES.sub(_joined, text)
+        if joined == text:
+            raise
+        _check(joined, loader, what)
+        return joined
+    return text
+
+
+def _joined(halves: re.Match[str]) -> str:
+    high, low = (int(half, 16) for half in halves.group(2, 3))
+    return f"{halves[1]}\\U{0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF):08x}"
+
+
+def _check(text: str, loader: Any, what: str) -> None:
     waiting: list[tuple[str | None, int]] = []  # Open collections: their anchors, and the sizes of those around them.
     sizes: dict[str, int] = {}
     size = aliased = 0

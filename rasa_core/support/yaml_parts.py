@@ -232,7 +232,7 @@ def read_yaml(path: str | Path) -> Part | None:
 def yaml_part(text: str, name: str) -> Part | None:
     """Return the only document in a text; None if the text is empty."""
     try:
-        check_yaml(text, _Loader, "file of a bot")
+        text = check_yaml(text, _Loader, "file of a bot")
         root = yaml.compose(text, Loader=_Loader)
     except YamlLimitError as error:
         raise YamlError(Place(name, error.line), error.problem) from error

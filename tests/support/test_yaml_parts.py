@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rasa_core.domain import Domain
+from rasa_core.nlu.reading import read_training_text
 from rasa_core.support.yaml_parts import YamlError, yaml_part
 
 
@@ -53,3 +55,19 @@ def test_data_is_what_yaml_says(text: str, data: object) -> None:
 def test_anything_else_is_an_error_with_its_line(text: str, problem: str) -> None:
     with pytest.raises(YamlError, match=rf"^bot.yml:2: .*{problem}"):
         read(text)
+
+
+def test_the_escaped_halves_of_an_emoji_are_one_character_in_every_file() -> None:
+    text = r'{"version": "3.1", "intents": ["greet"], "responses": {"utter_greet": [{"text": "\ud83d\uDE00 \\ud83d"}]}}'
+    part = yaml_part(text, "bot.yml")
+    assert part is not None
+    assert part.data["responses"]["utter_greet"] == [{"text": "\U0001f600 \\ud83d"}]
+    assert Domain.from_yaml(text).templates["utter_greet"] == [{"text": "\U0001f600 \\ud83d"}]
+    (example,) = read_training_text(r'nlu: [{intent: greet, examples: ["hi \ud83d\ude00"]}]').examples
+    assert example.text == "hi \U0001f600"
+
+
+@pytest.mark.parametrize("text", [r"\ud83d", r"\ude00\ud83d", r"\\ud83d\ude00"])
+def test_half_of_an_escaped_character_is_an_error(text: str) -> None:
+    with pytest.raises(YamlError, match=r"bot.yml:1:.* invalid Unicode character escape"):
+        yaml_part(f'a: "{text}"', "bot.yml")
