@@ -36,6 +36,7 @@ suppress_warnings = ["misc.highlighting_failure"]  # Answers in JSON have "..." 
 html_theme = "furo"
 html_static_path = ["site"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
