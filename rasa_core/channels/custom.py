@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from rasa_core.channels.channel import HttpInputComponent, MessageHandler, OutputChannel, UserMessage, import_flask
 from rasa_core.exceptions import ClientError
-from rasa_core.support.http import HttpTransport, NoAnswerError, without_secrets
+from rasa_core.support.http import HttpTransport, NoAnswerError, server_address, without_secrets
 
 _ANSWER_LIMIT: Final = 1_000  # Bytes; only the status of an answer is used.
 
@@ -40,12 +40,12 @@ class CustomOutput(OutputChannel):
     """
 
     def __init__(self, url: str, access_token: str | None = None, timeout: float = 10.0) -> None:
-        if not url.lower().startswith(("http://", "https://")):
+        parts = server_address(url)
+        if parts is None:
             raise ValueError(f"answers are posted to an http:// or https:// address, not to {url!r}.")
         self.url = url
         self.access_token = access_token
         self.timeout = timeout
-        parts = urlsplit(url)
         self._path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
         self._transport = HttpTransport(parts._replace(path=""), _ANSWER_LIMIT, parts.query)
 

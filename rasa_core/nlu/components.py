@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, combinations
 from typing import Any, Final, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from rasa_core.events.base import EVENT_DEPTH
 from rasa_core.exceptions import RasaCoreError
@@ -271,7 +271,8 @@ class Duckling:
     name: Final = "DucklingEntityExtractor"
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        from rasa_core.support.http import HttpTransport  # It imports urllib3, which bots without Duckling do not need.
+        # It imports urllib3, which bots without Duckling do not need.
+        from rasa_core.support.http import HttpTransport, server_address
 
         self._options = options
         self._dimensions = options.get("dimensions")
@@ -279,8 +280,8 @@ class Duckling:
         self._is_down = False
         written = os.environ.get(DUCKLING_VARIABLE) or str(options.get("url") or "")
         self._url = _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), written)
-        parts = urlsplit(self._url)
-        self._transport = HttpTransport(parts, _ANSWER_LIMIT) if parts.scheme in ("http", "https") else None
+        parts = server_address(self._url)
+        self._transport = None if parts is None else HttpTransport(parts, _ANSWER_LIMIT)
         if self._transport is None:
             logger.warning(
                 "%s has no url: that is an address such as http://localhost:8000, in config.yml or in %s, not %r; "

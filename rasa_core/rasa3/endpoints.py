@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.support.http import without_secrets
+from rasa_core.support.http import server_address, without_secrets
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note, unread
 from rasa_core.support.yaml_parts import Part, settings_in
@@ -133,8 +133,11 @@ def _no_url(given: Any) -> str:
     line = "a line url: http://localhost:5055/webhook, with the address of yours"
     if isinstance(given, str):
         return f"write below it {line}, and not {given!r} behind it."
-    if isinstance(given, dict) and given.get("url") is not None:
-        return f"its url: begins with http:// or https://, such as http://localhost:5055/webhook, not {given['url']!r}."
+    url = given.get("url") if isinstance(given, dict) else None
+    if isinstance(url, str) and url.startswith(("http://", "https://")):
+        return f"its url: has a host, and a port up to 65535 if any, as http://localhost:5055/webhook has; not {url!r}."
+    if url is not None:
+        return f"its url: begins with http:// or https://, such as http://localhost:5055/webhook, not {url!r}."
     odd = [str(name) for name in given if str(name) not in _SERVER_KEYS] if isinstance(given, dict) else []
     hint = did_you_mean("url", odd).replace("Did you mean", "Is it meant by")
     return f"it has no url:.{hint or f' Write below it {line}.'}"
@@ -146,7 +149,7 @@ def _add_server(found: Endpoints, key: str, part: Part) -> None:
     if key == "nlg" and url is None and isinstance(given, dict) and given.get("type") == "response":
         found.notes.append(Note(part.place, key, "same", "the same: the domain's responses are said"))
         return
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+    if not isinstance(url, str) or server_address(url) is None:
         raise ModelError(f"{part.place}: {key}: {_no_url(given)}")
     for name in ("headers", "params", "basic_auth"):
         if not isinstance(given.get(name) or {}, dict):

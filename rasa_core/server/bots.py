@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Response
 
@@ -29,10 +28,11 @@ from rasa_core.project.models import DIALOGUE, NLU, ProjectModels
 from rasa_core.server import uploads
 from rasa_core.server.api import inputs
 from rasa_core.server.callers import is_from_a_page
+from rasa_core.server.failures import as_http_error
 from rasa_core.server.jobs import hung_up, locked, run_job
 from rasa_core.server.requests import HttpError, Request, json_response, without_folders
 from rasa_core.server.settings import MAX_TRAINING_MEMORY, MAX_TRAINING_SECONDS
-from rasa_core.support.http import HttpTransport, NoAnswerError, without_secrets
+from rasa_core.support.http import HttpTransport, NoAnswerError, server_address, without_secrets
 from rasa_core.support.kept_versions import KeptVersions, as_current
 from rasa_core.support.threads import started
 
@@ -178,8 +178,8 @@ def _answer(app: ServerApp, request: Request, work: Callable[[Callable[[], bool]
         return work(hung_up(request.environ))
     if not app.guard.asks:  # Else anybody could let this server send requests to machines that only it can reach.
         raise HttpError(403, 'a "callback_url" needs a server with a token; without one, wait for the answer.')
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname:
+    address = server_address(url)
+    if address is None:
         raise HttpError(400, f'"callback_url" is an address that begins with http:// or https://, not {url[:200]!r}.')
 
     def call_back() -> None:
@@ -187,6 +187,9 @@ def _answer(app: ServerApp, request: Request, work: Callable[[Callable[[], bool]
             answer = work(lambda: False)
         except HttpError as error:
             answer = error.get_response()
+        except Exception as error:  # the receiver would wait for ever
+            logger.exception("what was asked for failed")
+            answer = as_http_error(error).get_response()
         kind = {"Content-Type": str(answer.content_type)}
         try:
             sent = HttpTransport(address).exchange("POST", "", headers=kind, body=answer.get_data(), timeout=_TIMEOUT)

@@ -14,7 +14,7 @@ from threading import TIMEOUT_MAX
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
-from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_secrets
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, server_address, without_secrets
 
 # The limit on redirects; after a circle of redirects, the caller gets the last answer.
 _MOST_HOPS: Final = 5
@@ -50,8 +50,8 @@ class Endpoint:
     def __init__(
         self, url: str, timeout: float, headers: Mapping[str, str] | None = None, *, compress: bool = False
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = server_address(url)
+        if parts is None:
             raise ValueError(f"a server has an address such as http://localhost:5055/webhook, not {url!r}.")
         self.url, self.timeout, self.headers, self.compress = url, _seconds(timeout), dict(headers or {}), compress
         self.place = without_secrets(url)  # For error messages, which are stored in conversations.

@@ -14,9 +14,10 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, quote, quote_plus, urlencode
+from urllib.parse import SplitResult, quote, quote_plus, urlencode, urlsplit
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.work import passed_on
@@ -45,6 +46,15 @@ class NoAnswerError(RasaCoreError):
         self.sent = not isinstance(error, ConnectTimeoutError | UnicodeError)
         self.passing = _is_passing(cause)
         self.timed_out = isinstance(cause, TimeoutError)
+
+
+def server_address(url: str) -> SplitResult | None:
+    """Return the parts of an ``http://`` or ``https://`` address of a server; None if a text is no such address."""
+    with suppress(ValueError):  # The port is no number up to 65535, or an IPv6 address is incomplete.
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    return None
 
 
 def without_secrets(address: str) -> str:

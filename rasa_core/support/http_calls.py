@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from rasa_core.exceptions import ClientError
-from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_token
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, server_address, without_token
 
 logger = logging.getLogger(__name__)
 
@@ -177,12 +177,13 @@ class JsonCaller:
         self.host = host.rstrip("/") if "://" in host else f"http://{host.rstrip('/')}"
         self.token = token
         self.timeout = timeout
-        self._url = url = urlsplit(self.host)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username is not None:
+        url = server_address(self.host)
+        if url is None or url.query or url.username is not None:
             shown = host.partition("?")[0].rpartition("@")[2]
             raise ValueError(
                 f"the address of a server is like http://localhost:5005, without a user name, not {shown!r}."
             )
+        self._url = url
         self._attempts = partial(Attempts, **retries)
         self._attempts()  # Raises an error for invalid settings now.
         self._keeps_connections = retries.get("retries") != 0

@@ -89,6 +89,8 @@ def test_a_store_that_is_not_here_is_told_and_left_out(tmp_path: Path, kind: str
         ("tracker_store: {type: sql, url: 'oracle://x/y'}", "cannot be kept in dialect: oracle"),
         ("tracker_store: redis", "is a mapping with type:"),
         ("action_endpoint: {url: localhost:5055}", "its url: begins with http:// or https://, such as"),
+        ("action_endpoint: {url: 'http://['}", "its url: has a host, and a port up to 65535 if any, as http://"),
+        ("nlg: {url: 'http://localhost:port/nlg'}", "as http://localhost:5055/webhook has; not"),
         ("action_endpoint: {ulr: localhost:5055}", "it has no url:. Is it meant by 'ulr'"),
         ("action_endpoint: {}", "it has no url:. Write below it a line url: http://"),
         (

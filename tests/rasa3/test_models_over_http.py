@@ -211,7 +211,9 @@ def test_the_answer_may_be_sent_to_an_address(client: Client, receiver: str) -> 
     post(client, path, BOT.replace("type: text", "type: wrong"), 204)
     kind, content = _Receiver.got.get(timeout=60)
     assert (kind, b"unknown type" in content) == ("application/json", True)
-    assert "begins with http://" in post(client, "/model/train?callback_url=x", BOT, 400).get_json()["error"]
+    for wrong in "x", "http://[", "http://localhost:port", "http://localhost:70000", "http://":
+        told = post(client, f"/model/train?callback_url={wrong}", BOT, 400).get_json()["error"]
+        assert "begins with http://" in told
 
 
 def test_a_server_without_a_token_sends_no_answer_elsewhere(project: Path, receiver: str) -> None:

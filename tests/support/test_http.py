@@ -18,7 +18,7 @@ from at_once import at_once
 from thread_servers import running, silent
 
 from rasa_core.support import http as http_transport
-from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_token
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, server_address, without_token
 
 
 def ask(transport: HttpTransport, timeout: float = 10, reuse: bool = True) -> HttpAnswer:
@@ -317,3 +317,17 @@ def test_what_is_hidden_is_sent_and_in_no_log(server: KeepingServer, caplog: pyt
 def test_a_token_is_taken_out_of_a_text() -> None:
     assert without_token("a?token=s%26t, s&t", "s&t") == "a?token=<token>, <token>"
     assert without_token("a", None) == without_token("a", "") == "a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "//x", "ftp://x", "http://", "http://:5005", "http://[", "http://x:y", "http://x:70000", "http://x:0"],
+)
+def test_what_is_no_address_of_a_server_has_no_parts(text: str) -> None:
+    assert server_address(text) is None
+
+
+def test_the_address_of_a_server_has_parts() -> None:
+    parts = server_address("HTTPS://[::1]:5005/a?b=c")
+    assert parts is not None
+    assert (parts.scheme, parts.hostname, parts.port, parts.path, parts.query) == ("https", "::1", 5005, "/a", "b=c")
