@@ -28,6 +28,9 @@ _SIGNS: Final = frozenset("PS")
 _LONG: Final = 4
 """The least number of tokens of a long rest."""
 
+_NUMBER: Final = re.compile(r"(?:\(?(?:\d{1,2}|[a-z])\)|(?:\d{1,2}|[a-z])[.:]|#\d{1,2})\s+(?!\s)", re.IGNORECASE)
+_LONGEST_NUMBER: Final = 2
+_ORDINAL: Final = re.compile(r"\d{1,2}\.\s+")
 _END_OF_CLAUSE: Final = re.compile(
     r"[.,;:!?\u2026\u060c\u061b\u061f\u06d4\u0964]+(?=\s)|[\n\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]"
 )
@@ -62,9 +65,19 @@ class Read(NamedTuple):
 
     def without_courtesies(self) -> Read | None:
         """Return the message without the courtesies at its beginning and end; None if it has none."""
-        begin, end = around(self.keys)
+        first = self._behind_number() if self.keys and len(self.keys[0]) <= _LONGEST_NUMBER else 0
+        begin, end = around(self.keys[first:] if first else self.keys)
+        begin, end = begin + first, end + first
         rest = self.keys[begin:end]
         return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
+
+    def _behind_number(self) -> int:
+        """Return the number of the first token behind the number of an item, as of ``2) Lisbon``; 0 if it has none."""
+        begin = self.spans[0][0]
+        number = _NUMBER.match(self.visible, begin - self.visible.startswith("#", begin - 1) if begin else 0)
+        starts = [start for start, _ in self.spans] if number else ()
+        first = bisect_left(starts, number.end()) if number else 0
+        return first if first < len(starts) else 0
 
     def breaks(self) -> list[int]:
         """Return the numbers of the tokens that begin a new item of a list: of ``bread`` in ``milk, bread``."""
@@ -81,10 +94,15 @@ class Read(NamedTuple):
             bool(part) and category(part)[0] not in _SIGNS
             for part in (self.text[:begin].rstrip()[-1:], self.text[end:].lstrip()[:1])
         )
+        before = before or self.is_behind_ordinal()
         return any(
             (before and each["start"] < begin < each["end"]) or (behind and each["start"] < end < each["end"])
             for each in entities
         )
+
+    def is_behind_ordinal(self) -> bool:
+        """Return whether a number with a full stop stands before the tokens, as in ``4. floor``, where it is meant."""
+        return _ORDINAL.fullmatch(self.text[: self.places[self.spans[0][0]]].lstrip()) is not None
 
     def clauses(self) -> list[Read]:
         """Return the parts of the message between signs such as commas and full stops, each of two words or more.

@@ -166,7 +166,10 @@ class NLUModel:
                 if len(self._apart) >= MAX_APART:
                     self._apart.clear()
                 meant = self._apart[said] = self._one_answer(apart)["intent"]["name"]
-        return clearer(whole, answer, len(rest.keys), meant, is_cut=rest.cuts(whole["entities"]))
+        is_cut = rest.cuts(whole["entities"])
+        if is_cut and rest.is_behind_ordinal() and whole["intent"]["confidence"] >= UNSURE:
+            return whole  # The number is meant.
+        return clearer(whole, answer, len(rest.keys), meant, is_cut=is_cut)
 
     def _one_answer(self, read: Read) -> dict[str, Any]:
         if not read.spans:

@@ -1,9 +1,10 @@
-"""Words that are typed joined, divided, or with digits for letters, read as the known words that they are.
+"""Words that are typed joined, divided, or with digits or letters of another script, read as the words that they are.
 
 A word that is not known is divided into known ones, as few as may be, ``ineed`` into ``i need``. Each has four letters
 or more, or stands in one of fifty examples: of rare short words, half of all words could be made. Two words one after
 the other of which one is not known are joined if that makes a known word: ``pass word``, ``e-mail``, ``don't`` where
-examples have ``dont``. Digits within a word are letters if that makes a known word: ``h3llo``.
+examples have ``dont``. Digits within a word are letters if that makes a known word: ``h3llo``. Letters that look alike
+in Latin, Cyrillic and Greek are those of the script that the other letters of a word have, or that makes a known word.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.nlu.spelling import in_other_scripts, scripts_of
 from rasa_core.nlu.tokens import Span, TokenVocabulary, is_sign, word_of
 
 _SHORTEST: Final = 5
@@ -84,7 +86,7 @@ class Spacing:
         return spans, keys
 
     def _parts_of(self, key: str) -> Sequence[str] | None:
-        """Return what a token is divided into, nothing if it may only be a part; None if nothing else is made of it."""
+        """Return what is read in place of a token, nothing if it may be a part; None if nothing else is made of it."""
         if key in self._whole:
             return None
         parts = self._parts.get(key)
@@ -92,12 +94,20 @@ class Spacing:
             return parts
         word = word_of(key)
         if "\0" not in key and not is_sign(key) and not key.isdigit() and not self._vocabulary.word(key):
-            parts = self._divided(key, word) if len(word) == len(key) and word.isalpha() else ()
+            parts = self._in_one_script(key)
+            if not parts and len(word) == len(key) and word.isalpha():
+                parts = self._divided(key, word)
             if parts or self._vocabulary.has_part(word):
                 self._parts[key] = parts
                 return parts
         self._whole.add(key)
         return None
+
+    def _in_one_script(self, key: str) -> Sequence[str]:
+        """Return the known word that looks the same in another script, or a word of one script in place of several."""
+        words = in_other_scripts(key) if key.isalpha() else []
+        known = [word for word in words if word_of(word) in self._words]
+        return known[:1] if known or len(scripts_of(key)) < 2 else words[:1]
 
     def _divided(self, key: str, word: str) -> Sequence[str]:
         """Return the parts of a word that is several known ones; none if it is not."""

@@ -20,7 +20,7 @@ MAX_WORD: Final = 128
 
 # Signs with the same meaning, in all scripts. Each becomes one character, so that positions in a text stay valid.
 _ALIKE: Final = {
-    "'": "`\u00b4\u2018\u2019\u201b\u2032",
+    "'": "`\u00b4\u02bc\u2018\u2019\u201b\u2032",
     '"': "\u00ab\u00bb\u201c\u201d\u201e\u201f\u2033\u2039\u203a\u300c\u300d\u300e\u300f\u301d\u301e\u301f",
     "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
     "?": "\u061f\u055e\u1367\u2047\u2e2e",
@@ -79,6 +79,28 @@ _IN_TWO: Final = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", 
 _REPEATED: Final = re.compile(r"([^\s\d_])\1+")  # Of any character but spaces and digits: vowel signs, too, repeat.
 
 
+# Letters that look the same in Latin, Cyrillic and Greek.
+_LATIN: Final = "aceijopsxyhdqwkABCEHIJKMOPSTXYZN"
+_LOOKING_ALIKE: Final = {
+    "LATIN": _LATIN,
+    "CYRILLIC": "\u0430\u0441\u0435\u0456\u0458\u043e\u0440\u0455\u0445\u0443\u04bb\u0501\u051b\u051d\u043a"
+    "\u0410\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0425\u0423\0\0",
+    "GREEK": "\u03b1\u03f2\0\u03b9\u03f3\u03bf\u03c1\0\u03c7\u03b3\0\0\0\0\u03ba"
+    "\u0391\u0392\u03f9\u0395\u0397\u0399\u037f\u039a\u039c\u039f\u03a1\0\u03a4\u03a7\u03a5\u0396\u039d",
+}
+_INTO: Final = {
+    script: str.maketrans(
+        {
+            other: own
+            for others in _LOOKING_ALIKE.values()
+            for other, own in zip(others, letters, strict=True)
+            if other != own and "\0" not in (other, own)
+        }
+    )
+    for script, letters in _LOOKING_ALIKE.items()
+}
+
+
 def with_common_signs(text: str) -> str:
     """Return a text of the same length, with one common form for signs of the same meaning, such as ' for quotes."""
     if text.isascii():
@@ -108,6 +130,17 @@ def plain(key: str) -> str:
         return key.lower()[:MAX_WORD]
     bare = "".join(one for one in _opened(key) if one in _JOINED or not unicodedata.combining(one))
     return unicodedata.normalize("NFKC", bare.translate(_FOLDED).translate(_WITHOUT_STROKES))[:MAX_WORD]
+
+
+def in_other_scripts(word: str) -> list[str]:
+    """Return the other words of letters of Latin, of Cyrillic, or of Greek alone that look the same."""
+    words = {script: word.translate(table) for script, table in _INTO.items()}
+    return [one for script, one in words.items() if one != word and scripts_of(one) == {script}]
+
+
+def scripts_of(word: str) -> set[str]:
+    """Return the names of the scripts of the letters of a word, as Unicode has them, such as ``LATIN``."""
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()}
 
 
 def skeleton(word: str) -> str:

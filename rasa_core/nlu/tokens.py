@@ -43,13 +43,13 @@ _MARKS = (
 )
 # What nobody sees, and what joins a word to nothing.
 _INVISIBLE = re.compile(rf"[{INVISIBLE}]+|(?<=\w)[\u200c\u200d]+(?!\w)")
-_CONTRACTION = r"['`\u00b4\u2018\u2019\uff07](?:s|t|m|d|ll|re|ve)(?![^\W_])"
+_CONTRACTION = r"['`\u00b4\u02bc\u2018\u2019\u201b\u2032\uff07](?:s|t|m|d|ll|re|ve)(?![^\W_])"
 _ASCII = re.compile(r"[a-z]+|[0-9]+|['`](?:s|t|m|d|ll|re|ve)(?![a-z0-9])|(\S)\1*", re.IGNORECASE)
 _SYLLABLE = "(?:[\u1100-\u115e\ua960-\ua97c]+[\u1161-\u11a7\ud7b0-\ud7c6]*[\u11a8-\u11ff\ud7cb-\ud7fb]*)"
 """A syllable of Hangul whose letters are characters of their own, as in names of files of a Mac."""
 _ANY = re.compile(
     rf"(?!\d)([{_UNSPACED}])\1\1+|{_SYLLABLE}|[{_UNSPACED}][{_MARKS}]*"
-    rf"|(?:(?![{_UNSPACED}])[^\W\d_]|(?<=\w)[{_MARKS}])(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])*"
+    rf"|(?:(?![{_UNSPACED}\u02bc])[^\W\d_]|(?<=\w)[{_MARKS}])(?:(?![{_UNSPACED}\u02bc])[^\W\d_]|[{_MARKS}])*"
     rf"|\d+|{_CONTRACTION}|(\S)(?:\2|[{_MARKS}])*",
     re.IGNORECASE,
 )

@@ -44,6 +44,7 @@ def wanted(text: str) -> list[str]:
         "Entschuldigung, book it, herzlichen Dank",
         "book it. Have a nice day!",
         "book it, thanks, bye",
+        "hahaha ok book it",
     ],
 )
 def test_what_people_want_is_found_between_greetings_and_thanks(text: str) -> None:

@@ -118,3 +118,28 @@ def test_long_messages_of_any_sign_are_read_at_once() -> None:
         text = (sign * 1000)[:1000]
         assert visible(text)[1][-1] == 1000
         assert set(what_is_said(text, tokenize(text), set())) <= set(tokenize(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["1. book it", "2) book it", "(3) book it", "a) book it", "#4 book it", "12: book it", "1. please book it"]
+)
+def test_the_number_of_an_item_is_passed_over(text: str) -> None:
+    rest = read(text).without_courtesies()
+    assert rest is not None
+    assert rest.keys == ["book", "it"]
+    assert rest.is_behind_ordinal() is (text == "1. book it")
+
+
+@pytest.mark.parametrize("text", ["1.5 l of milk", "12 seats", "a table", "1.", "123. it", "ab) it", "", "book 1. it"])
+def test_other_numbers_are_read(text: str) -> None:
+    assert read(text).without_courtesies() is None
+
+
+def test_a_number_that_an_entity_begins_with_is_cut() -> None:
+    rest = read("4. floor").without_courtesies()
+    assert rest is not None
+    assert rest.cuts([{"start": 0, "end": 8}])
+    assert not rest.cuts([{"start": 3, "end": 8}])
+    item = read("4) floor").without_courtesies()
+    assert item is not None
+    assert not item.cuts([{"start": 0, "end": 8}])

@@ -39,6 +39,7 @@ def words(text: str) -> list[str]:
     [
         ("Gate B12, please!", ["Gate", "B", "12", ",", "please", "!"]),
         ("what's don't o'clock", ["what", "'s", "don", "'t", "o", "'", "clock"]),
+        ("what\u02bcs don\u2032t o\u02bcclock", ["what", "\u02bcs", "don", "\u2032t", "o", "\u02bc", "clock"]),
         ("me@mail.org a_b", ["me", "@", "mail", ".", "org", "a", "_", "b"]),
         ("Cita Roma\u0301ntica", ["Cita", "Roma\u0301ntica"]),
         ("हिन्दी में", ["हिन्दी", "में"]),

@@ -1,4 +1,4 @@
-"""Words that are typed joined or divided, or with digits in place of letters."""
+"""Words that are typed joined or divided, or with digits or letters of another script in place of letters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 
 WORDS = (
     *("i", "need", "good", "morning", "password", "email", "hello", "dont", "universidad", "es", "ar", "you", "'t"),
-    *("can", "\u6771", "wohn", "geld"),
+    *("can", "\u6771", "wohn", "geld", "\u0441\u043f\u0430\u0441\u0438\u0431\u043e"),
 )
 RARE = "ar"
 
@@ -64,6 +64,26 @@ def test_what_short_or_rare_words_would_make_stays_one_word(typed: str) -> None:
 )
 def test_parts_of_a_known_word_are_joined(typed: str, token: str) -> None:
     assert token in read(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("hell\u043e", "hello"),
+        ("G\u043e\u043ed", "Good"),
+        ("\u0441\u0430n", "can"),
+        ("\u0435\u0455", "es"),
+        ("zorgl\u0435", "zorgle"),
+        ("c\u043fa\u0441\u0438\u0431o", "\u0441\u043f\u0430\u0441\u0438\u0431\u043e"),
+    ],
+)
+def test_letters_that_look_like_those_of_another_script_are_these(typed: str, meant: str) -> None:
+    assert read(f"you {typed}") == ["you", f"{typed}={meant}"]
+
+
+@pytest.mark.parametrize("typed", ["\u0434\u0430", "\u043e\u0440", "zorgle", "Zorgl\u0434", "\u03c0\u03bf\u03cd"])
+def test_words_of_other_letters_stay(typed: str) -> None:
+    assert read(f"you {typed}") == ["you", typed]
 
 
 @pytest.mark.parametrize("typed", ["good  morning", "pass, word", "pass\nword", "3mail", "b12", "can you", "1st"])
