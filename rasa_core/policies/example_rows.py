@@ -1,6 +1,6 @@
 """Examples as rows of a sparse matrix (SciPy's format CSR), with the action that followed each.
 
-What does not fit a buffer goes to temporary files, and is read back in blocks.
+Rows beyond the size of a buffer are written to a temporary file, and read back in blocks.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Floats = NDArray[np.float32]
 HELD_OUT_GROUPS: Final = PERCEPTRONS
 IN_NO_GROUP: Final = HELD_OUT_GROUPS
 FOLDS: Final = PERCEPTRONS
-"""Into so many parts few stories are shared out, each for one perceptron of that network to leave out."""
+"""Number of parts into which few stories are divided; each perceptron of the second network leaves one part out."""
 
 BYTES_IN_MEMORY: Final = 64_000_000
 ROWS_IN_BLOCK: Final = 65_536
 
 
 class Block(NamedTuple):
-    """Some rows one after the other, as a SciPy matrix, and which of all rows the first of them is."""
+    """Consecutive rows as a SciPy matrix, and the number of the first of them among all rows."""
 
     first: int
     matrix: Any
@@ -47,15 +47,15 @@ class TrainingExamples:
     num_features : int
         Length of a row when it is written out.
     actions : NDArray of int32
-        Index of the action that followed, ``(rows,)``.
+        Index of the action that followed each row, ``(rows,)``.
     weights : NDArray of float32
-        How much each row counts, ``(rows,)``; 1 on average.
+        Weight of each row, ``(rows,)``; the mean is 1.
     groups : NDArray of int8
-        The group in which a row is held out, ``(rows,)``; `IN_NO_GROUP` for none.
+        The group with which a row is held out, ``(rows,)``; `IN_NO_GROUP` for none.
     value_columns : NDArray of int32
-        Which features are values, ``(values,)``; others may come that have not been seen.
+        Columns of features that stand for values, such as of slots, ``(values,)``; conversations may have other values.
     folds : NDArray of float32 or None
-        Of few stories, how much of the weight of a row comes from each part of them, ``(rows, perceptrons)``.
+        If there are few stories: the part of the weight of a row from each part of them, ``(rows, perceptrons)``.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class TrainingExamples:
 
     @property
     def unseen(self) -> Floats:
-        """How much of each row each perceptron does not learn, ``(rows, perceptrons)``: its group."""
+        """The weight of the rows that a perceptron does not learn from, its group, ``(rows, perceptrons)``."""
         found: Floats = self.weights[:, None] * (self.groups[:, None] == np.arange(HELD_OUT_GROUPS))
         return found
 
     def block_ends(self) -> list[tuple[int, int]]:
-        """Return the first row of each block, and the one after its last."""
+        """Return the number of the first row of each block, and of the row after its last."""
         return [(first, min(first + ROWS_IN_BLOCK, len(self))) for first in range(0, len(self), ROWS_IN_BLOCK)]
 
     def blocks(self) -> Iterator[Block]:
@@ -110,9 +110,9 @@ class TrainingExamples:
         """Return the block of rows that starts with row `first`."""
         starts, features = self._rows.read(first, min(first + ROWS_IN_BLOCK, len(self)))
         columns = features["column"] if self._new_columns is None else self._new_columns[features["column"]]
-        from scipy.sparse import csr_matrix  # It comes with JAX, and only training has it.
+        from scipy.sparse import csr_matrix  # SciPy comes with JAX, and is installed only for training.
 
-        # One column more than there are features, for those that are not used.
+        # The column after the last feature takes the features that are not used.
         shape = (len(starts) - 1, self.num_features + 1)
         return Block(first, csr_matrix((features["value"], columns, starts), shape)[:, :-1])
 
@@ -123,12 +123,12 @@ class TrainingExamples:
         dropout: float = 0.0,
         random: np.random.Generator | None = None,
     ) -> Floats:
-        """Return rows of a block, all or some by their numbers among all rows, as ``(rows, features)``.
+        """Return all rows of a block, or the rows with these numbers among all rows, as ``(rows, features)``.
 
         Parameters
         ----------
         dropout
-            Share of the numbers that `random` sets to zero; the others grow, so that sums stay the same on average.
+            Share of the values that are set to zero, drawn with `random`; the others grow, so that the mean sum stays.
         """
         chosen = block.matrix if rows is None else block.matrix[rows - block.first]
         if random is not None and dropout:
@@ -139,7 +139,7 @@ class TrainingExamples:
 
 
 class Rows:
-    """Rows of different lengths; in memory, and beyond some size in a temporary file."""
+    """Rows of different lengths, in memory or, beyond `BYTES_IN_MEMORY`, in a temporary file."""
 
     def __init__(self) -> None:
         self._starts = array("q", [0])
@@ -149,19 +149,19 @@ class Rows:
         self._file.close()
 
     def add(self, row: bytes) -> None:
-        """Append a row; not after the first was read."""
+        """Append a row; this is not possible any more after a row was read."""
         self._file.write(row)
         self._starts.append(self._starts[-1] + len(row) // FEATURE.itemsize)
 
     def read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Return where each of these rows starts, and their features, one after the other."""
+        """Return the offset at which each of these rows starts, and the features of all of them in one array."""
         starts = np.frombuffer(self._starts, np.int64)[first : last + 1]
         self._file.seek(FEATURE.itemsize * int(starts[0]))
         content = self._file.read(FEATURE.itemsize * int(starts[-1] - starts[0]))
         return starts - starts[0], np.frombuffer(content, FEATURE)
 
     def column_counts(self, num_columns: int) -> NDArray[np.int64]:
-        """Return in how many rows each column is not empty, ``(columns,)``."""
+        """Return the number of rows in which each column is not empty, ``(columns,)``."""
         counts = np.zeros(num_columns, np.int64)
         count = len(self._starts) - 1
         for first in range(0, count, ROWS_IN_BLOCK):

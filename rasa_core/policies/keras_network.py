@@ -1,12 +1,12 @@
-"""The network of `KerasPolicy` as Keras has it; turned into its NumPy twin, a `PolicyNetwork`.
+"""The network of `KerasPolicy` as a Keras model, and its conversion into a `PolicyNetwork`, which needs only NumPy.
 
-- *Perceptrons apart.* Several perceptrons share nothing but their input; the mean of their logits decides.
-- *Labels with parts.* An action is known by the parts of its name too: the last layer's weights for
-  ``utter_ask_price`` are its own plus those of ``utter``, ``ask`` and ``price``. So actions that are rare learn from
-  their relatives. In the trained network, the sum is all that is left.
+- *Separate perceptrons.* Several perceptrons share only their input; the mean of their logits decides.
+- *Labels with parts.* The weights of an action in the last layer are a sum: its own weights, and the weights of the
+  parts of its name, such as ``utter``, ``ask`` and ``price`` for ``utter_ask_price``. So a rare action learns from
+  actions with similar names. The trained network keeps only the sum.
 
-To compile a step of learning takes as long as some hundred steps. What is here is made so that there is little to
-compile: few variables, few changes of axes, and no initial values that are computed.
+Compiling one step of learning takes as long as some hundred steps. So the model has few variables and few
+transpositions, and its initial values are not computed by Keras.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ LEARNING_RATE, WEIGHT_DECAY = 5e-3, 0.05
 
 
 def build(num_features: int, num_actions: int, parts: Floats | None = None) -> Any:
-    """Return the Keras model, which makes logits ``(batch, perceptrons, actions)``; of actions with parts, if given.
+    """Return the Keras model, whose output are logits ``(batch, perceptrons, actions)``.
 
-    Its inputs, float32, are `features` ``(batch, features)`` and `kept` ``(batch, units)``: what the units are
-    multiplied with, zeros for those that are left out in this step, ones when nothing is learnt. First come those of
-    the first layer, perceptron by perceptron, then those of the second, and so on. Keras's own dropout would take as
-    long to compile as all the rest, and differ between backends. The weights are all zeros; see `initial_weights`.
+    Its inputs, float32, are `features` ``(batch, features)`` and `kept` ``(batch, units)``: the factor of each unit,
+    which is zero for a unit that is dropped in this step, and one in prediction. The units of the first layer come
+    first, perceptron by perceptron, then the units of the second layer. Keras's own dropout would take as long to
+    compile as the rest of the model, and would differ between backends. `parts` says which parts the names of actions
+    have, ``(parts, actions)``; see `label_parts`. All weights are zero; see `initial_weights`.
     """
     keras = import_keras()
     layers, ops = keras.layers, keras.ops
     zeros = {"kernel_initializer": _zeros, "bias_initializer": _zeros}
 
     def by_perceptron(units: Any, count: int) -> Any:
-        # The perceptrons come first, so that a product of matrices need not bring them there, and back.
+        # The axis of the perceptrons comes first, as the product of matrices needs it.
         return ops.transpose(ops.reshape(units, (-1, PERCEPTRONS, count)), (1, 0, 2))
 
     def apart(units: int, name: str) -> Any:
@@ -65,23 +66,23 @@ def build(num_features: int, num_actions: int, parts: Floats | None = None) -> A
 
 
 def _zeros(shape: Sequence[int], dtype: Any = None) -> Floats:
-    # Those of Keras are compiled, for each shape.
+    # Keras's own zeros are compiled, once for each shape.
     return np.zeros(shape, np.float32)
 
 
 def units_kept(batch: int, random: np.random.Generator) -> Floats:
-    """Return what the units are multiplied with in a step of learning, ``(batch, units)``; 1 on average."""
-    # One byte a unit is drawn in a quarter of the time of a float.
+    """Return the factors of the units in a step of learning, ``(batch, units)``; their mean is 1."""
+    # Drawing one byte for each unit takes a quarter of the time of drawing a float.
     dropped = round(256 * DROPOUT)
     drawn = random.integers(256, size=(batch, UNITS), dtype=np.uint8)
     return (drawn >= dropped) * np.float32(256 / (256 - dropped))
 
 
 def initial_weights(model: Any) -> None:
-    """Give each kernel normally distributed weights, such that what it makes is as large as what it gets; and no bias.
+    """Set the kernels to normally distributed weights, for which output and input have the same variance; biases to 0.
 
-    After He, Zhang, Ren and Sun, "Delving Deep into Rectifiers" (2015, arXiv:1502.01852). They are drawn with
-    NumPy, whose random state the caller seeds, so that they are the same with every backend of Keras.
+    The method is that of He, Zhang, Ren and Sun, "Delving Deep into Rectifiers" (2015, arXiv:1502.01852). The
+    weights are drawn with NumPy, whose random state the caller seeds, so that all backends of Keras get the same.
     """
     for layer in model.layers:
         if layer.weights:
@@ -92,7 +93,7 @@ def initial_weights(model: Any) -> None:
 
 
 def as_network(model: Any, parts: Floats | None = None) -> PolicyNetwork:
-    """Return the NumPy twin of a model of `build`, whose logits are the mean of those of its perceptrons."""
+    """Return a `PolicyNetwork` with the weights of a model of `build`; its logits are the mean over the perceptrons."""
     weights = {layer.name: weights_of(layer) for layer in model.layers if layer.weights}
     layers: list[tuple[Floats, Floats]] = [(weights["first"][0], weights["first"][1])]
     for number in range(len(HIDDEN) - 1):
@@ -127,10 +128,10 @@ def is_trainable(network: PolicyNetwork) -> bool:
 
 
 def compile_model(model: Any, peak: float) -> None:
-    """Let a model of `build` learn with AdamW, whose rate is `peak` at most.
+    """Compile a model of `build` for AdamW, with a learning rate of at most `peak`.
 
-    The rate rises in the first tenth of the steps, and falls to nothing along a cosine. How many steps there are is
-    told to `begin`, and so no part of what is compiled: one model may learn several times.
+    The rate rises in the first tenth of the steps, then falls to zero along a cosine. The number of steps is given to
+    `begin`, and is not compiled, so that one compiled model can be trained several times.
     """
     keras = import_keras()
     ops = keras.ops
@@ -154,15 +155,15 @@ def compile_model(model: Any, peak: float) -> None:
 
     rate = Rate()
     optimizer = Optimizer(rate, weight_decay=WEIGHT_DECAY)
-    # A variable of the optimizer, as what is no variable of any part of the model is compiled as a number.
+    # This is a variable of the optimizer, since Keras compiles any other value as a constant.
     rate.steps = optimizer.steps = optimizer.add_variable((), initializer=_zeros, name="steps")
-    # Decay holds back what multiplies the input; a bias only says how frequent an action is.
+    # Biases do not decay: they only say how frequent an action is.
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     model.compile(optimizer=optimizer, loss=_cross_entropy, metrics=[_accuracy()])
 
 
 def begin(model: Any, steps: int) -> None:
-    """Let the optimizer of a model begin, with nothing to go on from, to learn for so many steps."""
+    """Reset the optimizer of a model for a training of this many steps."""
     for variable in model.optimizer.variables:
         variable.assign(np.zeros(variable.shape, variable.dtype))
     model.optimizer.steps.assign(np.float32(steps))
@@ -178,13 +179,13 @@ def _cross_entropy(wanted: Any, logits: Any) -> Any:
 
 
 def _accuracy() -> Any:
-    """Return the metric: the share of what the perceptrons learn from that they predict right."""
+    """Return the metric: the share of the training weight on which the perceptrons predict the right action."""
     keras = import_keras()
 
     def accuracy(wanted: Any, logits: Any) -> Any:
         ops = keras.ops
         learnt = ops.sum(wanted, axis=-1)
-        # Not by `argmax`, which took a tenth of a training with a thousand actions.
+        # `argmax` would take a tenth of the time of a training with a thousand actions.
         own = ops.max(ops.where(wanted > 0.0, logits, -np.inf), axis=-1)
         is_right = ops.cast(ops.equal(own, ops.max(logits, axis=-1)), "float32")
         return ops.sum(is_right * learnt) / ops.maximum(ops.sum(learnt), 1e-9)

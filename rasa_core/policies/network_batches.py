@@ -1,4 +1,7 @@
-"""What the network of `KerasPolicy` learns from in each step: batches of examples, of which much is left out."""
+"""The batches of examples from which the network of `KerasPolicy` learns, and how many batches there are.
+
+A part of the features and of the units is left out of each batch at random (dropout).
+"""
 
 from __future__ import annotations
 
@@ -18,30 +21,32 @@ Floats = NDArray[np.float32]
 
 INPUT_DROPOUT: Final = 0.2
 VALUES_UNSEEN: Final = 0.3
-"""Share of the examples that learn without any values, as if these were new."""
+"""Share of the examples of a batch whose values are left out, as if no story had had them before."""
 
 PASSES: Final = 2500
-"""How often each example is seen, times the square root of their number: few are seen often, many seldom."""
+"""Number of passes over the examples, times the square root of the number of examples: few are seen often."""
 MOST_SEEN: Final = 600_000
+"""Largest number of examples seen in all passes together."""
 EPOCHS_TOLD: Final = 20
-"""About so often progress is told, unless `epochs` is given."""
+"""About how often progress is told, unless the user gives a number of epochs."""
 BATCH_SIZES: Final = (16, 256)
+"""The smallest and the largest number of examples in a batch."""
 BATCHES: Final = 16
-"""In a pass over few examples."""
+"""Number of batches in one pass over few examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How often to see what is to be learnt, and how much of it at a time.
+    """The number of passes over the examples, and the size of a batch.
 
     Attributes
     ----------
     epochs : int
-        How often each example is seen.
+        Number of epochs; progress is told after each.
     repeats : int
-        How often each example is seen before progress is told.
+        Number of passes over all examples in one epoch.
     batch_size : int
-        How many examples make one step.
+        Number of examples in one step of learning.
     """
 
     epochs: int
@@ -50,9 +55,12 @@ class Schedule:
 
     @classmethod
     def of(cls, num_examples: int, epochs: int | None, batch_size: int | None, bound: int | None = None) -> Schedule:
-        """Return the schedule for this many examples, as far as it is not given; `bound` is of epochs that are not."""
+        """Return the schedule for this many examples; None leaves a number to this method.
+
+        `bound` is the largest number of passes, if `epochs` is None.
+        """
         least, most = BATCH_SIZES
-        # Small batches for few examples, so that there are steps enough to learn from.
+        # Batches are small if there are few examples, so that one pass has enough steps.
         size = batch_size or min(most, least * math.ceil(num_examples / (BATCHES * least)))
         if epochs is not None:
             return cls(epochs, 1, size)
@@ -72,16 +80,27 @@ def batches(
     devices: int,
     learning: bool,
 ) -> Any:
-    """Return the Keras data set of batches of one size, `repeats` times the used examples in an order that changes.
+    """Return a Keras data set whose batches all have one size.
 
-    For learning, features are dropped here, not by a layer of the model, since nearly all of them are zero. How much
-    of each example each perceptron does not learn is `left_out`, ``(examples, perceptrons)``.
+    One epoch has each used example as often as `schedule.repeats` says, in an order that changes from pass to pass.
+
+    Parameters
+    ----------
+    used
+        Whether an example is used, ``(examples,)``.
+    left_out
+        The part of an example's weight that a perceptron does not learn from, ``(examples, perceptrons)``.
+    devices
+        Number of devices that share a batch.
+    learning
+        Whether to drop features and units. Features are dropped here, not by a layer of the model, since nearly all of
+        them are zero.
     """
     keras = import_keras()
     size = devices * math.ceil(schedule.batch_size / devices)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
-        """Examples written out, batch by batch, only those of one block in memory."""
+        """Batches of dense rows; only one block of the examples is in memory at a time."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -110,8 +129,7 @@ def batches(
             first, chosen = self._plan[index]
             if self._block is None or self._block.first != first:
                 self._block = examples.block(first)
-            # Always of one size, the last batch filled with zeros that count nothing: another shape would be compiled
-            # anew.
+            # The last batch is filled with zeros, which have no weight, since Keras would compile another shape anew.
             x = np.zeros((size, examples.num_features), np.float32)
             x[: len(chosen)] = examples.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
             kept = np.ones((size, UNITS), np.float32)

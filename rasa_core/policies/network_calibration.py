@@ -1,6 +1,6 @@
-"""How sure the network of `KerasPolicy` may be, found with examples that its perceptrons have not seen.
+"""Calibrates the confidence of the network of `KerasPolicy` with examples that its perceptrons have not seen.
 
-The logits are divided by the temperature with which their probabilities fit those best (Guo, Pleiss, Sun and
+The logits are divided by the temperature for which the probabilities fit these examples best (Guo, Pleiss, Sun and
 Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599).
 """
 
@@ -21,9 +21,9 @@ Floats = NDArray[np.float32]
 
 TEMPERATURES: Final = (0.5, 4.0)
 LOST: Final = 0.01
-"""Share of what would be right that a threshold on the confidence hands over, at most."""
+"""Largest share of the right predictions whose confidence may be below the threshold."""
 MOST_HELD_OUT: Final = 50_000
-"""Examples by which the temperature is found, or those of one block more."""
+"""Number of examples after which no further block of them is read."""
 
 
 class HeldOut(NamedTuple):
@@ -35,7 +35,10 @@ class HeldOut(NamedTuple):
 
     @classmethod
     def of(cls, examples: TrainingExamples, network: PolicyNetwork, unseen: Floats) -> HeldOut:
-        """Return what perceptrons say of examples, of which they have not seen so much, ``(examples, perceptrons)``."""
+        """Return the logits of perceptrons for examples that they have not seen.
+
+        `unseen` is the part of an example's weight that a perceptron has not learnt from, ``(examples, perceptrons)``.
+        """
         logits, numbers, weights = [], [], []
         for block in examples.blocks():
             for number, weight in enumerate(unseen.T):
@@ -49,10 +52,10 @@ class HeldOut(NamedTuple):
         return cls(np.concatenate(logits), examples.actions[np.concatenate(numbers)], np.concatenate(weights))
 
     def calibration(self, doubt: int = 0) -> dict[str, float]:
-        """Return the temperature, and what the predictions at that temperature are worth.
+        """Return the temperature, and figures about the predictions at that temperature.
 
-        The logarithm of the temperature that `n` examples give is multiplied by ``n / (n + doubt)``: few say little,
-        and without any it would be 1.
+        The logarithm of the temperature that fits `n` examples is multiplied by ``n / (n + doubt)``, since few examples
+        are weak evidence; without any, the temperature would be 1.
         """
         count = len(self.actions)
         found = best_temperature(self.logits, labels=self.actions, weights=self.weights, bounds=TEMPERATURES)
@@ -70,13 +73,13 @@ def perceptron_logits(network: PolicyNetwork, x: Floats, number: int) -> Floats:
         h = np.maximum(h @ kernel[number] + bias[number], 0.0)
     count = len(network.layers[0][1]) // HIDDEN[0]
     own = last.reshape(count, -1, last.shape[-1])[number]
-    # The last layer holds the mean of all perceptrons: one of them alone is as many times as large.
+    # The last layer takes the mean of all perceptrons, so the weights of one are divided by the number of them.
     logits: Floats = (h @ own) * np.float32(count) + last_bias
     return logits
 
 
 def figures(probabilities: Floats, actions: NDArray[np.int32], weights: Floats) -> dict[str, float]:
-    """Return what predictions ``(examples, actions)`` are worth; see `rasa_core.policies.network_training.Trained`."""
+    """Return figures about predictions ``(examples, actions)``; see `rasa_core.policies.network_training.Trained`."""
     confidence, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == actions
     bins = np.minimum((confidence * 10).astype(int), 9)
     gaps = np.bincount(bins, weights * (confidence - is_right), 10)
@@ -89,7 +92,7 @@ def figures(probabilities: Floats, actions: NDArray[np.int32], weights: Floats) 
 
 
 def threshold(confidences: Floats, weights: Floats) -> float:
-    """Return the confidence, rounded down to hundredths, below which are at most `LOST` of all that are right."""
+    """Return the confidence, rounded down to hundredths, that at most a share `LOST` of right predictions is below."""
     if not len(confidences):
         return 0.0
     order = confidences.argsort(kind="stable")

@@ -1,9 +1,9 @@
-"""Trains the perceptrons of the network of `KerasPolicy`, and finds how sure they may be.
+"""Trains the perceptrons of the network of `KerasPolicy`, and calibrates their confidence.
 
-Each perceptron learns without one group of the stories; together they say more than one that has learnt from all. Of
-few stories, all learn from all; the same model then learns anew, for a fifth of the time, each perceptron without a
-third of these stories, to find what it knows of stories that it has not seen. To compile a model of another shape, with
-more perceptrons for smaller parts, would take longer than that.
+Each perceptron learns without one group of the stories, so that this group can tell how sure it may be. If there are
+few stories, every perceptron learns from all of them; the same compiled model is then trained again, for a fifth
+of the epochs, each perceptron without a third of the stories, and only the second network tells how sure the first may
+be. A model with more perceptrons and smaller parts would have another shape, and compiling it would take longer.
 """
 
 from __future__ import annotations
@@ -29,28 +29,29 @@ from rasa_core.support.progress import Progress
 Floats = NDArray[np.float32]
 
 MANY_STEPS: Final = 2000
-"""In an epoch; with more, progress is told by step."""
+"""Number of steps in an epoch above which progress is told by step, not by epoch."""
 STEPS_BETWEEN_REPORTS: Final = 100
 
 FEWEST_HELD_OUT: Final = 50
+"""Number of examples that are needed for a calibration."""
 DOUBT: Final = 40
-"""How far the temperature is doubted that the examples of few stories give; see `HeldOut.calibration`."""
+"""How much the temperature from the examples of few stories is drawn towards 1; see `HeldOut.calibration`."""
 FOLD_SHARE: Final = 0.2
-"""Of the epochs, for the networks by which the confidence of few stories is found."""
+"""Share of the epochs in the second training on few stories, which only calibrates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A network, and what it did with the examples that its perceptrons had not seen.
+    """A network, and figures about its predictions for examples that its perceptrons had not seen.
 
     Attributes
     ----------
     network : PolicyNetwork
         The mean of the perceptrons, with calibrated probabilities.
     calibration : dict of str to float
-        ``temperature``; and of what a perceptron had not seen, ``examples``: how many there are, ``accuracy`` and
-        ``calibration_error`` of its predictions, and ``threshold``, the confidence below which at most `LOST` of the
-        right ones are. Empty where nothing was held out.
+        ``temperature``; the number of unseen ``examples``; ``accuracy`` and ``calibration_error`` of the predictions
+        for them; and ``threshold``, the confidence that at most a share `LOST` of the right predictions is below.
+        Empty if nothing was held out.
     """
 
     network: PolicyNetwork
@@ -75,15 +76,15 @@ def train(
     action_names
         Names of all actions, in the order of their indices.
     schedule
-        How often, and how many at a time.
+        The number of epochs, and the size of a batch.
     seed
-        Decides the order of the examples; initial weights and dropout are the caller's (`keras_training.seeded`).
+        Seed of the order of the examples; the caller seeds initial weights and dropout (`keras_training.seeded`).
     validation_split
-        Share of the examples, drawn at random, that no perceptron learns from and whose loss and accuracy are told.
+        Share of the examples, drawn at random, that no perceptron learns from; their loss and accuracy are told.
     start
-        A network to go on from; its temperature stays in its weights.
+        A network whose training continues; its temperature stays in its weights.
     """
-    # A network to go on from has the parts of names in its sums already (`as_network`).
+    # The weights of `start` are sums that include the parts of names already (`as_network`).
     parts = label_parts(action_names) if start is None else None
     tested = keras_training.held_out(len(examples), validation_split)
     with keras_training.distributed() as devices:
@@ -91,7 +92,7 @@ def train(
         fit = _Fit(model, examples, len(action_names), devices, seed, silent)
         if start is not None:
             keras_network.set_weights(model, start)
-            # A network that has learnt already would lose what it knows in large steps.
+            # A trained network would lose in large steps what it has learnt.
             keras_network.compile_model(model, LEARNING_RATE / 4)
             fit(schedule, examples.unseen, title, tested)
             return Trained(as_network(model), {})
@@ -101,7 +102,7 @@ def train(
         network = as_network(model, parts)
         held_out, fewest, doubt = HeldOut.of(examples, network, examples.unseen), FEWEST_HELD_OUT, 0
         if examples.folds is not None:
-            # What this one learns only tells how sure to be, and is thrown away afterwards.
+            # This network serves only the calibration, and is thrown away afterwards.
             keras_network.initial_weights(model)
             short = replace(schedule, epochs=max(1, round(schedule.epochs * FOLD_SHARE)))
             fit(short, examples.folds, f"confidence, {title}")
@@ -114,7 +115,7 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Lets a Keras model learn from examples, as often as it is called; what it does is compiled once."""
+    """Trains a Keras model on examples, once for each call; the step of learning is compiled at the first call only."""
 
     model: Any
     examples: TrainingExamples
@@ -126,7 +127,7 @@ class _Fit:
     def __call__(
         self, schedule: Schedule, left_out: Floats, title: str, tested: NDArray[np.bool_] | None = None
     ) -> None:
-        """Learn all examples but the `tested` ones, each perceptron without what is left out for it."""
+        """Train on all examples but the `tested` ones; `left_out` is the weight that each perceptron skips."""
         tested = np.zeros(len(self.examples), np.bool_) if tested is None else tested
         learnt = self._batches(~tested, schedule, left_out, learning=True)
         validation = self._batches(tested, replace(schedule, epochs=1, repeats=1), left_out, learning=False)
@@ -140,7 +141,7 @@ class _Fit:
                 epochs=epochs,
                 validation_data=validation if tested.any() else None,
                 verbose=0,
-                # The batches are in random order already, with a seed of ours, the same on every backend.
+                # The batches are shuffled already, with a seed that gives the same order on every backend.
                 shuffle=False,
                 callbacks=_callbacks(self.model, progress, epochs, steps, by_step=by_step),
             )
@@ -151,10 +152,10 @@ class _Fit:
 
 
 def _callbacks(model: Any, progress: Progress, epochs: int, steps: int, *, by_step: bool) -> Any:
-    """Return the Keras callbacks that tell how far training is: by epoch, or by step where epochs take long.
+    """Return the Keras callbacks that show the progress of a training: by epoch, or by step where epochs take long.
 
-    They ask nothing of a single step. Keras's own list of callbacks waits for the figures of each, in another thread,
-    which takes a tenth of a training on few stories.
+    They do not read the loss of each step. Keras's own list of callbacks waits for it in another thread, which takes a
+    tenth of the time of a training on few stories.
     """
     callbacks = import_keras().callbacks
     done = [0]
@@ -172,7 +173,7 @@ def _callbacks(model: Any, progress: Progress, epochs: int, steps: int, *, by_st
 
 
 def label_parts(names: Sequence[str]) -> Floats:
-    """Return which parts of names the names have, ``(parts, names)``; only parts that several have."""
+    """Return 1 where a name has a part, 0 elsewhere, ``(parts, names)``; a part is a word that several names have."""
     counts = Counter(word for name in names for word in words_of(name))
     parts = {word: index for index, word in enumerate(sorted(word for word, count in counts.items() if count > 1))}
     matrix = np.zeros((len(parts), len(names)), np.float32)
