@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from remote_bot import served
 from small_disk import SmallDisk
 
+from rasa_core.agent import Agent
 from rasa_core.commands.check import command as check
 from rasa_core.commands.init import CLIENTS, RUN, command, example_names
 from rasa_core.commands.models import command as models
 from rasa_core.domain import Domain
+from rasa_core.policies import MemoizationPolicy
 from rasa_core.project import Project
+from rasa_core.server import create_app
 from rasa_core.stories import extract_story_graph
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*words: object) -> Result:
@@ -44,6 +54,33 @@ def test_the_client_is_in_the_language_that_is_named(tmp_path: Path, language: s
     made = run(tmp_path / "bot", "--client", language)
     assert [path.name for path in (tmp_path / "bot").glob("client*")] == [CLIENTS[language]]
     assert f"&& {RUN[language]} {CLIENTS[language]}" in made.output
+
+
+NEEDED = {"python": (), "node": ("node",), "php": ("php",), "shell": ("bash", "curl", "jq")}
+
+
+@pytest.mark.parametrize("language", [name for name, needed in NEEDED.items() if all(map(shutil.which, needed))])
+def test_the_client_sends_the_token_of_the_environment(tmp_path: Path, language: str) -> None:
+    run(tmp_path / "bot", "--client", language)
+    agent = Agent(tmp_path / "bot" / "domain.yml", policies=[MemoizationPolicy()])
+    agent.train(agent.load_data(tmp_path / "bot" / "stories.md", augmentation_factor=0))
+    program = sys.executable if language == "python" else RUN[language]
+    with served(create_app(agent, auth_token="secret")) as address:
+        talks = [
+            subprocess.run(
+                [program, tmp_path / "bot" / CLIENTS[language], address],
+                input="/greet\n",
+                env={**os.environ, "PYTHONPATH": str(ROOT), "RASA_CORE_TOKEN": token},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for token in ("secret", "")
+        ]
+    assert "bot: Hello! This is the bike workshop." in talks[0].stdout, talks[0].stderr
+    assert "Hello!" not in talks[1].stdout
+    assert talks[1].returncode != 0
 
 
 @pytest.mark.parametrize("name", example_names())

@@ -2,12 +2,15 @@
 //
 //     rasa-core serve .
 //     node client.mjs [address of the server]
+//
+// If the server has a token, set it for the client too, in the environment variable RASA_CORE_TOKEN.
 
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
 
 const server = process.argv[2] ?? "http://localhost:5005";
 const conversation = `${server}/conversations/${randomUUID()}`;
+const token = process.env.RASA_CORE_TOKEN;
 
 const FULL = ["Monday"]; // The calendar that this bot knows; put your own in its place.
 const slot = (name, value) => ({ event: "slot", name, value });
@@ -32,7 +35,8 @@ async function run(action, slots) {
 
 // A request that gets no answer is sent again with its key: the server carries it out once.
 async function call(endpoint, content) {
-  const options = { method: "POST", headers: { "Idempotency-Key": randomUUID() }, body: JSON.stringify(content) };
+  const headers = { "Idempotency-Key": randomUUID(), ...(token && { Authorization: `Bearer ${token}` }) };
+  const options = { method: "POST", headers, body: JSON.stringify(content) };
   for (let tries = 1; ; tries++) {
     try {
       const response = await fetch(`${conversation}/${endpoint}`, options);

@@ -3,6 +3,8 @@
 //
 //     rasa-core serve .
 //     php client.php [address of the server]
+//
+// If the server has a token, set it for the client too, in the environment variable RASA_CORE_TOKEN.
 
 declare(strict_types=1);
 
@@ -38,9 +40,11 @@ function run(string $action, array $slots): array
 function call(string $endpoint, array $content): array
 {
     global $conversation;
+    $token = getenv('RASA_CORE_TOKEN');
     $options = ['http' => [
         'method' => 'POST',
-        'header' => "Content-Type: application/json\r\nIdempotency-Key: " . bin2hex(random_bytes(16)) . "\r\n",
+        'header' => "Content-Type: application/json\r\nIdempotency-Key: " . bin2hex(random_bytes(16)) . "\r\n"
+            . ($token ? "Authorization: Bearer $token\r\n" : ''),
         'content' => json_encode($content, JSON_UNESCAPED_UNICODE | JSON_THROW_ON_ERROR),
         'ignore_errors' => true,
         'timeout' => 30,

@@ -2,10 +2,13 @@
 
 rasa-core serve .
 python client.py [address of the server]
+
+If the server has a token, set it for the client too, in the environment variable RASA_CORE_TOKEN.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from typing import Any
@@ -38,7 +41,8 @@ def run(action: str, slots: dict[str, Any]) -> tuple[list[Event], str | None]:
 
 def main() -> None:
     """Talk until the input ends."""
-    client = RasaCoreClient(sys.argv[1] if len(sys.argv) > 1 else "http://localhost:5005", None)
+    server = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:5005"
+    client = RasaCoreClient(server, os.environ.get("RASA_CORE_TOKEN"))
     conversation = uuid.uuid4().hex
     for line in iter(lambda: input("you: "), ""):
         answer = client.parse(line, conversation)

@@ -3,6 +3,8 @@
 #
 #     rasa-core serve .
 #     bash client.sh [address of the server]
+#
+# If the server has a token, set it for the client too, in the environment variable RASA_CORE_TOKEN.
 set -euo pipefail
 
 server=${1:-http://localhost:5005}
@@ -14,6 +16,7 @@ trap 'rm -f "$said"' EXIT
 # call ENDPOINT BODY: the answer. A request that gets none is sent again with its key: it is carried out once.
 call() {
     curl --silent --show-error --max-time 30 --retry 5 --retry-connrefused --retry-all-errors --fail-with-body \
+        ${RASA_CORE_TOKEN:+--header "Authorization: Bearer $RASA_CORE_TOKEN"} \
         --header "Idempotency-Key: $$-$RANDOM$RANDOM$RANDOM" --data "$2" "$conversation/$1" || {
         echo 'Is the server running? rasa-core serve .' >&2
         exit 1
