@@ -8,14 +8,16 @@ n held-out messages are shrunk towards typical values:
   the weight is on the typical shares 0.4 and 0.6. D is 60 for large data. It is 200 for small data, whose held-out
   messages are scored by networks with a shorter training, which underestimate the share of the network.
 - The temperature: at these shares, the logarithm of the T that minimises the loss has the weight ``n / (n + 60)``, and
-  the rest of the weight is on T = 1. The two are separate, since few messages determine the sum of a and b far better
-  than either of them. For small data, T is then divided by 1.05: the final network learns from more messages than the
-  networks that score the held-out ones, and may be surer than they are.
+  the rest of the weight is on the typical T = 0.8. The two are separate, since few messages determine the sum of a and
+  b far better than either of them. For small data, T is then divided by 1.05: the final network learns from more
+  messages than the networks that score the held-out ones, and may be surer than they are.
 - The doubt d: T is the temperature of a message with an average number of unknown words. Each unknown word above this
   average multiplies it by ``exp(d)``, and each one below divides it, because messages that mean something else have
-  many unknown words. d minimises the sum of the losses and ``((d - 0.1) / 0.05)^2 / 2``.
-- The offset c of the score of the last intent, which is none: it is negative where held-out messages, with their new
-  words, seem to mean none more often than they do. c minimises the sum of the losses and ``5 c^2``.
+  many unknown words. The score of none, the last intent, is not divided by them. d minimises the sum of the losses
+  among the other intents and ``((d - 0.18) / 0.025)^2 / 2``. The held-out messages all mean an intent, and so speak for
+  a lower d than all that users write; therefore the second term is large.
+- The offset c of the score of none: it is negative, since held-out messages, with their new words, seem to mean none
+  more often than they do. c minimises the sum of the losses and ``5 (c + 2)^2``.
 - The share of the network's scores of tags, beside those of the linear tagger: the one with the highest F1 of entities.
 """
 
@@ -42,13 +44,15 @@ _BOUNDS_OF_SUM: Final = (0.25, 6.0)
 _DOUBT: Final = 60
 _DOUBT_OF_BRIEF: Final = 200  # The D above for networks with a shorter training.
 _TYPICAL: Final = (0.4, 0.6)  # a and b without held-out messages.
+_TYPICAL_TEMPERATURE: Final = 0.8  # The one that few held-out messages leave nearly unchanged.
+_TYPICAL_NONE: Final = -2.0  # The c that few held-out messages leave nearly unchanged.
 _DOUBT_OF_NONE: Final = 10.0  # Twice the 5 above.
-_MOST_OF_NONE: Final = 4.0  # c is within so much of 0.
-_TYPICAL_DOUBT: Final = 0.1  # d without held-out messages.
-_SPREAD_OF_DOUBT: Final = 0.05  # The standard deviation of d in the formula above.
-_BOUNDS_OF_DOUBT: Final = (0.0, 0.3)
+_MOST_OF_NONE: Final = 6.0  # c is within so much of 0.
+_TYPICAL_DOUBT: Final = 0.18  # d without held-out messages.
+_SPREAD_OF_DOUBT: Final = 0.025  # The standard deviation of d in the formula above.
+_BOUNDS_OF_DOUBT: Final = (0.0, 0.4)
 _SURER: Final = 1.05  # The divisor of T where the final network learns from half as many messages again.
-_KEPT: Final = 0.965
+_KEPT: Final = 0.97
 """The share of the rightly understood messages whose confidence is above the proposed threshold."""
 _TAG_SHARES: Final = (0.7, 1.0, 0.5, 0.3, 0.2, 0.1)
 """The shares of the network that are tried beside a linear tagger; the first one of the best is taken."""
@@ -72,7 +76,7 @@ class Calibration:
     none : float
         The offset c of the score of the intent "none", after the division by the temperature.
     doubt : float
-        The logarithm d of the factor of the temperature for each unknown word.
+        The logarithm d of the factor of the temperature for each unknown word; the score of "none" has no such factor.
     """
 
     deep: float = 1.0
@@ -84,7 +88,7 @@ class Calibration:
     doubt: float = 0.0
 
 
-UNMEASURED: Final = Calibration(*_TYPICAL, doubt=_TYPICAL_DOUBT)
+UNMEASURED: Final = Calibration(*_TYPICAL, _TYPICAL_TEMPERATURE, none=_TYPICAL_NONE, doubt=_TYPICAL_DOUBT)
 """The calibration without held-out messages."""
 
 
@@ -197,20 +201,23 @@ def calibrated(
         method="bounded",
         options={"xatol": 1e-3},
     ).x
-    both = math.exp(logarithm * count / (count + _DOUBT)) * (_SURER if is_brief else 1.0)
+    typical_sum = -math.log(_TYPICAL_TEMPERATURE)
+    shrunk = typical_sum + (logarithm - typical_sum) * count / (count + _DOUBT)
+    both = math.exp(shrunk) * (_SURER if is_brief else 1.0)
     scores = (both * (share * deep + (1.0 - share) * wide)).astype(np.float32)
     more = np.zeros(count, np.float32) if unknown is None else unknown - unknown.mean()
-    doubt = _best_doubt(scores, intents, more)
-    scores *= np.exp(-doubt * more)[:, None]
+    usual = 0.0 if unknown is None else float(unknown.mean())
+    doubt = _best_doubt(scores[:, :-1], intents, more)
+    scores[:, :-1] *= np.exp(-doubt * more)[:, None]
+    scores[:, -1] *= np.float32(math.exp(doubt * usual))
     none = _best_of_none(scores, intents)
     scores[:, -1] += none
     chances = softmax(scores)[:, :-1]
-    # 3.5 % of the rightly understood messages fall below the threshold; it is rounded down, so that no more do.
+    # 3 % of the rightly understood messages fall below the threshold; it is rounded down, so that no more do.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
     # Some of few messages are right by chance. A confidence below that of a uniform distribution says nothing.
     threshold = max(threshold, 1.0 / deep.shape[1])
-    usual = 0.0 if unknown is None else float(unknown.mean())
     temperature = math.exp(-doubt * usual) / both
     return Calibration(share, 1.0 - share, temperature, int(threshold * 100) / 100, none=none, doubt=doubt)
 
@@ -234,7 +241,8 @@ def _best_of_none(scores: Floats, intents: NDArray[np.int_]) -> float:
     def loss(more: float) -> float:
         moved = scores.copy()
         moved[:, -1] += more
-        return log_loss(moved, labels=intents, temperature=1.0) * len(intents) + 0.5 * _DOUBT_OF_NONE * more**2
+        far = more - _TYPICAL_NONE
+        return log_loss(moved, labels=intents, temperature=1.0) * len(intents) + 0.5 * _DOUBT_OF_NONE * far**2
 
     bounds = (-_MOST_OF_NONE, _MOST_OF_NONE)
     options = {"xatol": 1e-3}

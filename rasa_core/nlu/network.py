@@ -13,13 +13,13 @@ The scores of tags are linear in the ``n_t`` of the last ``h_t``. The scores of 
 over t of this ``n_t``, its mean weighted by an attention, and of the bag of words ``max(0, x_t)``, which has no order,
 the maximum and the sum divided by the square root of the number of tokens.
 
-The scores of a linear classifier are added to the scores of intents ("wide and deep", Cheng et al. 2016):
-``sum_i u_i / sqrt(sum_i s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, with their weights
-``u_i`` for the intents, and j over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. The
-sums are divided by ``exp(d k)``, where k is the number of unknown words, and an offset is then added to the score of
-the intent "none"; see `rasa_core.nlu.calibration`. The scores of a linear tagger, if the model has one, are added to
-the scores of tags: each token has three sets of them, for itself, for the token after it, and for the token before it;
-see `rasa_core.nlu.linear_tags`.
+The scores of a linear classifier are added to the scores of intents ("wide and deep", Cheng et al. 2016): ``sum_i u_i /
+sqrt(sum_i s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, with their weights ``u_i`` for the
+intents, and j over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. The sums are divided by
+``exp(d k)``, where k is the number of unknown words, except for the score of the intent "none", to which an offset is
+added; see `rasa_core.nlu.calibration`. The scores of a linear tagger, if the model has one, are added to the scores of
+tags: each token has three sets of them, for itself, for the token after it, and for the token before it; see
+`rasa_core.nlu.linear_tags`.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class NLUNetwork:
         self._has_tagger = "word_tags" in arrays
         self._wide_end = len(arrays["project_bias"]) + 2 * len(arrays["wide_bias"]) + 3
         doubt, none = arrays["doubt"].tolist() if "doubt" in arrays else (0.0, 0.0)
-        self._trust, self._none = -doubt, np.zeros_like(arrays["wide_bias"])
-        self._none[-1] = none
+        self._trust, self._none = np.full_like(arrays["wide_bias"], -doubt), np.zeros_like(arrays["wide_bias"])
+        self._trust[-1], self._none[-1] = 0.0, none  # Unknown words are no reason to doubt that a message means none.
 
     def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int, *, guess: int = 0) -> Floats:
         """Return everything that the network computes of a token by itself, ``(units + 2 intents + 3,)``.
