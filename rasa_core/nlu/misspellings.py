@@ -1,4 +1,4 @@
-"""Which known word somebody means who has typed one that is not known."""
+"""Finds the known word that a user means by a mistyped or abbreviated word."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 _SHORTEST: Final = 4
-"""Letters of a word, and of the one that is meant: a shorter one with an error is mostly another word, as one of just
-so many letters is that has another letter in place of one of them."""
+"""Number of letters that the typed word and the known word need. A shorter word with an error is mostly another word; a
+word of just this length is another word if one of its letters is exchanged for another."""
 _FEWEST_CONSONANTS: Final = 3
 _VOWELS: Final = frozenset("aeiou")
 
 
 class Misspellings:
-    """Finds known words that are typed with an error, or without their vowels.
+    """Finds a known word that is typed with an error, or without its vowels.
 
     Parameters
     ----------
@@ -29,13 +29,15 @@ class Misspellings:
         for word in self._forward:
             bare = _without_vowels(word)
             if _FEWEST_CONSONANTS <= len(bare) < len(word):
-                self._consonants[bare] = None if bare in self._consonants else word  # Nobody knows which is meant.
+                self._consonants[bare] = (
+                    None if bare in self._consonants else word
+                )  # Two words have these consonants, so neither is taken.
 
     def near(self, word: str) -> str | None:
-        """Return the known word that is one typing error away from another word, if there is just one."""
+        """Return the known word that is one typing error away from `word`; None if no word is, or several are."""
         if len(word) < _SHORTEST or not word.isalpha():
             return None
-        # An error is in two letters at most: what stands before them, or behind them, is half of the others.
+        # An error changes two adjacent letters at most, so half of the others are before it, or half are behind it.
         half = (len(word) - 1) // 2
         found = {one for one in _beginning(self._forward, word[:half]) if _are_near(word, one)}
         back = word[::-1]
@@ -43,11 +45,11 @@ class Misspellings:
         return found.pop() if len(found) == 1 else None
 
     def with_vowels(self, word: str) -> str | None:
-        """Return the known word that is typed without its vowels but for the first letter, ``bkng``, if just one is."""
+        """Return the known word whose consonants are typed, as in ``bkng`` for ``booking``; None if several fit."""
         return self._consonants.get(word) if _VOWELS.isdisjoint(word[1:]) else None
 
     def has_part(self, word: str) -> bool:
-        """Whether a known word begins or ends so."""
+        """Tell whether a known word begins or ends with `word`."""
         parts = (self._forward, word), (self._backward, word[::-1])
         return any(next(_beginning(known, part), None) is not None for known, part in parts)
 
@@ -57,7 +59,7 @@ def _without_vowels(word: str) -> str:
 
 
 def _beginning(known: Sequence[str], start: str) -> Iterator[str]:
-    """Yield the words of a sorted list that begin so."""
+    """Yield the words of a sorted list that begin with `start`."""
     for at in range(bisect_left(known, start), len(known)):
         if not known[at].startswith(start):
             return
@@ -65,7 +67,7 @@ def _beginning(known: Sequence[str], start: str) -> Iterator[str]:
 
 
 def _are_near(word: str, other: str) -> bool:
-    """Whether one has a letter more, or another, or two letters exchanged."""
+    """Tell whether two words differ by one letter that is added or replaced, or by two letters that are swapped."""
     more = len(word) - len(other)
     if more not in (-1, 0, 1) or len(other) < _SHORTEST:
         return False

@@ -1,10 +1,11 @@
-"""Words that are typed joined, divided, or with digits or letters of another script, read as the words that they are.
+"""Finds the known words in text with missing or additional spaces, or with digits or letters of another script.
 
-A word that is not known is divided into known ones, as few as may be, ``ineed`` into ``i need``. Each has four letters
-or more, or stands in one of fifty examples: of rare short words, half of all words could be made. Two words one after
-the other of which one is not known are joined if that makes a known word: ``pass word``, ``e-mail``, ``don't`` where
-examples have ``dont``. Digits within a word are letters if that makes a known word: ``h3llo``. Letters that look alike
-in Latin, Cyrillic and Greek are those of the script that the other letters of a word have, or that makes a known word.
+An unknown word is divided into as few known words as possible: ``ineed`` into ``i need``. Each part has at least four
+letters, or stands in at least one of fifty examples; with rare short words, half of all words could be divided. Two
+adjacent words of which one is unknown are joined if the result is a known word: ``pass word``, ``e-mail``, ``don't``
+where the examples have ``dont``. Digits within a word are read as letters if the result is a known word: ``h3llo``.
+Letters that look alike in Latin, Cyrillic and Greek are read in the script of the other letters of the word, or in the
+script in which the word is known.
 """
 
 from __future__ import annotations
@@ -21,31 +22,33 @@ from rasa_core.nlu.spelling import in_other_scripts, scripts_of
 from rasa_core.nlu.tokens import Span, TokenVocabulary, is_sign, word_of
 
 _SHORTEST: Final = 5
-"""Letters of a word that is divided, and of one with digits in it less one."""
+"""Fewest letters of a word that is divided; a word with digits for letters may have one less."""
 _LONG_PART: Final = 4
+"""Fewest letters of a part that may be a rare word."""
 _COMMON: Final = 0.02
-"""Share of the examples that hold a word which may be a short part of another."""
+"""Share of the examples in which a word must stand to be a shorter part."""
 _SHORTEST_END: Final = 3
-"""Letters of the last part: of ``universidades``, the last two are an ending, though ``es`` is a word."""
-_LEAST_MEAN: Final = 2.5  # Letters of a part, on average.
+"""Fewest letters of the last part; the last two of ``universidades`` are an ending, though ``es`` is a word, too."""
+_LEAST_MEAN: Final = 2.5  # The fewest letters of the parts on average.
 _ENDS: Final = ("ll", "re", "ve", "t")
-"""What stands behind an apostrophe, which may be left out; but not what ends other words as often, as ``s`` does."""
+"""Endings that may be typed without their apostrophe; ``s`` is none of them, since it ends other words as often."""
 _SIGNS_FOR_LETTERS: Final = "@$"
 _DIGITS: Final = tuple(str.maketrans(f"01345789{_SIGNS_FOR_LETTERS}", f"o{one}eastbgas") for one in "il")
-_MOST_READ: Final = 10_000  # Tokens of which is kept what may be made of them.
+_MOST_READ: Final = 10_000  # The largest number of tokens for which the result is cached.
 
 Tokens = tuple[list[Span], list[str]]
 
 
 class Spacing:
-    """Reads tokens as known words.
+    """Replaces tokens by the known words that are meant.
 
     Parameters
     ----------
     vocabulary
         The words that are known.
     scales
-        The square of what each word weighs by how many examples hold it, ``(words + 1,)``; see `rasa_core.nlu.linear`.
+        The square of the weight that each word has by the number of its examples, ``(words + 1,)``; see
+        `rasa_core.nlu.linear`.
     """
 
     def __init__(self, vocabulary: TokenVocabulary, scales: NDArray[np.float32]) -> None:
@@ -53,11 +56,11 @@ class Spacing:
         common = np.sqrt(scales) < 1.0 - math.log(_COMMON)
         self._common = {word for word, number in self._words.items() if common[number]}
         self._longest = max(map(len, self._words), default=0)
-        self._whole: set[str] = set()  # Keys of which nothing else is made.
-        self._parts: dict[str, Sequence[str]] = {}  # Those of others; none of one that may be a part of a word.
+        self._whole: set[str] = set()  # Keys that stay as they are.
+        self._parts: dict[str, Sequence[str]] = {}  # Parts of the other keys; empty if a key may only be joined.
 
     def of(self, text: str, spans: list[Span], keys: list[str]) -> Tokens:
-        """Return the places and keys of the words that the tokens of a text are meant to be."""
+        """Return the spans and keys of the words that are meant by the tokens of a text."""
         if self._whole.issuperset(keys):  # Nearly always.
             return spans, keys
         if len(self._whole) + len(self._parts) >= _MOST_READ:
@@ -65,7 +68,7 @@ class Spacing:
             self._parts.clear()
         # Kept here, since another thread may clear what is kept for all texts.
         odd = {at: parts for at, key in enumerate(keys) if (parts := self._parts_of(key)) is not None}
-        # From the end on, so that the places of what stands before stay.
+        # The last token comes first, so that the indices of the tokens before it stay valid.
         done = len(keys)
         for at in reversed(odd):
             if at >= done:
@@ -110,7 +113,7 @@ class Spacing:
         return known[:1] if known or len(scripts_of(key)) < 2 else words[:1]
 
     def _divided(self, key: str, word: str) -> Sequence[str]:
-        """Return the parts of a word that is several known ones; none if it is not."""
+        """Return the known words of which a word consists; an empty sequence if it does not consist of known words."""
         if len(word) >= _SHORTEST and (ends := self._best_ends(word)):
             return [key[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
         for end in _ENDS:
@@ -120,7 +123,7 @@ class Spacing:
         return ()
 
     def _best_ends(self, word: str) -> list[int]:
-        """Return where the known words end that a word consists of: the fewest, and of as few, the longest."""
+        """Return the ends of the known words of which a word consists: as few words as possible, then the longest."""
         best: list[tuple[int, int, int] | None] = [(0, 0, 0)]
         for end in range(1, len(word) + 1):
             found = []
@@ -142,7 +145,7 @@ class Spacing:
     def _with_letters(
         self, text: str, spans: Sequence[Span], keys: Sequence[str], at: int, limit: int
     ) -> tuple[int, int, str] | None:
-        """Return which tokens are one known word with digits in it, and the word."""
+        """Return the range of the tokens that are one known word typed with digits, and the word."""
         first, end = at, at + 1
         while first and spans[first - 1][1] == spans[first][0] and _may_be_letters(keys[first - 1]):
             first -= 1
@@ -160,7 +163,7 @@ class Spacing:
     def _joined(
         self, text: str, spans: Sequence[Span], keys: Sequence[str], at: int, limit: int
     ) -> tuple[int, int, str] | None:
-        """Return which tokens around one are a known word, and the word."""
+        """Return the range of two tokens, one of them at `at`, that make a known word together, and the word."""
         for first, step in ((at, 1), (at - 1, 1), (at, 2), (at - 2, 2)):
             end = first + step
             if first < 0 or end >= limit or "\0" in keys[first] + keys[end]:

@@ -1,10 +1,10 @@
-"""Values of entities that examples have, found again wherever they stand.
+"""Recognizes values of entities from the examples, in whatever words around them.
 
-A value is known if at least two messages have it, and hardly any has it as something else, or as nothing. Where one
-stands in a message, the scores of its tags are lifted; and where a word that is not known stands behind it, going on
-with the entity there costs more: ``is there fado in Lisboa`` has the genre though no example is like it, and in
-``Lisbon, Alfama`` the city ends where it is known to end. Synonyms of a value that messages have are known, too. Only
-the entity is known by a value: which role and group it has there, the words around it say.
+A value is known if it is marked in at least two examples, and if hardly any example has its words with another entity
+or unmarked. Where a known value stands in a message, the scores of its tags are raised; where an unknown word follows
+it, the score of continuing the entity is lowered. So the genre is found in ``is there fado in Lisboa``, though no
+example is like it, and the city in ``Lisbon, Alfama`` ends after ``Lisbon``. Synonyms of values in the examples are
+known, too. A known value decides only the entity; its role and group depend on the words around it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ Floats = NDArray[np.float32]
 Words = tuple[str, ...]
 
 _FEWEST: Final = 2
-"""Messages that have a known value."""
+"""Fewest examples in which a value is marked."""
 _MOSTLY: Final = 0.9
-"""Share of the messages with the words of a value in which they are that."""
+"""Share of the examples with the words of a value in which they are marked as the value."""
 _SHORTEST: Final = 4
-"""Characters of a synonym that is found though no message has it."""
-_MOST_READ: Final = 4096  # Tokens; messages have few.
+"""Fewest characters of a synonym that no example has."""
+_MOST_READ: Final = 4096  # The largest number of tokens for which the word is cached.
 _LIFT: Final = 5.0
+"""The amount by which the scores of the tags of a known value are raised."""
 _ENDED: Final = 8.0
-"""What each tag of a known value scores more, and what going on behind it scores less."""
+"""The amount by which the score of continuing the entity after a known value is lowered."""
 
 
 def known_values(messages: Iterable[tuple[Sequence[str], Sequence[int]]]) -> dict[str, int]:
-    """Return the words of known values, each value as one text, and the numbers of their labels.
+    """Return the known values, each as its words with spaces between them, with the index of its label.
 
-    Each message is told as its keys and their tags; see `rasa_core.nlu.crf`.
+    A message is given as the keys of its tokens and their tags; see `rasa_core.nlu.crf`.
     """
     tagged = [(tuple(map(word_of, keys)), tags) for keys, tags in messages]
     found: Counter[tuple[Words, int]] = Counter()
@@ -52,7 +53,7 @@ def known_values(messages: Iterable[tuple[Sequence[str], Sequence[int]]]) -> dic
     for words, tags in tagged:
         for at, size in _all_in(words, lengths):
             value = words[at : at + size]
-            # Inside of a longer value of the same entity, it is nothing else.
+            # Inside a longer value of the same entity, the words do not count as another meaning.
             inside = {_label(tag) for tag in tags[at : at + size]}
             others.update((value, label) for label in labels.get(value, set()) - inside)
     return {
@@ -68,10 +69,9 @@ def known_synonyms(
     messages: Iterable[tuple[Sequence[str], Sequence[int]]],
     labels: Sequence[Sequence[str]],
 ) -> dict[str, int]:
-    """Return, as `known_values` does, the synonyms that no message has, of values that messages have as one entity.
+    """Return, as `known_values` does, the synonyms that no example has, of values that are marked as one entity.
 
-    A synonym of nothing but words of messages is left out, since these words may mean anything else as well, and so is
-    a short one.
+    A synonym is left out if it consists of words from the examples, which may mean something else, or if it is short.
     """
     found: dict[Words, set[int]] = {}
     said: set[str] = set()
@@ -93,12 +93,12 @@ def known_synonyms(
 
 
 class KnownValues:
-    """Lifts the scores of tags where known values stand in messages.
+    """Raises the scores of the tags of known values in messages.
 
     Parameters
     ----------
     values
-        What `known_values` returns.
+        The result of `known_values`.
     labels
         Entity, role and group of each label.
     vocabulary
@@ -119,11 +119,10 @@ class KnownValues:
         self._drawn_out = {form: word for word in self._parts if skeletons[form := skeleton(word)] == 1}
 
     def _word(self, key: str) -> str:
-        """Return the word of a token; of one that is not known, that of a value that is the same but for its spelling.
+        """Return the word of a token; for an unknown word, the similar word of a value or of the examples.
 
-        Or else, the word that it may be with a typing error.
-
-        What that may be, `TokenVocabulary` says of words of examples.
+        The word of a value may be spelled with letters drawn out; the word of the examples may have a typing error, as
+        `TokenVocabulary.guess` finds it.
         """
         word = self._read.get(key)
         if word is None:
@@ -136,7 +135,7 @@ class KnownValues:
         return word
 
     def lifted(self, tags: Floats, keys: Sequence[str]) -> Floats:
-        """Return the scores of tags, ``(tokens, tags)``, of a message of these keys; the longest value counts."""
+        """Return the scores of the tags of a message, ``(tokens, tags)``, raised for the longest values in `keys`."""
         words = tuple(map(self._word, keys)) if self._lengths else ()
         if self._lengths.keys().isdisjoint(words):
             return tags
@@ -147,7 +146,7 @@ class KnownValues:
                 continue
             done = at + size
             ends = done < len(words) and words[done] not in self._known
-            for first in firsts:  # Mostly one: numbers are quicker here than arrays of them.
+            for first in firsts:  # There is mostly one, for which numbers are faster than arrays.
                 tags[at, first] += _LIFT
                 tags[at + 1 : done, first + 1] += _LIFT
                 if ends:
@@ -160,16 +159,18 @@ def _words_of(text: str) -> Words:
 
 
 def _has_letters(words: Words) -> bool:
-    return any(character.isalpha() for word in words for character in word)  # Numbers are known by their shape.
+    return any(
+        character.isalpha() for word in words for character in word
+    )  # Tokens of digits are recognized by their shape.
 
 
 def _label(tag: int) -> int:
-    """Return the label of a tag; -1 of that for outside of entities."""
+    """Return the index of the label of a tag; -1 for the tag outside of entities."""
     return (tag - 1) // 2
 
 
 def _lengths(values: Iterable[Words]) -> dict[str, list[int]]:
-    """Return how many words the values have that begin with a word, the most first."""
+    """Return for each first word of values the numbers of words that these values have, the largest first."""
     found: dict[str, set[int]] = {}
     for words in values:
         found.setdefault(words[0], set()).add(len(words))
@@ -177,7 +178,7 @@ def _lengths(values: Iterable[Words]) -> dict[str, list[int]]:
 
 
 def _all_in(words: Words, lengths: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """Yield where values may begin in a message, and how many words they may have."""
+    """Yield the index of each word of a message with which values begin, and each number of words they may have."""
     for at, word in enumerate(words):
         for size in lengths.get(word, ()):
             if at + size <= len(words):

@@ -1,4 +1,4 @@
-"""The weights of a model, checked: somebody else may have made the file."""
+"""Checks the weights of a model when they are read, since the file may come from somebody else."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ Floats = NDArray[np.float32]
 
 
 def check_weights(path: Path, arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> None:
-    """Raise if the weights are not those of the description.
+    """Raise if the weights do not fit the description of the model.
 
     Raises
     ------
     ModelError
-        If one is missing, has another shape or type, or is no number; the message names the file.
+        If an array is missing, has another shape or type, or holds a value that is not finite; the message names the
+        file and the array.
     """
     for name, shape in _shapes(arrays, description).items():
         array = arrays.get(name)
-        # A model may have been sent by somebody: with a wrong shape, it would fail in the middle of a message.
+        # With a wrong shape, the model would fail only later, in the middle of a message.
         if array is None or array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
             raise ModelError(f"{name!r} in {str(path)!r} is missing or damaged. Train the model again.")
 
 
 def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return the shape that each weight must have; how many units there are is what the arrays say."""
+    """Return the shape that each array must have; only the numbers of units are taken from the arrays themselves."""
 
     def width(name: str) -> int:
         return arrays[name].shape[-1] if name in arrays and arrays[name].ndim else 0

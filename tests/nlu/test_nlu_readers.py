@@ -611,7 +611,7 @@ def test_half_of_a_surrogate_pair_is_text_except_in_yaml() -> None:
 def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "nlu.md").write_bytes(b"## intent:a\n- x\n- caf\xe9\n")
     for path in (tmp_path, tmp_path / "nlu.md"):
-        with pytest.raises(NLUDataError, match=r"nlu\.md:3:6: not UTF-8; save the file in that encoding\."):
+        with pytest.raises(NLUDataError, match=r"nlu\.md:3:6: this is not UTF-8; save the file in that encoding\."):
             read_training_data(path)
 
 
