@@ -183,7 +183,8 @@ class Domain(DomainFeatures):
         except DomainError as error:
             key, wrong = error.item or (ACTION_FACTORY, ACTION_FACTORY)
             keys = key, "forms", "responses", "e2e_actions"  # All but the first name actions, too.
-            place = next((parts.lines[one, wrong] for one in keys if (one, wrong) in parts.lines), "domain")
+            places = (parts.lines.get((one, name)) for one in keys for name in (wrong, key))
+            place = next(filter(None, places), "domain")
             raise DomainError(f"{place}: {error}", error.item) from error
         return domain
 

@@ -69,8 +69,8 @@ def checked_factory(name: str | None) -> str:
     """Return the name of an action factory, ``local`` for None; raise `DomainError` if there is none of that name."""
     if name is not None and name not in ACTION_FACTORIES:
         known = ", ".join(ACTION_FACTORIES)
-        problem = f"unknown action_factory {name!r}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
-        raise DomainError(problem, ("action_factory", name))
+        problem = f"unknown action_factory {name!r:.80}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
+        raise DomainError(problem, ("action_factory", str(name)))
     return name or "local"
 
 

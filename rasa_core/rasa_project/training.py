@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, counted, enumerated
@@ -17,10 +17,16 @@ from rasa_core.rasa_project.files import NO_STORIES, UNREAD_DOMAIN, RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import ReadStories
+from rasa_core.support.places import Place
 from rasa_core.support.problems import Note, Problem, told
 from rasa_core.trackers import DialogueStateTracker
 
 Say = Callable[[str], object]
+
+_NO_POLICY: Final = "none of the policies decides here; add RulePolicy for rules, and MemoizationPolicy for stories"
+_NEEDS_STORIES: Final = (
+    "all policies learn from stories, and there are none; write some, or add RulePolicy for the rules"
+)
 
 
 class Settings(Protocol):
@@ -30,6 +36,7 @@ class Settings(Protocol):
     learns: bool
     epochs: int | None
     notes: list[Note]
+    place: Place
 
     def ensemble(self) -> PolicyEnsemble: ...  # noqa: D102
     def unfit(self, domain: Domain) -> list[Problem]: ...  # noqa: D102
@@ -86,6 +93,8 @@ def train_rasa_project(
         say("there are neither stories nor rules: the bot understands messages, and falls back at each of them.")
     elif not read.steps and config.learns:
         say("there are no stories for TEDPolicy to learn from; the rules alone decide.")
+    if not policies:
+        raise ModelError(f"{config.place}: {_NEEDS_STORIES if config.policies else _NO_POLICY}.")
     say(f"training {enumerated([type(policy).__name__ for policy in policies])} ...")
     started = time.perf_counter()
     train_rasa(agent, read, learns=config.learns, epochs=config.epochs, needs_stories=not files.names)

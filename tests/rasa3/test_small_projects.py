@@ -13,7 +13,7 @@ from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.commands.check import command
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.project import Project
 
 HEAD: Final = """
@@ -696,3 +696,25 @@ def test_a_project_is_the_same_where_its_files_are_named(tmp_path: Path) -> None
     for named in ({"domain": "other/domain.yml"}, {"stories": "data/rules.yml"}, {"stories": "other"}):
         with pytest.raises(ModelError, match=r"a bot of Rasa 2 or 3 is read from domain.yml, domain/ and data/"):
             Project(folder, **named)
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("TEDPolicy", "all policies learn from stories, and there are none; write some, or add RulePolicy"),
+        ("UnexpecTEDIntentPolicy", "none of the policies decides here; add RulePolicy for rules"),
+    ],
+)
+def test_policies_that_learn_nothing_are_an_error_with_their_place(tmp_path: Path, policy: str, told: str) -> None:
+    rules = "rules: [{rule: r, steps: [{intent: a}, {action: utter_a}]}]"
+    project = write(tmp_path, domain=HEAD, data__rules=rules, config=f"policies:\n- name: {policy}\n")
+
+    with pytest.raises(ModelError, match=rf"config\.yml:\d+: {told}"):
+        Project(project).train_if_changed(say=lambda line: None)
+
+
+@pytest.mark.parametrize("factory", ["remot", "{a: 1}", "[a]", "5"])
+def test_a_factory_of_actions_that_there_is_none_of_is_an_error_with_its_place(tmp_path: Path, factory: str) -> None:
+    domain = f"{HEAD}action_factory: {factory}\n"
+    with pytest.raises(DomainError, match=r"domain\.yml:15: unknown action_factory"):
+        Project(write(tmp_path, domain=domain)).load_domain()
