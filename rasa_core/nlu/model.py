@@ -276,7 +276,7 @@ class NLUModel:
         ranking = self._ranked(chances)
         entities = []
         tags = self._values.lifted(tags, read.keys)
-        found = self._tagger.entities(tags, chances, read.breaks()) if self.entities else ()
+        found = self._tagger.entities(tags, chances, self._breaks(read)) if self.entities else ()
         known = partial(self._is_known, read.keys)
         for start, end, number, chance in self._extents.of(read.visible, read.spans, found, known):
             value = read.visible[start:end]
@@ -297,6 +297,12 @@ class NLUModel:
         if self._faqs:
             answer["response_selector"] = self._selected(chances)
         return {**answer, "truncated": True} if read.is_truncated else answer
+
+    def _breaks(self, read: Read) -> list[int]:
+        """Return where new items of lists begin, but not within a known value, whose line may have been full."""
+        breaks = read.breaks()
+        inner = self._values.inner(read.keys) if breaks else ()
+        return [at for at in breaks if at not in inner]
 
     def _is_known(self, keys: Sequence[str], at: int) -> bool:
         return is_sign(keys[at]) or self._vocabulary.word(keys[at]) > 0

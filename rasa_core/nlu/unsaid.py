@@ -23,6 +23,16 @@ _SENT_FROM: Final = re.compile(
     re.IGNORECASE,
 )
 
+_CLOSING: Final = re.compile(
+    r"\n\s*(?:(?:all the |with )?best(?: wishes)?|(?:(?:with )?(?:best|kind|warm) )?regards|cheers|yours \w+|sincerely"
+    r"|(?:many )?thanks|thank you|(?:mit )?(?:freundlichen|besten|vielen|liebe|viele|beste) grüßen?|mfg|vg|lg|gruß"
+    r"|(?:un )?saludos?|(?:muchas )?gracias|atentamente|(?:bien )?cordialement|merci|cordiali saluti|grazie"
+    r"|(?:met )?vriendelijke groeten?|att|abraços?|trân trọng|с уважением|спасибо)[ \t]*[,.!-]?[ \t]*"
+    r"\n[^\n]{1,40}\s*\Z",
+    re.IGNORECASE,
+)
+"""Thanks or regards on a line of their own, and the name below."""
+
 
 def is_address(text: str) -> bool:
     """Return whether a text has a URL or an e-mail address in it."""
@@ -81,5 +91,5 @@ def _earlier(text: str) -> Iterator[Span]:
         elif line.strip():
             begin, introduction = at, line.rstrip()
         at = end
-    for pattern in (_FORWARDED, _SIGNATURE, _SENT_FROM):
+    for pattern in (_FORWARDED, _SIGNATURE, _SENT_FROM, _CLOSING):
         yield from (match.span() for match in pattern.finditer(text))

@@ -134,6 +134,14 @@ class KnownValues:
             self._read[key] = word
         return word
 
+    def inner(self, keys: Sequence[str]) -> set[int]:
+        """Return the numbers of the tokens within known values, but for the first of each; the longest value counts."""
+        words, found = tuple(map(self._word, keys)), set[int]()
+        for at, size in _all_in(words, self._lengths):
+            if words[at : at + size] in self._firsts:
+                found.update(range(at + 1, at + size))
+        return found
+
     def lifted(self, tags: Floats, keys: Sequence[str]) -> Floats:
         """Return the scores of the tags of a message, ``(tokens, tags)``, raised for the longest values in `keys`."""
         words = tuple(map(self._word, keys)) if self._lengths else ()

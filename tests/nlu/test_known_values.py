@@ -56,9 +56,13 @@ def test_synonyms_of_a_value_that_messages_have_are_known(synonyms: dict[str, st
     assert known_synonyms(synonyms, [(one.keys, one.tags) for one in messages], labels) == values
 
 
-def lifted(text: str) -> list[list[float]]:
+def known() -> KnownValues:
     vocabulary = TokenVocabulary(["in", "lisbon", "new", "street", "york"], [], [])
-    values = KnownValues({"lisbon": 0, "new york": 0, "new": 1}, [["city", "", ""], ["word", "", ""]], vocabulary)
+    return KnownValues({"lisbon": 0, "new york": 0, "new": 1}, [["city", "", ""], ["word", "", ""]], vocabulary)
+
+
+def lifted(text: str) -> list[list[float]]:
+    values = known()
     keys = keys_of(text, tokenize(text))
     tags = np.zeros((len(keys), 5), np.float32)
     found = values.lifted(tags, keys).tolist()
@@ -69,6 +73,13 @@ def lifted(text: str) -> list[list[float]]:
 def test_the_tags_of_a_known_value_are_lifted_the_longest_first() -> None:
     assert lifted("in NEW York") == [[0, 0, 0, 0, 0], [0, 5, 0, 0, 0], [0, 0, 5, 0, 0]]
     assert lifted("in new") == [[0, 0, 0, 0, 0], [0, 0, 0, 5, 0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"), [("in new\nYork", {2}), ("lisbon\nnew", set()), ("new york\nnew york", {1, 3}), ("", set())]
+)
+def test_the_words_within_a_known_value_are_told(text: str, inner: set[int]) -> None:
+    assert known().inner(keys_of(text, tokenize(text))) == inner
 
 
 def test_a_known_value_may_be_spelt_with_accents_and_drawn_out() -> None:

@@ -349,6 +349,11 @@ def test_what_is_not_said_changes_nothing(model, typed: str) -> None:
     assert [(typed[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [("Porto", "Porto")]
 
 
+def test_a_known_value_goes_on_in_the_next_line(model) -> None:
+    answer = model.parse("find me somewhere to eat in New\nYork")
+    assert [(one["start"], one["end"], one["value"]) for one in answer["entities"]] == [(28, 36, "New York")]
+
+
 def test_an_unsure_message_is_understood_by_its_surest_clause(model) -> None:
     clause = "find me somewhere to eat in Porto"
     text = f"zorgle blimp frumious wabe gimble, mome rath outgrabe vorpal {clause.split()[0]}er, {clause}"
