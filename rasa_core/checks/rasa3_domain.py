@@ -181,10 +181,15 @@ def _session(key: str, part: Part) -> Iterator[Finding]:
 
 
 def answers_to_forms(parts: RasaParts, data: TrainingData | None) -> set[str]:
-    """Return the intents whose examples have an entity that a form asks for; no story has to name these intents."""
+    """Return the intents whose examples have an entity that a form asks for; no story has to name these intents.
+
+    Without examples, as where messages name their intents, any intent may come with such an entity.
+    """
     asked = {slot for form in parts.forms.values() for slot in form.required_slots}
-    entities = {one.entity for slot in asked for one in parts.mappings.get(slot, ())}
-    said = ((example.intent, span.entity) for example in (data.examples if data else ()) for span in example.entities)
+    entities = {one.entity for slot in asked for one in parts.mappings.get(slot, ()) if one.entity is not None}
+    if data is None or not data.examples:
+        return set(parts.intents) if entities else set()
+    said = ((example.intent, span.entity) for example in data.examples for span in example.entities)
     return {intent for intent, entity in said if intent is not None and entity in entities}
 
 

@@ -89,6 +89,7 @@ def test_an_example_is_copied_without_what_was_made_of_it(tmp_path: Path, name: 
     assert made.exit_code == 0, made.output
     assert not (tmp_path / "bot" / "models").exists()
     Project(tmp_path / "bot").load_domain()
+    assert CliRunner().invoke(check, [str(tmp_path / "bot"), "--strict"]).output == "0 errors, 0 warnings.\n"
 
 
 @pytest.mark.parametrize(

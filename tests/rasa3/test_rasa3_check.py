@@ -932,6 +932,19 @@ def test_an_intent_that_answers_a_form_needs_no_story(tmp_path: Path) -> None:
     assert "names the intent 'muse'" in output
 
 
+@pytest.mark.parametrize(("entity", "is_told"), [("x", False), ("y", True)], ids=["asked for", "not asked for"])
+def test_without_examples_any_intent_may_answer_a_form(tmp_path: Path, entity: str, is_told: bool) -> None:
+    mapping = "from_entity, entity: x" if entity == "x" else "from_text"
+    domain = (
+        'version: "3.1"\nintents: [a, tell]\nentities: [x]\n'
+        f"slots: {{x: {{type: text, mappings: [{{type: {mapping}}}]}}}}\n"
+        "forms: {f: {required_slots: [x]}}\nresponses: {utter_ask_x: [{text: X?}]}\n"
+    )
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: f}, {active_loop: f}]}]"
+    _, output = told(write(tmp_path, domain=domain, data__all=rules))
+    assert ("names the intent 'tell'" in output) == is_told
+
+
 def test_a_response_with_the_name_of_a_default_action_leaves_that_action_as_it_is(tmp_path: Path) -> None:
     """In Rasa such a bot repeats the action until it is stopped, with each message."""
     domain = DOMAIN.replace("utter_c:", "action_default_fallback:") + "  utter_default: [{text: What?}]\n"
