@@ -124,6 +124,9 @@ class YamlStoryReader:
     def _head(self, part: Part, key: str, known: Sequence[str]) -> tuple[str, dict[str, Part]] | None:
         """Return name and keys of a story or rule; report one that cannot be read, and return None."""
         keys = part.keys()
+        if key not in keys and not keys.keys().isdisjoint(_STEP_KEYS):
+            self._error(part, f"a step stands in the place of a {key}; indent it below the steps: of its {key}.")
+            return None
         if key not in keys:
             self._warning(part, f"an entry without {key}: is skipped; every {key} needs a name.", LOST)
             return None

@@ -181,6 +181,18 @@ def test_a_condition_of_an_unknown_kind_is_an_error_with_its_line(tmp_path: Path
     assert "no key 'slot_was_se'. Did you mean 'slot_was_set'? Known: slot_was_set, active_loop." in problems[0].message
 
 
+@pytest.mark.parametrize("kind", ["story", "rule"])
+def test_steps_that_are_not_indented_below_their_story_are_errors(tmp_path: Path, kind: str) -> None:
+    of = {"story": "stories", "rule": "rules"}[kind]
+    text = f"{of}:\n- {kind}: one\n  steps:\n- intent: a\n- action: utter_a\n"
+    problems: list[Problem] = []
+    YamlStoryReader(None, problems).read_files([write(tmp_path, all=text) / "all.yml"])
+    told = [(one.place.line, one.message) for one in problems if one.severity == "error"]
+    assert told == [
+        (line, f"a step stands in the place of a {kind}; indent it below the steps: of its {kind}.") for line in (4, 5)
+    ]
+
+
 @pytest.mark.parametrize("entities", ["{city: Rome}", "[{city: Rome}]", "[{entity: city, value: Rome}]"])
 def test_entities_may_be_written_in_several_ways(tmp_path: Path, entities: str) -> None:
     text = f"stories:\n- story: one\n  steps: [{{intent: a, entities: {entities}}}]\n- steps: [{{intent: a}}]\n"
