@@ -51,6 +51,7 @@ from rasa_core.checks.contradictions import (
     story_actions,
 )
 from rasa_core.checks.nlu import check_data_files, check_domain_names
+from rasa_core.checks.responses import intents_of_buttons
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_names, check_repeated_stories
 from rasa_core.domain import Domain
 from rasa_core.domain.file import (
@@ -197,8 +198,8 @@ def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -
     data, found = check_data_files(files)
     if data is None or domain is None or not data.examples:
         return found
-    # The one that begins anew is sent as /restart.
-    intents = [intent for intent in domain.intents if intent in data.intents or intent != domain.restart_intent]
+    given = {domain.restart_intent, *intents_of_buttons(domain.templates)}  # The one that begins anew is /restart.
+    intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
     return found + check_domain_names(data, intents, domain.entities, domain_name)
 
 

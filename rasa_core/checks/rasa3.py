@@ -46,7 +46,7 @@ from rasa_core.checks.rasa3_unused import (
     unused_responses,
     unused_synonyms,
 )
-from rasa_core.checks.responses import check_responses
+from rasa_core.checks.responses import check_responses, intents_of_buttons
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted
@@ -315,7 +315,8 @@ def _nlu(
     """Find differences between NLU data, domain, stories and pipeline."""
     parts = domain.rasa
     assert parts is not None
-    own = [name for name in parts.intents if name in data.intents or name not in RASA_DEFAULT_INTENTS]
+    given = {*RASA_DEFAULT_INTENTS, *intents_of_buttons(parts.content["responses"])}
+    own = [name for name in parts.intents if name in data.intents or name not in given]
     lines = {name: place for (key, name), place in parts.lines.items() if key == "intents"}
     yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()), lines)
     # Backwards, so that the first place of each stays.

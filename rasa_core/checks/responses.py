@@ -53,6 +53,11 @@ def check_responses(
                     yield finding("unknown-name", "warning", text, [place(name)])
 
 
+def intents_of_buttons(responses: Mapping[str, Iterable[Mapping[str, Any]]]) -> set[str]:
+    """Return the intents that buttons of responses send; they need no examples."""
+    return {intent for variants in responses.values() for one in variants for intent in _intents_of_buttons(one)}
+
+
 def check_template_keys(
     templates: Mapping[str, Iterable[Mapping[str, Any]]], place: Callable[[str], Place | None]
 ) -> Iterator[Finding]:

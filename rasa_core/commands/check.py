@@ -190,9 +190,9 @@ def _history_of_rasa(config: RasaConfig | None) -> int:
 
 
 def _unread_options(config: RasaConfig | None) -> Iterator[Finding]:
-    """Find options of policies that have no effect."""
+    """Find options of policies that have no effect; those of a policy that is replaced, ``migrate`` tells."""
     for note in () if config is None else config.notes:
-        if note.unused:
+        if note.unused and note.fate != "replaced":
             text = f"{note.what}: nothing is done with {', '.join(note.unused)}; remove what you do not need elsewhere."
             yield finding("unread-option", "warning", text, [note.place])
 

@@ -36,6 +36,7 @@ from typing import Literal
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
 from rasa_core.checks.nlu import Finding, check_domain_names, check_training_data
+from rasa_core.checks.responses import intents_of_buttons
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, counted
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
@@ -377,6 +378,7 @@ class _Job:
     def _nlu_findings(self) -> list[Finding]:
         data, domain = self.data, self.domain
         given = {domain.restart_intent} if domain.rasa is None else set(RASA_DEFAULT_INTENTS)  # No examples needed.
+        given |= intents_of_buttons(domain.templates)
         intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
         named = check_domain_names(data, intents, domain.entities, str(self.project.domain_file))
         return [*named, *check_training_data(data)]

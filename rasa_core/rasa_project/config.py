@@ -256,9 +256,11 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         config.policies.append(_own(Policy.registry[name], described, place))
         config.notes.append(note)
         return
-    if name not in _KNOWN or (module and module.split(".")[0] not in _PACKAGES):
+    is_own = bool(module) and module.split(".")[0] not in _PACKAGES
+    if name not in _KNOWN or is_own:
+        hint = "" if is_own else did_you_mean(name, _KNOWN)
         raise LookupError(
-            f"the policy {described['name']!r} is none of Rasa's.{did_you_mean(name, _KNOWN)} A policy of your own has "
+            f"the policy {described['name']!r} is none of Rasa's.{hint} A policy of your own has "
             "to be written for this package, and its module imported: with --import, or below imports: in this file; "
             "--ignore-components goes on without it."
         )

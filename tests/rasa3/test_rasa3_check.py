@@ -134,7 +134,13 @@ def test_what_training_would_refuse_is_told(tmp_path: Path) -> None:
     write(tmp_path, config="policies:\n- name: MemoizationPolicy\n- name: TEDPolicy\n  transformer_size: 3\n")
     code, output = told(tmp_path)
     assert "config.yml:1: error: the domain has forms, and only RulePolicy runs them" in output
-    assert "config.yml:3: warning: TEDPolicy: nothing is done with transformer_size" in output
+    assert "transformer_size" not in output  # `migrate` tells what replaces the policy.
+
+    write(tmp_path, config="policies:\n- name: RulePolicy\n- name: mine.MyPolicy\n- name: KerasPolicy\n  depth: 3\n")
+    code, output = told(tmp_path)
+    assert "config.yml:3: error: the policy 'mine.MyPolicy' is none of Rasa's. A policy of your own" in output
+    write(tmp_path, config="policies:\n- name: RulePolicy\n- name: KerasPolicy\n  depth: 3\n")
+    assert "config.yml:3: warning: KerasPolicy: nothing is done with depth" in told(tmp_path)[1]
 
 
 def test_nlu_data_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -973,6 +979,20 @@ def test_an_unused_intent_without_examples_is_told_once(tmp_path: Path) -> None:
 
     assert "no story, rule or mapping names the intent 'b'" in output
     assert "intent-without-examples" not in output
+
+
+def test_an_intent_that_a_button_sends_needs_no_examples(tmp_path: Path) -> None:
+    buttons = "buttons: [{title: B, payload: '/b{}'}, {title: C, payload: c}]"
+    domain = f'version: "3.1"\nintents: [a, b, c]\nresponses: {{utter_a: [{{text: A., {buttons}}}]}}'
+    nlu = "nlu: [{intent: a, examples: '- hi\n\n  - hello\n\n  - good day'}]"
+    rules = "".join(f"- rule: {one}\n  steps: [{{intent: {one}}}, {{action: utter_a}}]\n" for one in "abc")
+    folder = write(tmp_path, domain=domain, data__all=f"rules:\n{rules}", data__nlu=nlu)
+
+    assert "no examples of the intent 'c'" in told(folder)[1]
+    assert "no examples of the intent 'b'" not in told(folder)[1]
+    said: list[str] = []
+    Project(folder).train_if_changed(say=said.append)
+    assert ["'b'" in line for line in said if "no examples" in line] == [False]
 
 
 def test_all_slots_without_mappings_are_told(tmp_path: Path) -> None:
