@@ -195,7 +195,7 @@ def _unknown_keys(notes: Iterable[Note]) -> Iterator[Finding]:
             yield finding("unread-option", "warning", text, [note.place])
         if note.is_unknown:
             said = f"nothing reads the key {note.what!r}.{note.message.removeprefix(UNKNOWN_KEY).lstrip('.')}"
-            yield finding("unknown-key", "warning", said, [note.place])
+            yield finding("unknown-key", "warning", said if said.endswith((".", "?")) else f"{said}.", [note.place])
 
 
 def _of_problem(problem: Problem) -> Finding:

@@ -214,28 +214,26 @@ class _Merger:
         self.content: dict[str, Any] = {**{key: [] for key in _LISTS}, **{key: {} for key in _MAPPINGS}}
         self.lines: dict[tuple[str, str], Place] = {}  # By key and name, so that later checks can name a line too.
         self.passed_over: list[str] = []
-        self._is_beside = False
+        self.beside: set[Any] = set()  # Files of training data.
 
     def add_beside(self, root: Part) -> None:
         """Add a file that is no domain file: what contradicts them, or is wrong, is passed over."""
+        self.beside.add(root.place.file)
         try:
-            _merged([root], takes_old_forms=self._takes_old_forms)
+            self.add(root)
         except DomainError as error:
-            self._pass_over(f"{error} The domain does without it.")
-            return
-        self._is_beside = True
-        self.add(root)
+            self.pass_over(f"{error} The domain does without it.")
 
-    def _pass_over(self, told: str) -> None:
+    def pass_over(self, told: str) -> None:
         self.passed_over.append(told)
         logger.warning("%s", told)
 
     def _replaces(self, key: str, name: str, place: Place, first: Place) -> bool:
         told = f"{place}: {name!r} in {key}: is another one than that at {first}"
-        if not self._is_beside:
+        if not self.beside:
             raise DomainError(f"{told}. Remove one of them.")
         replaces = key == "responses" and not self._takes_old_forms  # As in Rasa 3.
-        self._pass_over(f"{told}, {'and this one' if replaces else 'which'} counts. Remove the other.")
+        self.pass_over(f"{told}, {'and this one' if replaces else 'which'} counts. Remove the other.")
         return replaces
 
     def add(self, root: Part) -> None:
@@ -310,13 +308,11 @@ def _merged(
     names: Mapping[str, list[str]] | None = None,
     of_rasa_1: OldResponses | None = None,
     beside: Sequence[Part] = (),
-    *,
-    takes_old_forms: bool | None = None,
 ) -> RasaParts:
     keys = [root.keys() for root in roots]
     versions = [one["version"].written for one in keys if "version" in one]
     slots = [slot.keys() for one in keys if "slots" in one for slot in one["slots"].keys().values()]
-    is_old = of_rasa_1 is not None or (are_of_rasa_2(versions, slots) if takes_old_forms is None else takes_old_forms)
+    is_old = of_rasa_1 is not None or are_of_rasa_2(versions, slots)
     merger = _Merger(is_old)
     for root in roots:
         merger.add(root)
@@ -328,14 +324,14 @@ def _merged(
     content = merger.content | {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
     if is_old:
         content = modernised(content)
-    return replace(_Checker(content, merger.lines).parts(), passed_over=tuple(merger.passed_over))
+    return replace(_Checker(content, merger).parts(), passed_over=tuple(merger.passed_over))
 
 
 class _Checker:
     """Turns plain data into parts; mistakes are an error, with a line and a place for each."""
 
-    def __init__(self, content: dict[str, Any], lines: Mapping[tuple[str, str], Place]) -> None:
-        self.content, self.lines = content, lines
+    def __init__(self, content: dict[str, Any], merger: _Merger) -> None:
+        self.content, self.lines, self._merger = content, merger.lines, merger
         self._wrong: list[DomainError] = []
 
     def fail(self, key: str, name: str, problem: str) -> DomainError:
@@ -370,11 +366,16 @@ class _Checker:
     def _all(self, key: str, read: Callable[[str, Any, Callable[[str], DomainError]], Read]) -> dict[str, Read]:
         """Return each entry below a key as `read` reads it; the first mistake of each entry is kept."""
         found: dict[str, Read] = {}
-        for name, described in self.content[key].items():
+        for name, described in list(self.content[key].items()):
             try:
                 found[name] = read(name, described, partial(self.fail, key, name))
             except DomainError as error:
-                self._wrong.append(error)
+                place = self.lines.get((key, name))
+                if place is None or place.file not in self._merger.beside:
+                    self._wrong.append(error)
+                else:
+                    del self.content[key][name]
+                    self._merger.pass_over(f"{error} The domain does without it.")
         return found
 
     def _response(self, name: str, variants: Any, fail: Callable[[str], DomainError]) -> list[dict[str, Any]]:

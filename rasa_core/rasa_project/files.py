@@ -337,4 +337,6 @@ def keys_of(files: RasaFiles) -> Iterator[Note]:
                 yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
             elif name not in (*KNOWN_KEYS, *OLD_KEYS, *DATA_KEYS):
                 hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
+                if name.startswith("utter_"):
+                    hint = " Indent it below responses:, to be said"
                 yield Note(key.place, name, "left out", f"{UNKNOWN_KEY}.{hint}".rstrip("."))

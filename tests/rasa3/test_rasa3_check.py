@@ -1050,15 +1050,18 @@ def test_responses_in_training_data_are_said_as_in_each_rasa(tmp_path: Path) -> 
     assert said == {"3.1": "Other.", "2.0": "domain"}
 
 
-def test_a_wrong_domain_beside_the_domain_is_passed_over(tmp_path: Path) -> None:
+def test_a_wrong_domain_beside_the_domain_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     beside = BESIDE.replace('"2.0"', '"3.1"').replace(
         "y_form: {required_slots: [x]}", "y_form: {required_slots: {x: []}}"
     )
     folder = write(tmp_path, domain=DOMAIN, data__all=RULES, data__forms=beside)
     domain = RasaFiles(folder).domain
-    _, output = told(folder)
 
-    assert "utter_more" not in domain.templates
+    assert caplog.text.count("The domain does without it.") == 1
+    assert domain.templates["utter_more"][0]["text"] == "More."
+    assert domain.rasa is not None
+    assert "y_form" not in domain.rasa.forms
+    _, output = told(folder)
     assert "forms.yml:6: warning: required_slots: of the form 'y_form' is a list of slots" in output
     assert "The domain does without it. [not-read]" in output
 
@@ -1082,3 +1085,8 @@ def test_an_empty_list_of_slots_is_told_unless_it_is_written(tmp_path: Path) -> 
         domain = DOMAIN.replace("{required_slots: [x]}", f"\n    required_slots:{written}")
         _, output = told(write(tmp_path, domain=domain, data__all=RULES))
         assert output.count("domain.yml:9: warning: required_slots: of the form 'x_form' is empty") == count
+
+
+def test_a_response_beside_responses_is_told_to_be_indented(tmp_path: Path) -> None:
+    _, output = told(write(tmp_path, domain=DOMAIN + "utter_d: [{text: D.}]\n", data__all=RULES))
+    assert "domain.yml:13: warning: nothing reads the key 'utter_d'. Indent it below responses:, to be said." in output
