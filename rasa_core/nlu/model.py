@@ -1,6 +1,6 @@
-"""The model of intents and entities: what serves, with nothing but NumPy.
+"""The trained model of intents and entities, which needs only NumPy to understand messages.
 
-Its files are ``nlu.json`` and ``nlu_weights.npz``, written whole or not at all, and checked when they are read.
+Its files are ``nlu.json`` and ``nlu_weights.npz``. They are replaced in one step, and checked when they are read.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ Floats = NDArray[np.float32]
 
 EXTRACTOR = "rasa_core.nlu"
 MAX_RANKING = 10
-_CACHED_KEYS = 10_000  # Tokens whose rows are kept.
+_CACHED_KEYS = 10_000  # Largest number of tokens whose rows are cached.
 _BATCH = 64
 
 FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
-"""Names of files by which such a model is known."""
+"""Names of the files by which the folder of such a model is recognized."""
 FORMAT = 7
 
 _KINDS: dict[str, type] = {
@@ -79,17 +79,17 @@ _KINDS: dict[str, type] = {
 class NLUModel:
     """Turns text into an intent and entities; safe to share between threads.
 
-    A message longer than `MAX_CHARACTERS` or `MAX_TOKENS` is understood by its beginning, and its answer says
-    ``"truncated": True``. One that begins with a greeting, or ends with thanks, is read with and without these, and the
-    surer reading counts. Words that are not known are read as known ones as `Spacing` and `TokenVocabulary` say.
-    Confidences of all intents, and of none of them, sum to 1; the latter is what is missing.
+    Of a message longer than `MAX_CHARACTERS` or `MAX_TOKENS`, only the beginning is read, and the answer has
+    ``"truncated": True``. A message that begins with a greeting, or ends with thanks, is read with and without it, and
+    the reading with the higher confidence counts. Unknown words are replaced by known ones; see `Spacing` and
+    `TokenVocabulary`. The confidences of all intents, and of no intent, sum to 1; the last is not in the answer.
 
     Parameters
     ----------
     description
-        What is kept as JSON: names, vocabulary, patterns, settings; see `_KINDS`.
+        The content of ``nlu.json``: names, vocabulary, patterns, settings; see `_KINDS`.
     arrays
-        The weights.
+        The weights of ``nlu_weights.npz``.
     """
 
     def __init__(self, description: Mapping[str, Any], arrays: Mapping[str, Floats]) -> None:
@@ -116,7 +116,7 @@ class NLUModel:
         self._names: dict[str, list[int]] = {}
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
-        # Learnt as intents of their own, parts are told as one intent, with the sum of what is sure of them.
+        # The parts of a retrieval intent are learnt as intents; the answer has their sum as one intent.
         parts = {name: [at for at in own if "/" in self.intents[at]] for name, own in self._names.items()}
         self._faqs = {name: own for name, own in parts.items() if own}
         self.pipeline: list[dict[str, Any]] | None = description.get("pipeline")
@@ -128,7 +128,7 @@ class NLUModel:
         Returns
         -------
         dict
-            ``text``; ``intent`` with ``name`` and ``confidence``; ``intent_ranking``, at most `MAX_RANKING` of them,
+            ``text``; ``intent`` with ``name`` and ``confidence``; ``intent_ranking``, at most `MAX_RANKING` intents,
             the best first; ``entities``, each with ``start``, ``end``, ``value``, ``entity``, ``confidence``,
             ``extractor``, and ``role`` and ``group`` if it has any; ``response_selector`` if there are intents such as
             ``faq/opening``, which are parts of one; ``truncated`` if only the beginning was read.
@@ -137,7 +137,7 @@ class NLUModel:
         return answer if self._pipeline is None else self._pipeline.finish(answer)
 
     def _understood(self, read: Read) -> dict[str, Any]:
-        # Without a greeting and thanks, the rest is understood by itself too: few examples have them.
+        # The rest without greeting and thanks is read, too, since few examples have them.
         answer, rest = self._one_answer(read), self._rest(read)
         if rest is not None:
             answer = self._clearer(read, answer, rest, self._one_answer(rest))
@@ -158,7 +158,7 @@ class NLUModel:
         return of_clause(answer, best) if best["intent"]["confidence"] > answer["intent"]["confidence"] else answer
 
     def _clearer(self, read: Read, whole: dict[str, Any], rest: Read, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a message, or that to the rest of it without courtesies."""
+        """Return the answer to a whole message, or the answer to its rest without courtesies if that is clearer."""
         meant = None
         if whole["intent"]["name"] != answer["intent"]["name"] and (apart := read.said_apart()) is not None:
             said = phrase_of(apart.keys)
@@ -180,7 +180,7 @@ class NLUModel:
         return self._answer(read, tags[0], softmax(intents[0] / self.temperature))
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what `parse` makes of each text; messages with as many tokens go through the network together."""
+        """Return the answer of `parse` to each text; messages with equal numbers of tokens are computed together."""
         found = [self._read(text) for text in texts]
         rests = {at: rest for at, rest in enumerate(map(self._rest, found)) if rest is not None}
         answers = self._answers([*found, *rests.values()])
@@ -202,15 +202,15 @@ class NLUModel:
         return None if rest is None or phrase_of(read.keys) in self._by_heart else rest
 
     def with_pipeline(self, pipeline: list[dict[str, Any]] | None) -> Self:
-        """Return a model that understands the same, and has other components around that; see `stored_steps`."""
+        """Return the same model with other components before and after it; see `stored_steps`."""
         description = {key: value for key, value in self._description.items() if key != "pipeline"}
         return type(self)(description if pipeline is None else {**description, "pipeline": pipeline}, self._arrays)
 
     def scores(self, texts: Sequence[str]) -> tuple[list[Floats], Floats]:
-        """Return scores of tags of each text, ``(tokens, tags)``, and those of intents, ``(texts, intents + 1)``.
+        """Return the scores of the tags of each text, ``(tokens, tags)``, and of the intents, ``(texts, intents + 1)``.
 
-        Of the latter, a softmax makes confidences; the last is for none of them. The texts are read as they are typed,
-        token for token.
+        The softmax of the scores of intents are confidences; the last is for no intent. The texts are read as they are
+        typed: no tokens are joined or divided.
         """
         tags = [self._arrays["tags_bias"][:0]] * len(texts)
         intents = np.zeros((len(texts), len(self.intents) + 1), np.float32)
@@ -221,7 +221,7 @@ class NLUModel:
         return tags, intents
 
     def said(self, text: str) -> str:
-        """Return what a message says as it is read, by which examples are known by heart."""
+        """Return the phrase of a message, by which it is found among the examples that are known by heart."""
         return phrase_of(self._read(text).keys)
 
     def _read(self, text: str, *, as_typed: bool = False) -> Read:
@@ -238,11 +238,11 @@ class NLUModel:
         return Read(text, seen, places, read, keys, is_cut)
 
     def _scores(self, found: Sequence[Read]) -> Iterator[tuple[list[int], Floats, Floats]]:
-        """Yield the numbers of some messages that have as many tokens, and the network's scores for them."""
+        """Yield the indices of some messages with equal numbers of tokens, and the network's scores for them."""
         same_length: dict[int, list[int]] = {}
         for at, read in enumerate(found):
             same_length.setdefault(len(read.spans), []).append(at)
-        same_length.pop(0, None)  # They have no tokens to score.
+        same_length.pop(0, None)  # These messages have no tokens to score.
         for numbers in same_length.values():
             for begin in range(0, len(numbers), _BATCH):
                 batch = numbers[begin : begin + _BATCH]
@@ -251,7 +251,7 @@ class NLUModel:
                 yield batch, *self._network.read(np.stack(known), np.stack(extras))
 
     def _embedded(self, read: Read) -> Floats:
-        """Return what the network knows of each token; see `NLUNetwork.read`."""
+        """Return the embedding of each token; see `NLUNetwork.read`."""
         known, rows = self._known, []
         for key in read.keys:
             row = known.get(key)
@@ -259,7 +259,7 @@ class NLUModel:
         return np.array(rows)
 
     def _learn(self, key: str) -> Floats:
-        """Return what the network knows of a token, and keep it."""
+        """Return the embedding of a token, and cache it."""
         words = self._vocabulary
         known, guess = (words.word(key), words.pieces_in(key), words.letters_in(key)), words.guess(key)
         row = self._network.embed(*known, shape_of(key), guess=words.words.get(guess or "", 0))
@@ -269,7 +269,7 @@ class NLUModel:
         return row
 
     def _answer(self, read: Read, tags: Floats, chances: Floats) -> dict[str, Any]:
-        # What is an example word for word is meant by it, whatever the network has made of all others.
+        # A message that is an example word for word has its intent, whatever the network learnt from other examples.
         if self._by_heart and (number := self._by_heart.get(phrase_of(read.keys))) is not None:
             chances = 0.5 * chances
             chances[number] += 0.5
@@ -308,16 +308,18 @@ class NLUModel:
         return is_sign(keys[at]) or self._vocabulary.word(keys[at]) > 0
 
     def _ranked(self, chances: Floats) -> list[dict[str, Any]]:
-        """Return the best intents; one with a slash in its name is a part of what stands before the slash."""
+        """Return the best intents; the parts of a retrieval intent, with a slash in their names, are summed."""
         known = chances[: len(self.intents)]
         if len(self._names) < len(known):
             known = np.array([known[numbers].sum() for numbers in self._names.values()])
         names = list(self._names)
-        best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()  # Stable: of equals, always the same comes first.
+        best = (
+            (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
+        )  # The sort is stable, so that the order of equal confidences is always the same.
         return [{"name": names[number], "confidence": float(known[number])} for number in best]
 
     def _selected(self, chances: Floats) -> dict[str, Any]:
-        """Return for each retrieval intent how likely each of its parts is, if it is meant."""
+        """Return for each retrieval intent the probabilities of its parts, which sum to 1."""
         found: dict[str, Any] = {"all_retrieval_intents": list(self._faqs)}
         for name, numbers in self._faqs.items():
             shares = chances[numbers] / max(float(chances[numbers].sum()), 1e-30)
@@ -352,7 +354,7 @@ class NLUModel:
         Raises
         ------
         ModelError
-            If there is none, or it is damaged; the message names the file and the remedy.
+            If there is no model, or it is damaged; the message names the file and the remedy.
         """
         folder = Path(directory)
         description = _read_description(folder / FILE_NAME)
@@ -362,7 +364,7 @@ class NLUModel:
 
 
 def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
-    """Return a hash, in hexadecimal, of what a model is trained from: the data's fingerprint and the settings."""
+    """Return a hash, in hexadecimal, of the input of a training: the fingerprint of the data, and the settings."""
     content = json.dumps([FORMAT, data, dict(settings)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 

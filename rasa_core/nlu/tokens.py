@@ -1,6 +1,6 @@
-"""Text to tokens, and what is known of a token by itself: the word, its character n-grams, and its shape.
+"""Divides text into tokens, and finds the features of a single token: its word, character n-grams and shape.
 
-Tokens are words, numbers and signs; in scripts that put no spaces between words, they are single characters.
+Tokens are words, numbers and signs; in scripts without spaces between words, each character is a token.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rasa_core.nlu.spelling import INVISIBLE, folded, in_two_letters, plain, ske
 
 MAX_CHARACTERS: Final = 1000
 MAX_TOKENS: Final = 200
-"""How much of a message is read, in training as in serving."""
+"""The longest part of a message that is read, in training and in serving."""
 MAX_PIECES: Final = 24
-"""How many n-grams of one token are looked at."""
+"""Largest number of n-grams of one token."""
 
 # Letters of scripts that are written without spaces between words, and Hangul, whose particles hang on words:
 # Thai, Lao, Myanmar, Khmer, Hangul, kana, and the Chinese characters.
@@ -30,7 +30,7 @@ _UNSPACED = (
     "\u1000-\u102a\u1050-\u1055\u1780-\u17b3\u1100-\u11ff\u3040-\u3098\u309b-\u30ff\u3130-\u318f\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-# What stands on or joins the character before: accents, vowel signs, joiners. `\w` does not match them.
+# Characters that combine with the character before them: accents, vowel signs, joiners. `\w` does not match them.
 _MARKS = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u07a6-\u07b0\u0816-\u082d\u08d3-\u0903"
@@ -41,7 +41,7 @@ _MARKS = (
     "\u0ec8-\u0ecd\u0f71-\u0f84\u0f8d-\u0fbc\u102b-\u103e\u1056-\u1059\u17b4-\u17d3\u1ab0-\u1aff\u1dc0-\u1dff"
     "\u200c\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f\U0001f3fb-\U0001f3ff"
 )
-# What nobody sees, and what joins a word to nothing.
+# Invisible characters, and joiners at the end of a word, which join it to nothing.
 _INVISIBLE = re.compile(rf"[{INVISIBLE}]+|(?<=\w)[\u200c\u200d]+(?!\w)")
 _CONTRACTION = r"['`\u00b4\u02bc\u2018\u2019\u201b\u2032\uff07](?:s|t|m|d|ll|re|ve)(?![^\W_])"
 _ASCII = re.compile(r"[a-z]+|[0-9]+|['`](?:s|t|m|d|ll|re|ve)(?![a-z0-9])|(\S)\1*", re.IGNORECASE)
@@ -63,12 +63,12 @@ Span = tuple[int, int]
 
 
 def clusters(text: str) -> list[str]:
-    """Return the characters of a text with what stands on them, syllables of Hangul, and runs of spaces."""
+    """Return the characters of a text with their combining marks, syllables of Hangul, and runs of spaces."""
     return _CLUSTER.findall(text) if _STANDING_ON.search(text) else list(text)
 
 
 def tokenize(text: str) -> list[Span]:
-    """Return start and end of each token, in characters; whitespace belongs to none.
+    """Return start and end of each token, in characters; whitespace belongs to no token.
 
     A token is a run of letters, a run of digits, the end of an English contraction (``'s``), or another character,
     once or several times. Letters of scripts without spaces between words are tokens of their own, three or more of
@@ -79,12 +79,12 @@ def tokenize(text: str) -> list[Span]:
     >>> [("Gate B12's").__getitem__(slice(*span)) for span in tokenize("Gate B12's")]
     ['Gate', 'B', '12', "'s"]
     """
-    pattern = _ASCII if text.isascii() else _ANY  # The same for ASCII, in a quarter of the time.
+    pattern = _ASCII if text.isascii() else _ANY  # For ASCII, both find the same, the first in a quarter of the time.
     return [match.span() for match in pattern.finditer(text)]
 
 
 def visible(text: str) -> tuple[str, Sequence[int]]:
-    """Return a text without what nobody sees, and where each of its characters, and its end, stood before.
+    """Return a text without invisible characters, and the original index of each character and of the end.
 
     A tag of HTML is a space, and a character reference, such as ``&amp;``, the character.
     """
@@ -101,13 +101,13 @@ def visible(text: str) -> tuple[str, Sequence[int]]:
 
 
 def divides(before: str, after: str) -> bool:
-    """Whether a word may end between two characters: not between those of a word with spaces around it."""
+    """Tell whether a word may end between two characters; in scripts with spaces, it does not end between letters."""
     pair = (before, after)
     return not all(map(_WITHIN_WORD.match, pair)) or any(map(_UNSPACED_CHARACTER.match, pair))
 
 
 def keys_of(text: str, spans: list[Span]) -> list[str]:
-    r"""Return what each token is known by: its text; in scripts without spaces, with the characters beside it.
+    r"""Return the key of each token: its text; in scripts without spaces, together with the characters beside it.
 
     The key of such a character holds a zero byte before and after it: ``"東\0京\0都"``. A sign that is repeated is
     known by itself, as is a letter of these scripts; and so are signs that mean the same, as question marks of two
@@ -128,13 +128,13 @@ def _sign(key: str) -> str:
 
 
 def is_sign(key: str) -> bool:
-    """Whether a token is neither word nor number."""
+    """Tell whether a token is neither a word nor a number."""
     return not key.isalnum() and not any(map(str.isalnum, key))  # Most tokens are words from end to end.
 
 
 @dataclass(frozen=True, slots=True)
 class EndSigns:
-    """Which signs may begin and end a message; all others say nothing there.
+    """The signs that may begin and end a message; all other signs are left out there.
 
     So a message in quotes, or with an emoji or a full stop at its end, is understood as it is without them by a model
     that has never seen them there.
@@ -144,7 +144,7 @@ class EndSigns:
     last: frozenset[str]
 
     def without_others(self, spans: list[Span], keys: list[str]) -> tuple[list[Span], list[str]]:
-        """Return the tokens of a message without other signs at its ends; all if it has nothing else."""
+        """Return the tokens of a message without other signs at its ends; all tokens if it has only such signs."""
         begin, end = 0, len(keys)
         while end and keys[end - 1] not in self.last and is_sign(keys[end - 1]):
             end -= 1
@@ -154,7 +154,7 @@ class EndSigns:
 
 
 def phrase_of(keys: Sequence[str]) -> str:
-    """Return what a message says, without case and spaces, however its letters are encoded."""
+    """Return the text by which equal messages are found: without case and spaces, in one encoding of letters."""
     said = " ".join(keys)
     return said.lower() if said.isascii() else " ".join(map(_folded_once, keys))
 
@@ -166,11 +166,11 @@ def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
     start, end = spans[number]
     before = keys[number - 1] if number and spans[number - 1][1] == start else ""
     after = keys[number + 1] if number + 1 < len(keys) and spans[number + 1][0] == end else ""
-    # A run of letters of another script may stand beside it, of which the nearest part is enough.
+    # The token beside it may be a long run of letters of another script; its nearest letters are enough.
     return "\0".join(part.replace("\0", "") for part in (before[-8:], keys[number], after[:8]))
 
 
-# -- what is known of a token
+# -- features of a token
 
 _LENGTHENED = re.compile(rf"([^\W\d_]|[{_MARKS}])\1\1")
 
@@ -190,7 +190,7 @@ SHAPES = (
 
 
 def shape_of(key: str) -> int:
-    """Return the index in `SHAPES` of how a token is written."""
+    """Return the index in `SHAPES` of the shape of a token."""
     if key.isalpha() or "'" in key:
         if key.islower():
             return 0
@@ -205,7 +205,7 @@ def shape_of(key: str) -> int:
 
 
 def pieces_of(key: str) -> list[str]:
-    """Return the character n-grams of a token, none of them twice, at most `MAX_PIECES`.
+    """Return the character n-grams of a token, each once, at most `MAX_PIECES`.
 
     A word gives its 3- and 4-grams, with ``<`` and ``>`` at its ends, with its accents and without; a number its length
     and its n-grams; a character of a script without spaces itself and the bigrams and the trigram around it. Of a long
@@ -227,9 +227,9 @@ def pieces_of(key: str) -> list[str]:
 
 
 def letters_in(key: str) -> list[str]:
-    """Return the letters of a word, and the pairs of them with ``<`` and ``>`` at its ends, none of them twice.
+    """Return the letters of a word and its pairs of letters, with ``<`` and ``>`` at its ends, each once.
 
-    A sign, and a character of a script without spaces, has none: `pieces_of` tells all of it.
+    A sign, and a character of a script without spaces, has none, since `pieces_of` has all that is in it.
     """
     word = folded(key)
     if key.count("\0") == 2 or (not key.isalnum() and len(word) <= 1):
@@ -243,7 +243,7 @@ def _grams(framed: str, size: int) -> list[str]:
 
 
 def _some(grams: Iterable[str], runs: Iterable[Sequence[str]]) -> list[str]:
-    """Return as many n-grams as may be: those at the ends of each run, and some of the others, evenly spread."""
+    """Return `MAX_PIECES` n-grams: those at both ends of each run, and others at even distances."""
     ends = dict.fromkeys(gram for run in runs for gram in (*run[:2], *run[-2:]))
     others = [gram for gram in grams if gram not in ends]
     room = MAX_PIECES - len(ends)
@@ -251,12 +251,12 @@ def _some(grams: Iterable[str], runs: Iterable[Sequence[str]]) -> list[str]:
 
 
 def word_of(key: str) -> str:
-    """Return the word that a token is."""
+    """Return the word of a token, folded."""
     return folded(key.split("\0")[1] if key.count("\0") == 2 else key)
 
 
 class TokenVocabulary:
-    """The words, n-grams, and letters and their pairs, that a model knows.
+    """The words, n-grams, letters and pairs of letters that a model knows.
 
     Index 0 stands for an unknown word; n-grams and letters count from 0. A word that is not known is taken for the one
     that is the same but for its accents, for how often its letters stand, for two letters in place of an umlaut, or for
@@ -282,11 +282,11 @@ class TokenVocabulary:
 
     @staticmethod
     def _note(known: dict[str, str | None], form: str, word: str) -> None:
-        known[form] = None if form in known else word  # Of two, nobody knows which is meant.
+        known[form] = None if form in known else word  # Two words have this form, so neither is taken.
 
     @classmethod
     def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> TokenVocabulary:
-        """Return the vocabulary of messages, each as its tokens; what occurs less often than `fewest` is left out."""
+        """Return the vocabulary of messages, each given as its keys, without what occurs less often than `fewest`."""
         counts = Counter(chain.from_iterable(messages))
         words: Counter[str] = Counter()
         pieces: Counter[str] = Counter()
@@ -301,9 +301,9 @@ class TokenVocabulary:
         )
 
     def telling(self, keys: Sequence[str]) -> Sequence[int]:
-        """Return which tokens of a message are no signs that are not known; all if it has nothing but signs.
+        """Return the indices of the tokens of a message without unknown signs; all indices if it has only signs.
 
-        Those say nothing, wherever they stand: ``in "Lisbon"`` is ``in Lisbon`` to a model that has never seen quotes.
+        An unknown sign has no meaning: a model that has never seen quotes reads ``in "Lisbon"`` as ``in Lisbon``.
         """
         every = range(len(keys))
         if all(map(str.isalnum, keys)):  # By far the most frequent case.
@@ -316,24 +316,24 @@ class TokenVocabulary:
         return self.words.get(word_of(key)) or self.words.get(self._alike(key) or "", 0)
 
     def guess(self, key: str) -> str | None:
-        """Return the word that a token may be with a typing error, if it is unknown; None if there is none."""
+        """Return the known word that an unknown token may be, with a typing error; None if there is none."""
         return None if self.word(key) or "\0" in key else self._misspellings.near(word_of(key))
 
     def has_part(self, word: str) -> bool:
-        """Whether a known word begins or ends so."""
+        """Tell whether a known word begins or ends with `word`."""
         return self._misspellings.has_part(word)
 
     def unknown(self, keys: Sequence[str]) -> int:
-        """Return how many words of a message are unknown, of what is read of it (`telling`)."""
+        """Return the number of unknown words among the tokens of a message that `telling` returns."""
         return sum(self.word(keys[at]) == 0 for at in self.telling(keys))
 
     def pieces_in(self, key: str) -> list[int]:
-        """Return the indices of a token's known n-grams, or of its word's if letters are drawn out or missing."""
+        """Return the indices of the known n-grams of a token, or of the word if letters are drawn out or missing."""
         known = self.pieces
         return [known[piece] for piece in pieces_of(self._shortened(key)) if piece in known]
 
     def letters_in(self, key: str) -> list[int]:
-        """Return the indices of a token's known letters and pairs of them, as `pieces_in` does."""
+        """Return the indices of the known letters and pairs of letters of a token, as `pieces_in` does."""
         known = self.letters
         return [known[letter] for letter in letters_in(self._shortened(key)) if letter in known]
 
@@ -348,7 +348,7 @@ class TokenVocabulary:
         return self._skeletons.get(skeleton(key)) or self._with_umlaut(key) or self._with_vowels(key)
 
     def _with_umlaut(self, key: str) -> str | None:
-        """Return the word that is written with one letter for two, as ``für`` is, or the other way round."""
+        """Return the known word with an umlaut for two letters (``für`` for ``fuer``), or the other way round."""
         word = folded(key)
         typed = in_two_letters(word)
         return self._in_two.get(word) if typed is None or typed not in self.words else typed
