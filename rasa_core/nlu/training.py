@@ -47,6 +47,8 @@ from rasa_core.support.progress import Progress
 Floats = NDArray[np.float32]
 
 _FEWEST_STEPS = 400
+_STEPS = 7  # The fewest steps for each intent of small data, if these are no more than `_LONGER` times the epochs.
+_LONGER = 2
 _PART_SHARE = 0.4  # The share of the epochs that a training without a third takes; more for many intents.
 _PART_STEPS = 4  # The fewest steps of such a training, for each intent; after fewer, it resembles no finished network.
 _FEW_STEPS = 10  # For each intent; with fewer steps, the network begins with the weights of the linear classifier.
@@ -201,7 +203,9 @@ class NLUTraining:
             if parts:
                 yield none, parts[0], _LAST_EPOCHS
             return
-        yield none, none, epochs
+        # The networks that score the held-out messages need no longer training, since it is shorter anyway.
+        longer = min(math.ceil(_STEPS * len(self._intents) / steps), _LONGER * self._settings.epochs)
+        yield none, none, max(epochs, longer)
         for part in parts:
             own = max(1.0, steps * (1.0 - len(part) / len(self._messages)))
             least = math.ceil(_PART_STEPS * len(self._intents) / own)

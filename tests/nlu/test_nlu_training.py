@@ -375,6 +375,15 @@ def test_a_run_without_a_part_is_long_enough_for_its_intents(count) -> None:
         assert epochs == max(round(0.4 * longest), 1) or 4 * count <= steps < 5 * count
 
 
+@pytest.mark.parametrize(("count", "each", "least", "most"), [(5, 6, 400, 440), (70, 14, 490, 520), (120, 9, 680, 800)])
+def test_a_network_of_many_intents_learns_longer_but_for_no_more_than_forty_epochs(count, each, least, most) -> None:
+    examples = tuple(NLUExample(f"{intent} {n}", f"intent {intent}") for intent in range(count) for n in range(each))
+    begun = NLUTraining(TrainingData(examples=examples), Patterns(), NLUSettings())
+    (left_out, again, epochs), *_ = begun._runs(begun._held_out())
+    assert least <= epochs * len(begun.batches.plan(left_out, again)) <= most
+    assert epochs <= 40 or count == 5
+
+
 def test_every_example_that_contradicts_no_other_is_understood(monkeypatch) -> None:
     """Also those that all others speak against, and however little was learnt."""
     monkeypatch.setattr(training, "_FEWEST_STEPS", 40)
