@@ -30,7 +30,7 @@ _LONG: Final = 4
 
 _NUMBER: Final = re.compile(r"(?:\(?(?:\d{1,2}|[a-z])\)|(?:\d{1,2}|[a-z])[.:]|#\d{1,2})\s+(?!\s)", re.IGNORECASE)
 _LONGEST_NUMBER: Final = 2
-_ORDINAL: Final = re.compile(r"\d{1,2}\.\s+")
+_ORDINAL: Final = re.compile(r"(?<!\w)\d{1,2}\.\s+\Z")
 _END_OF_CLAUSE: Final = re.compile(
     r"[.,;:!?\u2026\u060c\u061b\u061f\u06d4\u0964]+(?=\s)|[\n\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]"
 )
@@ -102,7 +102,7 @@ class Read(NamedTuple):
 
     def is_behind_ordinal(self) -> bool:
         """Return whether a number with a full stop stands before the tokens, as in ``4. floor``, where it is meant."""
-        return _ORDINAL.fullmatch(self.text[: self.places[self.spans[0][0]]].lstrip()) is not None
+        return _ORDINAL.search(self.text[: self.places[self.spans[0][0]]]) is not None
 
     def clauses(self) -> list[Read]:
         """Return the parts of the message between signs such as commas and full stops, each of two words or more.

@@ -19,6 +19,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.extents import Extents
 from rasa_core.nlu.messages import MAX_APART, UNSURE, Read, as_clause, clearer, nothing, of_clause
+from rasa_core.nlu.named_values import NamedValues
 from rasa_core.nlu.network import NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -104,6 +105,7 @@ class NLUModel:
         self._spacing = Spacing(self._vocabulary, arrays["word_scales"])
         self._patterns = Patterns.from_json(description)
         self._values = KnownValues(description.get("values", {}), self._labels, self._vocabulary)
+        self._named = NamedValues(self._labels)
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
         self._by_heart = {phrase_of(said.split(" ")): number for said, number in description["by_heart"].items()}
         self._network = NLUNetwork(arrays)
@@ -229,7 +231,7 @@ class NLUModel:
         spans = tokenize(seen)
         kept = spans[:MAX_TOKENS]
         if not as_typed:
-            kept = what_is_said(seen, kept, self._vocabulary.words)
+            kept = what_is_said(seen, kept, self._vocabulary.words, [name for name, *_ in self._named.of(seen)])
         found = kept, keys_of(seen, kept)
         read, keys = self._signs.without_others(*(found if as_typed else self._spacing.of(seen, *found)))
         told, is_cut = self._vocabulary.telling(keys), len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS
@@ -275,7 +277,7 @@ class NLUModel:
             chances[number] += 0.5
         ranking = self._ranked(chances)
         entities = []
-        tags = self._values.lifted(tags, read.keys)
+        tags = self._named.lifted(self._values.lifted(tags, read.keys), read.visible, read.spans)
         found = self._tagger.entities(tags, chances, self._breaks(read)) if self.entities else ()
         known = partial(self._is_known, read.keys)
         for start, end, number, chance in self._extents.of(read.visible, read.spans, found, known):

@@ -7,7 +7,7 @@ such as ``@bot``, are read if examples have any: else, their parts would be so m
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from rasa_core.nlu.tokens import Span, is_sign, word_of
@@ -44,7 +44,7 @@ def addresses_in(text: str) -> list[Span]:
     return [match.span() for match in _ADDRESS.finditer(text)] if _may_hold_address(text) else []
 
 
-def what_is_said(text: str, spans: list[Span], words: Container[str]) -> list[Span]:
+def what_is_said(text: str, spans: list[Span], words: Container[str], others: Sequence[Span] = ()) -> list[Span]:
     """Return the tokens of a message without those that are not read; all if it has no word beside them.
 
     Parameters
@@ -53,10 +53,12 @@ def what_is_said(text: str, spans: list[Span], words: Container[str]) -> list[Sp
         The text, and start and end of each of its tokens.
     words
         The words that examples have, signs among them.
+    others
+        Further parts of the text that are not read.
     """
-    if not ("\n" in text or _may_hold_address(text)):  # Nearly always.
+    if not (others or "\n" in text or _may_hold_address(text)):  # Nearly always.
         return spans
-    parts = [*_earlier(text), *_unknown_addresses(text, words)]
+    parts = [*others, *_earlier(text), *_unknown_addresses(text, words)]
     if not parts:
         return spans
     kept = [one for one in spans if not any(one[0] < end and one[1] > start for start, end in parts)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rasa_core.nlu.named_values import NamedValues
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
@@ -103,3 +104,32 @@ def test_a_value_says_nothing_of_the_role_that_it_has() -> None:
     labels = [["city", "from", ""], ["city", "to", ""], ["land", "", ""]]
     values = KnownValues({"rome": 1}, labels, TokenVocabulary(["rome"], [], []))
     assert values.lifted(np.zeros((1, 7), np.float32), ["Rome"]).tolist() == [[0, 5, 0, 5, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("city: Lisbon", [("city: ", "Lisbon", 0)]),
+        ("CITY = New York, arrival day: Monday", [("CITY = ", "New York", 0), ("arrival day: ", "Monday", 1)]),
+        ("please\narrivalDay: Monday\ncity: Porto", [("arrivalDay: ", "Monday", 1), ("city: ", "Porto", 0)]),
+        ("to: Porto", [("to: ", "Porto", 2)]),
+        ("which city: Lisbon", []),
+        ("day: Monday", []),
+        ("city:", []),
+        ("city: , Porto", []),
+        ("city 10:30", []),
+        ("city Lisbon", []),
+    ],
+)
+def test_values_are_named_by_their_entity_or_role(text: str, named: list[tuple[str, str, int]]) -> None:
+    values = NamedValues([["city", "", ""], ["arrival_day", "", ""], ["city", "to", ""]])
+    assert [(text[slice(*name)], text[slice(*value)], number) for name, value, number in values.of(text)] == named
+
+
+def test_a_named_value_is_that_entity_from_end_to_end() -> None:
+    text, values = "day: New York", NamedValues([["city", "", ""], ["day", "", ""]])
+    tags = np.zeros((2, 5), np.float32)
+    found = values.lifted(tags, text, [(5, 8), (9, 13)])
+    assert found.nonzero()[1].tolist() == [3, 4]
+    assert not tags.any()
+    assert values.lifted(tags, "New York", [(0, 3), (4, 8)]) is tags

@@ -349,6 +349,14 @@ def test_what_is_not_said_changes_nothing(model, typed: str) -> None:
     assert [(typed[one["start"] : one["end"]], one["value"]) for one in answer["entities"]] == [("Porto", "Porto")]
 
 
+@pytest.mark.parametrize("text", ["city: Zorgle Blimp", "CITY = Zorgle Blimp"])
+def test_a_value_may_be_named_by_its_entity(model, text: str) -> None:
+    answer, (same,) = model.parse(text), model.parse_many([text])
+    assert plain(same) == told(answer)
+    found = [(one["entity"], one["value"], text[one["start"] : one["end"]]) for one in answer["entities"]]
+    assert found == [("city", "Zorgle Blimp", "Zorgle Blimp")]
+
+
 def test_a_known_value_goes_on_in_the_next_line(model) -> None:
     answer = model.parse("find me somewhere to eat in New\nYork")
     assert [(one["start"], one["end"], one["value"]) for one in answer["entities"]] == [(28, 36, "New York")]
