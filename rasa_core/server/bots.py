@@ -47,7 +47,7 @@ MAX_TEST_SECONDS: Final = 600
 LOCK_NAME: Final = ".testing.lock"
 
 _JOB: Final = "rasa_core.server.bot_job"
-_WORKPLACE: Final = ".new-"  # As of `KeptVersions`, which removes those that were left.
+_WORKPLACE: Final = ".new-"  # As of `KeptVersions`, which knows by it the folders of interrupted trainings.
 _TIMEOUT: Final = 60.0  # seconds
 
 
@@ -162,6 +162,8 @@ def _text_of(request: Request, what: str) -> str:
 def _workplace(versions: KeptVersions | None) -> Iterator[str]:
     """Make a folder, beside the versions of the project if a version is to be made; it is removed at the end."""
     parent = None if versions is None else versions.folder
+    if versions is not None:
+        versions.clear_unfinished()
     try:
         made = tempfile.TemporaryDirectory(prefix=_WORKPLACE, dir=parent, ignore_cleanup_errors=True)
     except OSError as error:

@@ -82,7 +82,7 @@ class KeptVersions:
         moment = at or self._next_moment()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._clear_unfinished()
+            self.clear_unfinished()
             workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
             try:
                 name = f"{moment:{_TIME}}-{fill(workplace)[:8]}"
@@ -100,7 +100,7 @@ class KeptVersions:
             self.prune()
         return name
 
-    def _clear_unfinished(self) -> None:
+    def clear_unfinished(self) -> None:
         """Remove folders of interrupted trainings; young folders are kept, as their training may still be running."""
         for left in self.folder.glob(f"{_UNFINISHED}*"):
             with suppress(FileNotFoundError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -157,8 +158,11 @@ def test_a_mistake_in_the_data_is_told_with_its_line(tmp_path: Path, change: tup
     assert str(tmp_path) not in report["error"]
 
 
-def test_a_mistake_leaves_all_as_it_was(client: Client, project: Path) -> None:
+def test_a_mistake_leaves_all_as_it_was_but_for_an_interrupted_training(client: Client, project: Path) -> None:
     before = sorted((project / "models").iterdir())
+    interrupted = project / "models" / ".new-interrupted"
+    (interrupted / "bot").mkdir(parents=True)
+    os.utime(interrupted, (1e9, 1e9))
     assert "body:8" in post(client, "/model/train", BOT.replace("type: text", "type: wrong"), 400).get_json()["error"]
     assert sorted((project / "models").iterdir()) == before
 
