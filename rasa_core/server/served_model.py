@@ -119,7 +119,8 @@ class ServedModel:
 
     def agent(self) -> Agent:
         """Return the agent; raise `HttpError` 503 if there is none."""
-        if (self.replaceable or self._follows) and time.monotonic() >= self._next_look:
+        is_watched = self.replaceable or self._follows or (self._agent is None and self.path is not None)
+        if is_watched and time.monotonic() >= self._next_look:
             self._look()
         if self._agent is None:
             raise HttpError(503, _NO_AGENT, details={"reason": without_folders(self._problem)})

@@ -364,6 +364,17 @@ def test_without_a_model_the_reason_is_told(tmp_path: Path, caplog: pytest.LogCa
     assert "there is no model at" in caplog.text
 
 
+def test_a_model_that_comes_later_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rasa_core.server.served_model._LOOK_EVERY", 0.0)
+    client = Client(create_app(tmp_path / "model", tracker_store="memory://"))
+    assert client.get("/ready").status_code == 503
+
+    make_agent().persist(tmp_path / "model")
+
+    assert client.get("/ready").status_code == 200
+    assert client.post(PARSE, json={"query": "/greet"}).status_code == 200
+
+
 def test_without_a_model_the_version_is_told(tmp_path: Path) -> None:
     assert Client(create_app(tmp_path / "model")).get("/version").status_code == 200
 
