@@ -200,7 +200,8 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     body, told = inputs.TRIGGER.of(request), inputs.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     if name not in agent.domain.intents:
-        raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
+        hint = f"{did_you_mean(name, agent.domain.intents)} Intents stand under intents: in domain.yml."
+        raise HttpError(404, f"the domain has no intent {name[:100]!r}.{hint}")
     entities = entities_in(body.get("entities"))
     tracker = agent.read_tracker(sender_id)
     check_told(tracker, told)

@@ -40,40 +40,55 @@ class _Moment(Parameter):
 
 UNTIL: Final = _Moment(
     *("until", float, "Unix time in seconds, such as 1536000000.5"),
-    "Unix time in seconds; what happened later is left out.",
+    "Unix time in seconds; later events are left out.",
     exclusiveMinimum=-END_OF_TIME,
     exclusiveMaximum=END_OF_TIME,
 )
-EVENTS: Final = Parameter("events", bool, "true or false", "Whether the state has the events.", True)
+EVENTS: Final = Parameter(
+    "events", bool, "true or false", "Whether the answer has the events of the conversation.", True
+)
 IGNORE_RESTARTS: Final = Parameter(
-    "ignore_restarts", bool, "true or false", "Whether it has all events, not only those since the last restart.", False
+    "ignore_restarts", bool, "true or false", "Whether the events before the last restart are included.", False
 )
 INCLUDE_EVENTS: Final = Parameter(
     *("include_events", str, "one of ALL, APPLIED, AFTER_RESTART, NONE"),
-    "Which events the state has: all, those that were not taken back, those since the last restart, or none.",
+    "The events in the answer: all, without the events that were taken back, since the last restart, or none.",
     enum=["ALL", "APPLIED", "AFTER_RESTART", "NONE"],
 )
-AFTER: Final = Parameter("after", str, "a sender_id", "The sender_id behind which the list begins.")
+AFTER: Final = Parameter("after", str, "a sender_id", "The sender_id after which the list begins.")
 LIMIT: Final = Parameter(
-    *("limit", int, "a whole number above 0", "How many are listed; all if neither this nor after is sent."),
+    *(
+        "limit",
+        int,
+        "a whole number above 0",
+        "The largest number of conversations in the list; without limit and after, all are listed.",
+    ),
     minimum=1,
     maximum=10**9 - 1,
 )
 AT: Final = Parameter(
     *("at", int, "a number of events of this conversation, from 0 to {most}"),
-    "How many events came before the decision; the next decision if it is not sent.",
+    "The number of events before the decision; without it, the next decision is explained.",
 )
-STREAM: Final = Parameter("stream", bool, "true or false", "Whether each message comes as a line of its own.", False)
+STREAM: Final = Parameter(
+    "stream", bool, "true or false", "Whether the answer has each message as a line of its own.", False
+)
 OUTPUT_CHANNEL: Final = Parameter(
     *("output_channel", str, "the name of a channel"),
-    'The channel that responses are worded for; "latest" is that of the latest message.',
+    'The channel whose responses are chosen; "latest" stands for the channel of the latest message.',
 )
 ALL_SESSIONS: Final = Parameter(
-    "all_sessions", bool, "true or false", "Whether all sessions are written, not only the latest.", False
+    "all_sessions", bool, "true or false", "Whether the story has all sessions, not only the latest.", False
 )
-QUERY: Final = Parameter("query", str, "the message", "What the user says. It may be called q.", is_required=True)
+QUERY: Final = Parameter(
+    "query", str, "the message", "The message of the user. The parameter q means the same.", is_required=True
+)
 MODEL: Final = Parameter(
-    "model", str, "the name of a model", "The NLU model that understands it, one trained here.", **names("NLUModel")
+    "model",
+    str,
+    "the name of a model",
+    "The NLU model that reads the message; it was trained on this server.",
+    **names("NLUModel"),
 )
 SAVES: Final = Parameter(
     *("save_to_default_model_directory", bool, "true or false"),
@@ -103,8 +118,14 @@ _TEXT_HERE: Final = {"properties": {"query": {"type": "string"}}, "required": ["
 _Q_ALONE: Final = {"properties": {"query": False, "q": {"type": "string"}}, "required": ["q"]}
 
 MESSAGE: Final = Body(
-    Field("query", TEXT, _A_STRING, "What the user says; /intent{...} names what it means.", examples=["hello"]),
-    Field("q", TEXT, _A_STRING, "The same, where there is no query.", unless="query"),
+    Field(
+        "query",
+        TEXT,
+        _A_STRING,
+        "The message of the user; /intent{...} names the intent and the entities.",
+        examples=["hello"],
+    ),
+    Field("q", TEXT, _A_STRING, "The message of the user, if query is not sent.", unless="query"),
     Field("model", TEXT_OR_NONE, _THE_MODEL, MODEL.text, **names("NLUModel", or_none=True)),
     one_of=("query", "q"),
     anyOf=[_TEXT_HERE, _Q_ALONE],
@@ -112,14 +133,14 @@ MESSAGE: Final = Body(
 )
 CONTINUE: Final = Body(
     Field(
-        *("executed_action", TEXT_OR_NONE, "the name of an action or null", "What was run, null if nothing was."),
+        *("executed_action", TEXT_OR_NONE, "the name of an action or null", "The action that ran; null if none did."),
         **names("Action", or_none=True),
     ),
     # Checked by `events_in`, whose errors name the event.
-    Field("events", (), "a list", "What came of it.", **{"$ref": "#/components/schemas/Events"}),
+    Field("events", (), "a list", "The events that the action caused.", **{"$ref": "#/components/schemas/Events"}),
     Field(
         *("error", TEXT_OR_NONE, "why the action failed, as a string"),
-        "Why the action failed, if it did.",
+        "The reason why the action failed; it is sent only then.",
         examples=[None],
     ),
     anyOf=[
@@ -127,7 +148,9 @@ CONTINUE: Final = Body(
         {"properties": {"executed_action": {"type": "string"}}, "required": ["executed_action"]},
     ],
 )
-TEXT_BODY: Final = Body(Field("text", TEXT, _A_STRING, "What to understand.", missing=""), examples=[{"text": "hello"}])
+TEXT_BODY: Final = Body(
+    Field("text", TEXT, _A_STRING, "The message to be parsed.", missing=""), examples=[{"text": "hello"}]
+)
 MODEL_FILE: Final = Body(
     Field(
         *("model_file", TEXT_OR_NONE, "the name of a model of the project as a string"),
@@ -138,43 +161,56 @@ MODEL_FILE: Final = Body(
     Field("remote_storage", (), "nothing", "Refused: models come from no storage here."),
 )
 LOGGED: Final = Body(
-    Field("text", TEXT, _A_STRING, "What the user said.", missing=""),
+    Field("text", TEXT, _A_STRING, "The message of the user.", missing=""),
     Field(
-        *("sender", TEXT, '"user", since only messages of the user are taken here', "Who said it."),
+        *("sender", TEXT, '"user", since only messages of the user are taken here', "The sender of the message."),
         missing='only messages of the user are taken here: send {"text": ..., "sender": "user"}.',
         enum=["user"],
     ),
     Field(
-        *("parse_data", (dict, NoneType), "an object", "What it means, if that is known."),
+        *(
+            "parse_data",
+            (dict, NoneType),
+            "an object",
+            "The intent and the entities, if they are known; otherwise, the message is parsed.",
+        ),
         anyOf=[{"$ref": "#/components/schemas/ParseData"}, {"type": "null"}],
     ),
     examples=[{"text": "hello", "sender": "user"}],
 )
 EXECUTE: Final = Body(
     Field(
-        *("name", TEXT, "the name of the action as a string", "What to run."),
+        *("name", TEXT, "the name of the action as a string", "The action to run."),
         missing='the name of the action is missing; send it as {"name": "utter_greet"}.',
         **names("Action"),
     ),
-    Field("policy", TEXT_OR_NONE, "the name of a policy", "What is said to have chosen it."),
+    Field("policy", TEXT_OR_NONE, "the name of a policy", "The policy that is logged as having predicted the action."),
     Field(
-        *("confidence", (int, float, NoneType), "a number", "With which probability."),
+        *("confidence", (int, float, NoneType), "a number", "The probability that is logged with the action."),
         exclusiveMinimum=-1e15,
         exclusiveMaximum=1e15,
     ),
 )
 TRIGGER: Final = Body(
     Field(
-        *("name", TEXT, "the name of the intent as a string", "What the user seems to say."),
+        *("name", TEXT, "the name of the intent as a string", "The intent that is logged as if a message had it."),
         missing='the name of the intent is missing; send it as {"name": "greet"}.',
         **names("Intent"),
     ),
-    Field("entities", (), "an object or a list", "Names and values, or objects with entity and value.", examples=[{}]),
+    Field(
+        "entities",
+        (),
+        "an object or a list",
+        "An object of names and values, or a list of objects with entity and value.",
+        examples=[{}],
+    ),
 )
 SAID_TO_CHANNEL: Final = Body(
     # The types are not checked, since Rasa's REST channel accepts any type, and answers with no messages.
-    Field("sender", (), "a text", 'Who says it, any text; "default" if it is missing.', examples=["anna"]),
-    Field("message", (), "a text", "What they say; without a text, nothing is answered.", examples=["hello"]),
-    Field("input_channel", (), "a text", 'Where it comes from; "rest" if it is missing.'),
-    Field("metadata", (), "an object", "What is kept with the message."),
+    Field("sender", (), "a text", 'The id of the conversation; "default" if it is missing.', examples=["anna"]),
+    Field(
+        "message", (), "a text", "The message of the user; without it, the answer is an empty list.", examples=["hello"]
+    ),
+    Field("input_channel", (), "a text", 'The channel of the message; "rest" if it is missing.'),
+    Field("metadata", (), "an object", "Data that is stored with the message."),
 )

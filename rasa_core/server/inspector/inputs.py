@@ -23,50 +23,70 @@ _STAYS: Final = "the number of events that stay"
 
 # -- in a URL
 
-SEARCH: Final = Parameter("search", str, "a search", "Words, and fields such as intent:greet or only:unsure.", "")
+SEARCH: Final = Parameter(
+    "search", str, "a search", "Words to find in conversations, and fields such as intent:greet or only:unsure.", ""
+)
 BELOW: Final = Parameter(
-    *("below", float, "a confidence from 0 to 1", "Below which confidence the bot counts as unsure.", UNSURE_BELOW),
+    *("below", float, "a confidence from 0 to 1", "The confidence below which the bot counts as unsure.", UNSURE_BELOW),
     minimum=0,
     maximum=1,
 )
-LIMIT: Final = Parameter("limit", int, _A_NUMBER, "How many are listed.", PAGE, maximum=10**9 - 1)
-OFFSET: Final = Parameter("offset", int, _A_NUMBER, "How many are left out.", 0, maximum=10**9 - 1)
-FROM: Final = Parameter("from", int, _A_NUMBER, "How many of the beginning are left out.", 0)
-AFTER: Final = Parameter("after", int, _A_NUMBER, "The version that is known.")
-WAIT: Final = Parameter("wait", int, _A_NUMBER, "Seconds, at most 20, to wait for another version than that.", 0)
+LIMIT: Final = Parameter(
+    "limit", int, _A_NUMBER, "The largest number of conversations in the list.", PAGE, maximum=10**9 - 1
+)
+OFFSET: Final = Parameter(
+    "offset", int, _A_NUMBER, "The number of conversations before the list begins.", 0, maximum=10**9 - 1
+)
+FROM: Final = Parameter("from", int, _A_NUMBER, "The number of entries that are left out at the beginning.", 0)
+AFTER: Final = Parameter("after", int, _A_NUMBER, "The version that the caller has.")
+WAIT: Final = Parameter("wait", int, _A_NUMBER, "Seconds, at most 20, to wait for a version other than after.", 0)
 AT: Final = Parameter(
-    *("at", int, "a number of events of this conversation, from 0 to {most}", "How many events came before."),
+    *("at", int, "a number of events of this conversation, from 0 to {most}", "The number of events before the step."),
     is_required=True,
 )
-CONVERSATION: Final = Parameter("conversation", str, "a sender_id", "Whose way on the map is told.")
+CONVERSATION: Final = Parameter(
+    "conversation", str, "a sender_id", "The conversation whose path on the map is returned."
+)
 LAST: Final = Parameter(
-    *("last", int, "a number of conversations", "Which ways so many conversations take, the newest, is told, too."),
+    *(
+        "last",
+        int,
+        "a number of conversations",
+        "The number of newest conversations whose paths are counted on the map.",
+    ),
     maximum=MOST_ON_MAP,
 )
-PLACE: Final = Parameter("place", str, "a place", "A place that the map names.", "")
+PLACE: Final = Parameter("place", str, "a place", "The place of a step, as the map names it.", "")
 
 # -- in a body
 
 SAY: Final = Body(
-    Field("text", TEXT, "the message as a string", "What the user says.", missing=""),
+    Field("text", TEXT, "the message as a string", "The message of the user.", missing=""),
     is_closed=True,
     examples=[{"text": "hello"}],
 )
 ACT: Final = Body(
     Field(
-        *("action", TEXT_OR_NONE, "the name of an action", "What ran elsewhere; without it, the bot just goes on."),
+        *(
+            "action",
+            TEXT_OR_NONE,
+            "the name of an action",
+            "An action that ran elsewhere; without it, the bot continues.",
+        ),
         **names("Action", or_none=True),
     ),
-    Field("events", (), "a list", "What came of it.", **_EVENTS),
-    Field("error", TEXT_OR_NONE, "a text", "Why it failed, if it did."),
-    Field("only_if_sure", (bool,), "true or false", "Whether to stop where the bot is unsure."),
+    Field("events", (), "a list", "The events that the action caused.", **_EVENTS),
+    Field("error", TEXT_OR_NONE, "a text", "The reason why the action failed; it is sent only then."),
+    Field(
+        "only_if_sure", (bool,), "true or false", "Whether the bot stops at the first prediction of which it is unsure."
+    ),
     is_closed=True,
 )
 FORK: Final = Body(
     Field("at", (int,), "a number of events", _STAYS, missing="", minimum=0),
     Field(
         *("to", TEXT, f"the name of the new conversation, with 1 to {MAX_SENDER_ID} characters, none for control"),
-        *("What the new conversation is called.",),
+        *("The sender_id of the new conversation.",),
         missing="",
         minLength=1,
         maxLength=MAX_SENDER_ID,
@@ -75,7 +95,7 @@ FORK: Final = Body(
     is_closed=True,
 )
 CORRECT: Final = Body(
-    Field("at", (int,), _STAYS, "How many events stay.", missing="", minimum=0),
+    Field("at", (int,), _STAYS, "The number of events that stay.", missing="", minimum=0),
     Field(
         *("action", TEXT_OR_NONE, "the right action", "The right action of a step."), **names("Action", or_none=True)
     ),
@@ -83,7 +103,7 @@ CORRECT: Final = Body(
         *("intent", TEXT_OR_NONE, "the right intent", "The right intent of a message."), **names("Intent", or_none=True)
     ),
     Field(
-        *("entities", (list, NoneType), "a list", "The right entities of it."),
+        *("entities", (list, NoneType), "a list", "The right entities of the message."),
         items={"$ref": "#/components/schemas/Entity"},
     ),
     is_closed=True,
@@ -94,7 +114,12 @@ CORRECT: Final = Body(
 )
 SAVE: Final = Body(
     Field(
-        *("save", (list,), 'a list such as [{"as": "story"}]', "As what to save the conversation."),
+        *(
+            "save",
+            (list,),
+            'a list such as [{"as": "story"}]',
+            "The forms in which the conversation is saved, and their files.",
+        ),
         missing="",
         minItems=1,
         items={
@@ -108,16 +133,23 @@ SAVE: Final = Body(
             "required": ["as"],
         },
     ),
-    Field("stamps", (dict, NoneType), "an object of file names and stamps", "What the files were when looked at."),
-    Field("write", (bool,), "true or false", "Whether to write it; otherwise the change is shown."),
-    Field("despite_errors", (bool,), "true or false", "Whether to write it even if check finds a mistake."),
+    Field(
+        "stamps",
+        (dict, NoneType),
+        "an object of file names and stamps",
+        "The files with the stamps that they had when the caller read them.",
+    ),
+    Field(
+        "write", (bool,), "true or false", "Whether the files are written; otherwise, the answer only shows the change."
+    ),
+    Field("despite_errors", (bool,), "true or false", "Whether the files are written even if check finds a mistake."),
     is_closed=True,
 )
 MARK: Final = Body(
-    Field("reviewed", (bool,), "true or false", "Whether nobody else needs to look at it, until it goes on."),
-    Field("note", TEXT, "a text", "What somebody thought of it.", maxLength=LONGEST_NOTE),
+    Field("reviewed", (bool,), "true or false", "Whether the conversation is done with, until it continues."),
+    Field("note", TEXT, "a text", "A note on the conversation.", maxLength=LONGEST_NOTE),
     Field(
-        *("tags", (list,), "a list of texts", "By which to find it again."),
+        *("tags", (list,), "a list of texts", "Tags by which the conversation can be found."),
         maxItems=MOST_TAGS,
         items={"type": "string", "minLength": 1, "maxLength": LONGEST_TAG, "pattern": SENDER_ID},
     ),
@@ -125,14 +157,19 @@ MARK: Final = Body(
 )
 USE: Final = Body(
     Field(
-        *("name", TEXT, "the name of a model", "The model that is to serve."),
+        *("name", TEXT, "the name of a model", "The model that will serve."),
         missing='send the name of a model as {"name": ...}; GET this path lists them.',
     ),
     is_closed=True,
 )
 COMPARE: Final = Body(
     Field(
-        *("last", (int,), f"a number of conversations from 0 to {MOST_LAST}", "How many conversations, the newest."),
+        *(
+            "last",
+            (int,),
+            f"a number of conversations from 0 to {MOST_LAST}",
+            "The number of newest conversations that are compared.",
+        ),
         minimum=0,
         maximum=MOST_LAST,
     ),
