@@ -24,7 +24,6 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 _VERSION: Final = re.compile(r"2\.[0-9]|3\.[01]")
 _OF_SESSIONS: Final = ("session_expiration_time", "carry_over_slots_to_new_session")
 _OF_MAPPINGS: Final = ("type", "entity", "role", "group", "intent", "not_intent", "value", "conditions", "action")
-_OF_CONDITIONS: Final = ("active_loop", "requested_slot")
 
 
 def check_domain_files(files: Iterable[Path]) -> Iterator[Finding]:
@@ -109,8 +108,6 @@ def _responses(key: str, part: Part) -> Iterator[Finding]:
                 if one in keys and not _is_text(keys[one]):
                     said = "nothing" if keys[one].is_null else f"'{keys[one].written}'"
                     yield _warning(keys[one], f"{one}: of the response {name!r} is a text; it is taken for {said}.")
-            if "custom" in keys and not keys["custom"].is_mapping:
-                yield _warning(keys["custom"], f"custom: of the response {name!r} is a mapping.")
             for condition in keys["condition"].entries() if "condition" in keys else ():
                 kind = condition.keys().get("type")
                 if kind is not None and kind.written != "slot":
@@ -140,9 +137,6 @@ def _slots(key: str, part: Part) -> Iterator[Finding]:
         mappings = keys.get("mappings")
         for mapping in () if mappings is None else mappings.entries():
             yield from _unknown(mapping.keys(), _OF_MAPPINGS, f"a mapping of the slot {name!r}")
-            conditions = mapping.keys().get("conditions")
-            for condition in () if conditions is None else conditions.entries():
-                yield from _unknown(condition.keys(), _OF_CONDITIONS, f"a condition of the slot {name!r}")
 
 
 def _is_built_in(keys: Mapping[str, Part]) -> bool:
@@ -151,10 +145,6 @@ def _is_built_in(keys: Mapping[str, Part]) -> bool:
 
 def _values(name: str, keys: Mapping[str, Part]) -> Iterator[Finding]:
     """Check the initial value and the ``values:`` of a slot."""
-    seen = keys.get("influence_conversation")
-    if seen is not None and not isinstance(seen.data, bool):
-        text = f"influence_conversation: of the slot {name!r} is true or false; {seen.written!r:.40} is taken for true."
-        yield _warning(seen, text)
     if "values" in keys and any(one.is_null for one in keys["values"].entries()):
         yield _warning(keys["values"], f"a value of the slot {name!r} is null, which is the slot that is not set.")
     first = keys.get("initial_value")
@@ -175,9 +165,6 @@ def _number(part: Part) -> float | None:
 def _session(key: str, part: Part) -> Iterator[Finding]:
     keys = part.keys()
     yield from _unknown(keys, _OF_SESSIONS, "session_config:")
-    carries = keys.get("carry_over_slots_to_new_session")
-    if carries is not None and not isinstance(carries.data, bool):
-        yield _warning(carries, "carry_over_slots_to_new_session: is true or false, and is taken for true.")
 
 
 def answers_to_forms(parts: RasaParts, data: TrainingData | None) -> set[str]:

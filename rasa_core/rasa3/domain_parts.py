@@ -22,6 +22,7 @@ from rasa_core.rasa3.mappings import (
     form_of,
     modernised,
     names_in,
+    session_of,
     slot_mappings,
     used_entities,
 )
@@ -345,11 +346,7 @@ class _Checker:
         mappings = self._all("slots", slot_mappings)
         if self._wrong:
             raise DomainError("\n".join(map(str, self._wrong)), self._wrong[0].item)
-        session = content["session_config"]
-        minutes = session.get("session_expiration_time", 60)
-        if not isinstance(minutes, int | float) or isinstance(minutes, bool) or minutes < 0:
-            problem = f"session_expiration_time is a number of minutes, 0 for ever, not {minutes!r}."
-            raise self.fail("session_config", "session_expiration_time", problem)
+        seconds, carries = session_of(content["session_config"], partial(self.fail, "session_config"))
         labels, features = used_entities(content)
         return RasaParts(
             content=content,
@@ -358,8 +355,8 @@ class _Checker:
             forms=forms,
             entity_features=features,
             entities=labels,
-            session_seconds=60.0 * minutes,
-            carries_slots=session.get("carry_over_slots_to_new_session", True) is not False,
+            session_seconds=seconds,
+            carries_slots=carries,
             custom_defaults=frozenset(names_in(content["actions"])) & frozenset(RASA_DEFAULT_ACTIONS),
         )
 
@@ -391,6 +388,8 @@ class _Checker:
                 raise fail(f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
                 raise fail(f"attachment: of the response {name!r} is a mapping, not a text.")
+            if isinstance(one.get("text"), list | dict) or not isinstance(one.get("custom"), dict | None):
+                raise fail(f"text: of the response {name!r} is a text, in quotes if it needs any; custom: a mapping.")
             for key in sorted(map(str, one.keys() - set(OF_RESPONSES))):
                 if hint := did_you_mean(key, OF_RESPONSES):  # Channels of one's own may read other keys.
                     place = self.lines.get(("responses", name))

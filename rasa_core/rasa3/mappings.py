@@ -1,4 +1,4 @@
-"""Forms, entities that intents use, and slot mappings: the parts of a message that fill slots.
+"""Forms, entities that intents use, and slot mappings: the parts of a message that fill slots; and what sessions keep.
 
 In Rasa 2, forms list the mappings, or they are implied.
 """
@@ -21,6 +21,8 @@ KNOWLEDGE_BASE_SLOTS: Final = (
     *("knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"),
 )
 """The slots of every bot of Rasa 3 with that action, which no domain lists."""
+OF_CONDITIONS: Final = ("active_loop", "requested_slot")
+"""The keys of a condition of a mapping."""
 AUTO_FILL: Final = "auto_fill"
 """The option of a slot of Rasa 2 that lets the entity of its name fill it; also a mark of the mapping made for it."""
 _ONLY_REQUESTED: Final = ("from_text", "from_intent")
@@ -104,6 +106,9 @@ def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -
     """Return the mappings in the options of a slot; for a mistake, raise the exception that `fail` makes."""
     if not isinstance(described, dict):
         raise fail(f"the slot {name!r} is a mapping with type: and mappings:.")
+    seen = described.get("influence_conversation")
+    if not isinstance(seen, bool | None):  # A text such as no would count as true.
+        raise fail(f"influence_conversation: of the slot {name!r} is true or false, not {seen!r:.40}.")
     found = described.get("mappings")
     if not isinstance(found, list):  # An empty one is a slot that no message fills, as in Rasa.
         raise fail(f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
@@ -136,6 +141,9 @@ def _mapping(name: str, one: Any, fail: Callable[[str], Exception]) -> SlotMappi
 def _conditions(name: str, written: list[Any], fail: Callable[[str], Exception]) -> tuple[Mapping[str, Any], ...]:
     if not all(isinstance(condition, dict) for condition in written):  # Without it, the mapping would always work.
         raise fail(f"a condition of the slot {name!r} is like active_loop: booking_form.")
+    for key in sorted(str(key) for condition in written for key in condition if key not in OF_CONDITIONS):
+        hint = did_you_mean(key, OF_CONDITIONS)
+        raise fail(f"a condition of the slot {name!r} has no key {key!r}.{hint} Known: {', '.join(OF_CONDITIONS)}.")
     return tuple(written)
 
 
@@ -172,6 +180,22 @@ def form_of(name: str, described: Any, fail: Callable[[str], Exception]) -> Form
         logger.warning("%s", fail(f"unknown key {unknown[0]!r} of the form {name!r} is ignored.{hint}"))
     ignored = frozenset(map(str, as_list(described.get("ignored_intents"))))
     return Form(name, tuple(map(str, required or ())), ignored, MAPPED in described)
+
+
+def session_of(session: Mapping[str, Any], fail: Callable[[str, str], Exception]) -> tuple[float, bool]:
+    """Return the seconds after which a session ends, 0 for never, and whether slots are carried over.
+
+    For a mistake, raise the exception that `fail` makes of a key and a text.
+    """
+    minutes = session.get("session_expiration_time", 60)
+    if not isinstance(minutes, int | float) or isinstance(minutes, bool) or minutes < 0:
+        problem = f"session_expiration_time is a number of minutes, 0 for ever, not {minutes!r}."
+        raise fail("session_expiration_time", problem)
+    carries = session.get("carry_over_slots_to_new_session", True)
+    if not isinstance(carries, bool | None):  # A text such as no would count as true.
+        problem = f"carry_over_slots_to_new_session is true or false, not {carries!r:.40}."
+        raise fail("carry_over_slots_to_new_session", problem)
+    return 60.0 * minutes, carries is not False
 
 
 def modernised(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,8 @@ class RasaFloatSlot(RasaSlot):
         super().__init__(name, initial_value, influence_conversation)
         if not all(isinstance(bound, int | float) for bound in (min_value, max_value)) or not min_value < max_value:
             raise DomainError(f"slot {name!r}: min_value ({min_value}) must be less than max_value ({max_value}).")
+        if not isinstance(initial_value, int | float | None):
+            raise DomainError(f"slot {name!r}: initial_value is a number, not {initial_value!r:.40}.")
         self.max_value, self.min_value = max_value, min_value
 
     def features_of(self, value: Any) -> list[float]:  # noqa: D102

@@ -711,7 +711,7 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
         ("responses:\n  utter_a: [hello]", 4, "warning: a variant of the response 'utter_a' is like - text: hello"),
         ("responses:\n  utter_a: [{text: 5}]", 4, "warning: text: of the response 'utter_a' is a text; it is taken"),
         ("responses:\n  utter_a: [{text: A, channel: 5}]", 4, "warning: channel: of the response 'utter_a' is a text"),
-        ("responses:\n  utter_a: [{custom: A}]", 4, "warning: custom: of the response 'utter_a' is a mapping."),
+        ("responses:\n  utter_a: [{custom: A}]", 4, "error: text: of the response 'utter_a' is a text, in"),
         (
             "responses:\n  utter_a: [{text: A, butons: []}]",
             4,
@@ -736,7 +736,7 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
         (
             "slots:\n  x: {type: text, mappings: [{type: from_text, conditions: [{active_form: f}]}]}",
             4,
-            "warning: nothing reads the key 'active_form' of a condition of the slot 'x'. Did you mean 'active_loop'?",
+            "error: a condition of the slot 'x' has no key 'active_form'. Did you mean 'active_loop'?",
         ),
         (
             "slots:\n  x: {type: text, mappings: [{type: from_text, conditions: [{active_loop: f}]}]}\n"
@@ -768,8 +768,14 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
         (
             "slots:\n  x: {type: text, influence_conversation: 'no', mappings: [{type: custom}]}",
             4,
-            "warning: influence_conversation: of the slot 'x' is true or false; 'no' is taken for true.",
+            "error: influence_conversation: of the slot 'x' is true or false, not 'no'.",
         ),
+        (
+            "slots:\n  x: {type: float, initial_value: many, mappings: [{type: custom}]}",
+            4,
+            "error: slot 'x': initial_value is a number, not 'many'.",
+        ),
+        ("responses:\n  utter_a: [{text: [A]}]", 4, "error: text: of the response 'utter_a' is a text, in"),
         (
             "slots:\n  x: {type: float, initial_value: 5, mappings: [{type: custom}]}",
             4,
@@ -794,7 +800,7 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
         (
             "session_config:\n  carry_over_slots_to_new_session: maybe",
             4,
-            "warning: carry_over_slots_to_new_session: is true or false, and is taken for true.",
+            "error: carry_over_slots_to_new_session is true or false, not 'maybe'.",
         ),
     ],
 )
