@@ -23,13 +23,20 @@ _SENT_FROM: Final = re.compile(
     re.IGNORECASE,
 )
 
+_CLOSINGS: Final = (
+    *("(?:all the |with )?best(?: wishes)?", "(?:(?:with )?(?:best|kind|warm) )?regards", "cheers", r"yours \w+"),
+    *(
+        "sincerely",
+        "(?:many )?thanks",
+        "thank you",
+        "(?:mit )?(?:freundlichen|besten|vielen|liebe|viele|beste) grüßen?",
+    ),
+    *("mfg", "vg", "lg", "gruß", "(?:un )?saludos?", "(?:muchas )?gracias", "atentamente", "(?:bien )?cordialement"),
+    *("merci", "cordiali saluti", "grazie", "(?:met )?vriendelijke groet(?:en)?", "att", "abraços?", "trân trọng"),
+    *("с уважением", "спасибо"),
+)
 _CLOSING: Final = re.compile(
-    r"\n\s*(?:(?:all the |with )?best(?: wishes)?|(?:(?:with )?(?:best|kind|warm) )?regards|cheers|yours \w+|sincerely"
-    r"|(?:many )?thanks|thank you|(?:mit )?(?:freundlichen|besten|vielen|liebe|viele|beste) grüßen?|mfg|vg|lg|gruß"
-    r"|(?:un )?saludos?|(?:muchas )?gracias|atentamente|(?:bien )?cordialement|merci|cordiali saluti|grazie"
-    r"|(?:met )?vriendelijke groeten?|att|abraços?|trân trọng|с уважением|спасибо)[ \t]*[,.!-]?[ \t]*"
-    r"\n[^\n]{1,40}\s*\Z",
-    re.IGNORECASE,
+    rf"\n[ \t]*(?:{'|'.join(_CLOSINGS)})[ \t]*[,.!-]?[ \t]*\n[^\n]{{1,40}}\s*\Z", re.IGNORECASE
 )
 """Thanks or regards on a line of their own, and the name below."""
 

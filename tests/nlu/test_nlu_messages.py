@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rasa_core.nlu.messages import Read, as_clause, of_clause
@@ -119,10 +121,12 @@ def test_addresses_are_read_where_examples_have_them(text: str) -> None:
 
 
 def test_long_messages_of_any_sign_are_read_at_once() -> None:
-    for sign in (">", "\n>", "1:\n", "-", "\n--", "@", "a@", "www.", "1", "<b ", "&a"):
+    began = time.perf_counter()
+    for sign in (">", "\n>", "1:\n", "-", "\n--", "@", "a@", "www.", "1", "<b ", "&a", "\n ", "\nbest", "\n\nthanks\n"):
         text = (sign * 1000)[:1000]
         assert visible(text)[1][-1] == 1000
         assert set(what_is_said(text, tokenize(text), set())) <= set(tokenize(text))
+    assert time.perf_counter() - began < 0.25  # One expression that tries all lengths of a run takes as long.
 
 
 @pytest.mark.parametrize(
