@@ -264,7 +264,7 @@ class Agent(AgentTurns[MessageProcessor]):
             ``policy``, ``version``; ``tracker``: the state of the conversation; ``info``: a note to the caller, such as
             that the domain does not have the intent; missing if there is nothing to note.
         """
-        return self.turns().start_message_handling(UserMessage(text_message, None, sender_id))
+        return self.turns().start_message_handling(UserMessage(_text(text_message), None, sender_id))
 
     def continue_message_handling(
         self, sender_id: str, executed_action: str | None, events: Iterable[Event] = (), error: str | None = None
@@ -293,7 +293,7 @@ class Agent(AgentTurns[MessageProcessor]):
             The bot's messages; None if they were sent to an `output_channel` that does not collect them.
         """
         processor = self.turns(message_preprocessor)
-        return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
+        return processor.handle_message(UserMessage(_text(text_message), output_channel, sender_id))
 
     handle_text = handle_message  # The name in Rasa Core 0.11, whose `handle_channels` is a method, too.
     handle_channels = handle_channels
@@ -366,3 +366,10 @@ def _as_stories(trackers: Iterable[DialogueStateTracker]) -> str:
     """Return the text of the stories; conversations that augmentation made of several stories are left out."""
     own = [tracker for tracker in trackers if not getattr(tracker, "is_augmented", False)]
     return "\n".join(story_text(tracker.applied_events(), tracker.sender_id) for tracker in own)
+
+
+def _text(message: object) -> str:
+    """Return a message that is a text; raise `ValueError` for another value, before anything is logged."""
+    if not isinstance(message, str):
+        raise ValueError(f"a message is a text, not {message!r:.80}.")
+    return message

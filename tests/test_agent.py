@@ -579,3 +579,11 @@ class TestInteractiveTraining:
         teach(agent, [], ScriptedChannel(["/greet"], "anna"), teacher=teach_script)
         assert store.keys() == ["anna"]
         assert agent.read_tracker("anna").latest_action_name == "action_listen"
+
+
+@pytest.mark.parametrize("method", ["handle_message", "start_message_handling"])
+def test_a_message_that_is_no_text_is_refused_before_anything_is_logged(method: str) -> None:
+    agent = Agent(local_domain(), [MemoizationPolicy()])
+    with pytest.raises(ValueError, match=r"^a message is a text, not 3\.$"):
+        getattr(agent, method)(3)
+    assert agent.tracker_store.retrieve("default") is None

@@ -279,6 +279,12 @@ class TestReadingErrors:
         with pytest.raises(ModelError, match=r"no metadata.json. Train one, or check the path"):
             read_model(tmp_path)
 
+    def test_the_folder_of_a_bot_is_told_with_the_place_of_its_model(self, tmp_path) -> None:
+        (tmp_path / "models" / "dialogue").mkdir(parents=True)
+        (tmp_path / "models" / "dialogue" / "metadata.json").write_text("{}")
+        with pytest.raises(ModelError, match=r"It is the folder of a bot, whose model is in models/dialogue\."):
+            read_model(tmp_path)
+
     def test_a_missing_domain_is_named(self, written) -> None:
         (written / "domain.yml").unlink()
         with pytest.raises(ModelError, match=r"has no domain.yml. Copy your domain there, or train again"):

@@ -369,7 +369,10 @@ def test_after_all_attempts_the_error_tells_what_to_do(serve: Serve) -> None:
 
 
 def test_a_server_that_was_never_reached_has_carried_out_nothing() -> None:
-    with pytest.raises(RequestError, match=r"refused\. That was the last of 3 attempts\.$") as caught:
+    problem = (
+        r"refused\. That was the last of 3 attempts\. Check that the server runs, and that its address is right\.$"
+    )
+    with pytest.raises(RequestError, match=problem) as caught:
         impatient(f"http://127.0.0.1:{free_port()}", retries=2).parse("hi", "anna")
 
     assert (caught.value.status, caught.value.attempts) == (None, 3)

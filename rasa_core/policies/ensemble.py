@@ -69,7 +69,7 @@ class PolicyEnsemble(KnownByName):
         self.policies = list(policies)
         for policy in self.policies:
             if not isinstance(policy, Policy):
-                raise ValueError(f"{policy!r} is not a Policy.")
+                raise ValueError(f"policies are objects such as MemoizationPolicy(), and {policy!r} is not a Policy.")
             if type(self).predict is PolicyEnsemble._predict_as_of_old:
                 policy.outdo()
         self.action_fingerprints: dict[str, Mapping[str, list[str]]] = dict(action_fingerprints or {})
@@ -207,6 +207,8 @@ class PolicyEnsemble(KnownByName):
                     "not read: train a new model from the same domain and stories."
                 )
             problem = f"no {METADATA_NAME}. Train one, or check the path."
+            if (Path(path) / "models" / "dialogue" / METADATA_NAME).is_file():
+                problem = f"no {METADATA_NAME}. It is the folder of a bot, whose model is in models/dialogue."
             raise MissingModelError(f"there is no model in {str(path)!r}: {problem}")
         with reading("the model", file):
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -299,6 +299,8 @@ class JsonCaller:
         sentences = [f"{call.method} {self.host}{call.path} {failure.reason}"]
         if tries > 1:
             sentences.append(f"That was the last of {tries} attempts.")
+        if failure.status is None and not unsure:
+            sentences.append("Check that the server runs, and that its address is right.")
         if unsure and call.key is not None:
             sentences.append(f"The request may or may not have been carried out; {self._advice(call.key)}")
         if failure.status is None or failure.status < 300 or len(sentences) > 1:
