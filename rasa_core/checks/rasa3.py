@@ -41,6 +41,7 @@ from rasa_core.checks.rasa3_domain import answers_to_forms, check_domain_files
 from rasa_core.checks.rasa3_unused import (
     asks_for,
     events_of,
+    of_unused_intents,
     unused_intents,
     unused_patterns,
     unused_responses,
@@ -125,15 +126,15 @@ def check_rasa(
         words,
     )
     found += [*_passed_over(parts, str(files.folder)), *_said_twice(parts, read)]
+    dead: list[str] = []
     if not any(one.severity == "error" and not one.kind for one in problems):  # What was not read may name them.
         found += unused_responses(domain, parts, read, words)
-        found += unused_intents(parts, read, words | answers_to_forms(parts, data))
+        dead = unused_intents(parts, read, words | answers_to_forms(parts, data))
+        found += of_unused_intents(dead, parts)
     if config is not None and data is not None:
         found += unused_synonyms(data, config.pipeline.steps)
     if data is not None and data.examples:
-        found += _nlu(data, domain, read, config, files)
-    dead = {one.places[0] for one in found if one.kind == "unused-intent"}  # Examples would not help these.
-    found = [one for one in found if one.kind != "intent-without-examples" or one.places[0] not in dead]
+        found += _nlu(data, domain, read, config, files, dead)
     return sorted(found, key=lambda one: one.places[0].order)
 
 
@@ -310,12 +311,18 @@ def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
 
 
 def _nlu(
-    data: TrainingData, domain: Domain, read: ReadStories, config: RasaConfig | None, files: RasaFiles
+    data: TrainingData,
+    domain: Domain,
+    read: ReadStories,
+    config: RasaConfig | None,
+    files: RasaFiles,
+    dead: Sequence[str],
 ) -> Iterator[Finding]:
     """Find differences between NLU data, domain, stories and pipeline."""
     parts = domain.rasa
     assert parts is not None
-    given = {*RASA_DEFAULT_INTENTS, *intents_of_buttons(parts.content["responses"])}
+    # Examples would not help an intent that is named nowhere.
+    given = {*RASA_DEFAULT_INTENTS, *intents_of_buttons(parts.content["responses"]), *dead}
     own = [name for name in parts.intents if name in data.intents or name not in given]
     lines = {name: place for (key, name), place in parts.lines.items() if key == "intents"}
     yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()), lines)

@@ -53,19 +53,22 @@ def unused_responses(domain: Domain, parts: RasaParts, read: ReadStories, words:
             yield finding("no-response", "error", text, [parts.lines.get(("actions", name))])
 
 
-def unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
-    """Find intents that no story, rule or mapping names; `words` are those of the bot's code, and of forms."""
+def unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> list[str]:
+    """Return the intents that no story, rule or mapping names; `words` are those of the bot's code, and of forms."""
     if not read.steps and not read.rules:  # Of a bot that only understands.
-        return
+        return []
     said = [one.intent for one in events_of(read) if isinstance(one, UserUttered)]
-    used = {intent.get(key) for intent in said for key in ("name", RETRIEVAL_KEY)}
+    used = {intent.get(key) for intent in said for key in ("name", RETRIEVAL_KEY)} | words | set(RASA_DEFAULT_INTENTS)
     used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
     used |= {name for name, options in options_in(parts.content["intents"]).items() if options.get("triggers")}
-    for name in parts.intents:
-        names = {name, name.partition("/")[0]}  # Stories name the intent of a part.
-        if not names & used and not names & words and name not in RASA_DEFAULT_INTENTS:
-            text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
-            yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
+    return [name for name in parts.intents if not {name, name.partition("/")[0]} & used]  # Stories name faq of faq/a.
+
+
+def of_unused_intents(names: Iterable[str], parts: RasaParts) -> Iterator[Finding]:
+    """Yield a warning for each of these intents, at its place."""
+    for name in names:
+        text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
+        yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
 
 
 def unused_synonyms(data: TrainingData, steps: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -978,13 +978,14 @@ def test_what_a_file_that_was_not_read_may_name_is_not_told_as_unused(tmp_path: 
 
 
 def test_an_unused_intent_without_examples_is_told_once(tmp_path: Path) -> None:
-    domain = 'version: "3.1"\nintents: [a, b]\nresponses: {utter_a: [{text: A.}]}'
+    domain = 'version: "3.1"\nintents: [a, b, c]\nresponses: {utter_a: [{text: A.}]}'
     nlu = "nlu: [{intent: a, examples: '- hi\n\n  - hello\n\n  - good day'}]"
-    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    rules = "rules: [{rule: one, steps: [{or: [{intent: a}, {intent: c}]}, {action: utter_a}]}]"
     _, output = told(write(tmp_path, domain=domain, data__all=rules, data__nlu=nlu))
 
     assert "no story, rule or mapping names the intent 'b'" in output
-    assert "intent-without-examples" not in output
+    assert "no examples of the intent 'b'" not in output
+    assert "no examples of the intent 'c'" in output
 
 
 def test_an_intent_that_a_button_sends_needs_no_examples(tmp_path: Path) -> None:
