@@ -6,6 +6,7 @@ Each class is derived from the fitting builtin, too, so that code which catches 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -156,6 +157,10 @@ def enumerated(names: Sequence[str]) -> str:
 
 
 _MOST_UNLIKE: Final = 0.15
+_PREFIX: Final = re.compile("(utter|action|validate)_(ask_)?")
+_LEAST_ALIKE: Final = 0.55
+_FEWEST_LETTERS: Final = 4
+"""Of shorter names, each letter counts too much."""
 """How much less similar than the best match another name may be, as the ratio of `difflib`."""
 
 
@@ -174,7 +179,17 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     alike = [] if found else difflib.get_close_matches(written, lower, n=count, cutoff=0.6)
     matches = [*found, *(one for match in alike for one in lower[match])][:count]
     likeness = [difflib.SequenceMatcher(None, one.lower(), written).ratio() for one in matches]
-    return [one for one, like in zip(matches, likeness, strict=True) if like >= max(likeness) - _MOST_UNLIKE]
+    best = [one for one, like in zip(matches, likeness, strict=True) if like >= max(likeness) - _MOST_UNLIKE]
+    return [one for one in best if _are_alike_after_prefix(one.lower(), written)]
+
+
+def _are_alike_after_prefix(one: str, other: str) -> bool:
+    """Tell whether two names are alike without ``utter_`` and the like, by which all names of a kind are alike."""
+    prefixes = [found[0] for found in map(_PREFIX.match, (one, other)) if found]
+    rests = [name.removeprefix(prefixes[0]) for name in (one, other)] if prefixes else []
+    if not rests or prefixes[0] != prefixes[-1] or min(map(len, rests)) < _FEWEST_LETTERS:
+        return True
+    return difflib.SequenceMatcher(None, *rests).ratio() >= _LEAST_ALIKE
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

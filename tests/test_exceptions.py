@@ -65,3 +65,12 @@ def test_a_hint_names_them_and_is_empty_where_there_are_none() -> None:
 
 def test_a_very_long_name_is_compared_by_its_beginning() -> None:
     assert nearest("x" * 10_000_000, ["x" * 200]) == ["x" * 200]
+
+
+def test_names_are_not_alike_by_the_prefix_of_their_kind() -> None:
+    known = ["utter_order", "utter_greet", "utter_ask_size"]
+    assert nearest("utter_cheer_up", known) == []
+    assert nearest("utter_goodbye", known) == []
+    assert nearest("utter_great", known) == ["utter_greet"]
+    assert nearest("utter_ask_sise", known) == ["utter_ask_size"]
+    assert nearest("utter_b", ["utter_a"]) == ["utter_a"]
