@@ -189,7 +189,7 @@ def _are_alike_after_prefix(one: str, other: str) -> bool:
     rests = [name.removeprefix(prefixes[0]) for name in (one, other)] if prefixes else []
     if not rests or prefixes[0] != prefixes[-1] or min(map(len, rests)) < _FEWEST_LETTERS:
         return True
-    return difflib.SequenceMatcher(None, *rests).ratio() >= _LEAST_ALIKE
+    return difflib.SequenceMatcher(None, rests[0], rests[1]).ratio() >= _LEAST_ALIKE
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -110,6 +110,8 @@ def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -
     if not isinstance(seen, bool | None):  # A text such as no would count as true.
         raise fail(f"influence_conversation: of the slot {name!r} is true or false, not {seen!r:.40}.")
     found = described.get("mappings")
+    if isinstance(found, dict):
+        raise fail(f"mappings: of the slot {name!r} is a list; write a dash and a space before the first key below it.")
     if not isinstance(found, list):  # An empty one is a slot that no message fills, as in Rasa.
         raise fail(f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
     return tuple(_mapping(name, one, fail) for one in found)

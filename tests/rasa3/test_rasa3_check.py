@@ -443,6 +443,7 @@ def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, pro
         ("forms: {f: a}", "the form 'f' is a mapping with required_slots:"),
         ("forms: {f: {required_slots: {a: [{type: from_text}]}}}", "is a list of slots; their mappings stand under"),
         ("slots: {a: text}", "the slot 'a' is a mapping with type: and mappings:"),
+        ("slots: {a: {type: text, mappings: {type: from_text}}}", "mappings: of the slot 'a' is a list; write a dash"),
         ("slots: {a: {type: text, mappings: [{type: from_entiti}]}}", "'from_entiti'. Did you mean 'from_entity'"),
         ("slots: {a: {type: text, mappings: [{type: from_intent}]}}", "of type from_intent needs value:"),
         ("slots: {a: {type: float, max_value: -1, mappings: []}}", "min_value (0.0) must be less than max_value (-1)"),
