@@ -171,6 +171,9 @@ def _add_store(found: Endpoints, part: Part) -> None:
     given = _filled(part)
     if not isinstance(given, dict):
         raise ModelError(f"{part.place}: tracker_store: is a mapping with type:.")
+    if "store_type" in given:  # The name of Rasa 1, which all later versions take, too.
+        given = {**given, "type": given["store_type"]}
+        del given["store_type"]
     kind, place = str(given.get("type") or "in_memory"), part.place
     what = f"tracker_store {kind}"
     if kind.lower() == "in_memory":

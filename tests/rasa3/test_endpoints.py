@@ -51,6 +51,7 @@ def read(folder: Path, text: str, name: str = "endpoints.yml") -> Endpoints:
         ),
         ("type: sql\n  url: postgresql+psycopg2://anna:s@db.example/talks", "postgresql://anna:s@db.example/talks"),
         ("type: redis", "redis://localhost:6379/0"),
+        ("store_type: redis\n  type: sql", "redis://localhost:6379/0"),
         (
             "type: redis\n  url: r.example\n  port: 6380\n  db: 2\n  password: x:y\n  use_ssl: true\n  key_prefix: bot",
             "rediss://:x%3Ay@r.example:6380/2?key_prefix=bot",
