@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
@@ -25,9 +24,8 @@ from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.moments import MomentFeaturizer, Moments, Names
 from rasa_core.policies.features.parts import Memo
 from rasa_core.rasa3.history import POSITION, RasaHistory
+from rasa_core.support.arrays import Ints
 from rasa_core.trackers import DialogueStateTracker
-
-Ints = NDArray[np.int64]
 
 _NONE: Final = -1
 _PARTS_OF_STATE: Final = 3

@@ -26,8 +26,7 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.policy import Opinion, Policy
 from rasa_core.policies.rules import RulePolicy
-
-Ints = NDArray[np.int64]
+from rasa_core.support.arrays import Ints
 
 ALONE: Final = -1
 """Stands for an action: the ensemble itself has to predict this moment."""

@@ -29,26 +29,27 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.support.arrays import Ints
+
 LONGEST_END: Final = 3
 MOST_STORIES: Final = 16
 """If more stories agree, only so many are counted, and the stories that were added in the same call as the last one."""
 
 Key = tuple[Hashable, ...]
 K = TypeVar("K", bound=Key)
-Numbers = NDArray[np.int64]
 
 
 class _Agreement(NamedTuple):
     """Pairs of a history and an action, each as one number, ascending; and the number of stories with each pair."""
 
-    pairs: Numbers
-    counts: Numbers
+    pairs: Ints
+    counts: Ints
 
-    def of(self, pairs: Numbers) -> Numbers:
+    def of(self, pairs: Ints) -> Ints:
         """Return the number of stories with each of the given pairs; 0 for an unknown pair."""
         places = np.searchsorted(self.pairs, pairs)
         known = np.append(self.pairs, -1)[places] == pairs
-        found: Numbers = np.where(known & (pairs >= 0), np.append(self.counts, 0)[places], 0)
+        found: Ints = np.where(known & (pairs >= 0), np.append(self.counts, 0)[places], 0)
         return found
 
 
@@ -92,7 +93,7 @@ class Doubts(Generic[K]):
         believed = np.where(counts > 1, share, share * share) * least
         return {key: round(sure, 4) for key, sure in zip(keys, believed.tolist(), strict=True)}
 
-    def _shares_of_ends(self, length: int, keys: Sequence[K], actions: Numbers, counts: Numbers) -> NDArray[np.float64]:
+    def _shares_of_ends(self, length: int, keys: Sequence[K], actions: Ints, counts: Ints) -> NDArray[np.float64]:
         """Return *e* for the ends of `length` states; 1 for histories that are not longer."""
         ends: dict[Key, int] = {}
         of_histories = [_end(key, length) for key in self._histories]
@@ -110,11 +111,11 @@ class Doubts(Generic[K]):
         found: NDArray[np.float64] = np.where([end is not None for end in of_keys], shares, 1.0)
         return found
 
-    def _pairs(self, numbers: Numbers, actions: Numbers) -> Numbers:
+    def _pairs(self, numbers: Ints, actions: Ints) -> Ints:
         """Return pairs of history and action as numbers; -1 if no story has the history or the action."""
         return np.where((numbers < 0) | (actions < 0), -1, numbers * len(self._actions) + actions)
 
-    def _agreeing(self, numbers: Numbers) -> _Agreement:
+    def _agreeing(self, numbers: Ints) -> _Agreement:
         """Return the agreement of stories on the action after each history, where equal `numbers` are one history."""
         histories, actions, turns, stories = np.array(self._told, np.int64).reshape(-1, 4).T
         pairs = self._pairs(numbers[histories], actions)
@@ -130,7 +131,7 @@ class Doubts(Generic[K]):
         return self._agreeing(np.arange(len(self._histories)))
 
     @cached_property
-    def _left_out(self) -> tuple[Numbers, Numbers]:
+    def _left_out(self) -> tuple[Ints, Ints]:
         """How many turns of left out stories the others get right, and wrong, by how many others speak."""
         pairs, counts = self._agreement
         _, first, actions = np.unique(pairs // max(1, len(self._actions)), return_index=True, return_counts=True)
@@ -147,5 +148,5 @@ def _end(key: K, length: int) -> Key | None:
     return key[-length:] if len(key) > length else None
 
 
-def _numbers_of(keys: Iterable[Any], known: Mapping[Any, int]) -> Numbers:
+def _numbers_of(keys: Iterable[Any], known: Mapping[Any, int]) -> Ints:
     return np.array([known.get(key, -1) for key in keys], np.int64)

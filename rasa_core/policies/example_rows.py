@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from rasa_core.policies.network import PERCEPTRONS
 from rasa_core.policies.training_turns import FEATURE, row_of
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 HELD_OUT_GROUPS: Final = PERCEPTRONS
 IN_NO_GROUP: Final = HELD_OUT_GROUPS

@@ -16,12 +16,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 HIDDEN: Final = (128, 128)
 UNITS: Final = PERCEPTRONS * sum(HIDDEN)

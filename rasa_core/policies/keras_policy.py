@@ -14,7 +14,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies import keras_network, keras_training, network_training
 from rasa_core.policies.example_rows import TrainingExamples
 from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
-from rasa_core.policies.features.classic import Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
@@ -22,6 +22,7 @@ from rasa_core.policies.network_batches import Schedule
 from rasa_core.policies.policy import Policy, Trackers, with_progress
 from rasa_core.policies.training_examples import ExampleCollector, latest_row, rows_and_actions
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns, TrainingTurns, TurnTable
+from rasa_core.support.arrays import Floats
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
 from rasa_core.trackers import DialogueStateTracker
 

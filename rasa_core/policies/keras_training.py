@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.support.arrays import Floats
 from rasa_core.support.extras import installing
 from rasa_core.support.progress import Progress
-
-Floats = NDArray[np.float32]
 
 THREADS: Final = 4
 """With how many threads JAX computes on a processor, however many it has: so the same input gives the same bytes."""

@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
+from rasa_core.support.arrays import Floats, Ints
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 PERCEPTRONS: Final = 3
 """The number of perceptrons in a network that is trained here; each is trained without one group of the stories."""

@@ -16,8 +16,7 @@ from rasa_core.policies.example_rows import Block, TrainingExamples
 from rasa_core.policies.keras_network import UNITS, units_kept
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.network import PERCEPTRONS
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 INPUT_DROPOUT: Final = 0.2
 VALUES_UNSEEN: Final = 0.3

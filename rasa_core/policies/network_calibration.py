@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from rasa_core.policies.example_rows import TrainingExamples
 from rasa_core.policies.keras_network import HIDDEN
 from rasa_core.policies.network import PolicyNetwork
+from rasa_core.support.arrays import Floats
 from rasa_core.support.probabilities import best_temperature, softmax
-
-Floats = NDArray[np.float32]
 
 TEMPERATURES: Final = (0.5, 4.0)
 LOST: Final = 0.01

@@ -24,9 +24,8 @@ from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.network_batches import Schedule, batches
 from rasa_core.policies.network_calibration import HeldOut
+from rasa_core.support.arrays import Floats
 from rasa_core.support.progress import Progress
-
-Floats = NDArray[np.float32]
 
 MANY_STEPS: Final = 2000
 """Number of steps in an epoch above which progress is told by step, not by epoch."""

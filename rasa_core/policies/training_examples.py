@@ -22,13 +22,13 @@ from rasa_core.policies.features.classic import DialogueTrainingData
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.features.single_states import PADDING
 from rasa_core.policies.training_turns import TurnCollector, TurnTable, places_of, row_of
+from rasa_core.support.arrays import Floats
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.support.places import Place
     from rasa_core.trackers import DialogueStateTracker
 
-Floats = NDArray[np.float32]
 
 LAST_STATES: Final = 5
 """How many states are learnt from one by one where the featurizer gives whole dialogues."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 TEMPERATURES: Final = (0.05, 10.0)
 """The lowest and the highest temperature that `best_temperature` returns."""

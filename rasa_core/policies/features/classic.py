@@ -21,7 +21,7 @@ import numpy as np
 from rasa_core.events import ActionExecuted, Event
 from rasa_core.history import State, with_best_intent_only
 from rasa_core.policies.features.single_states import PADDING, BinarySingleStateFeaturizer, Names, SingleStateFeaturizer
-from rasa_core.policies.features.single_states import Floats as Floats
+from rasa_core.support.arrays import Floats
 from rasa_core.support.stored_models import KnownByName, reading
 
 StateSequences = list[list[State | None]]

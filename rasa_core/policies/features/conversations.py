@@ -22,12 +22,11 @@ from rasa_core.policies.features import history as features
 from rasa_core.policies.features.parts import ColumnOf, Group, Memo, PartTable, Spans, ranges
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
+from rasa_core.support.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
 Items = tuple[tuple[str, float], ...]
 Message = tuple[str | None, tuple[str, ...]]
 K = TypeVar("K")

@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats, Ints
+
 ColumnOf = Callable[[tuple[str, str]], int | None]
 ColumnsOf = Callable[[str, str], Iterable[int | None]]
 Group = tuple[str, Mapping[str, float]]

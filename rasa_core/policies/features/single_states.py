@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.history import State
+from rasa_core.support.arrays import Floats
 from rasa_core.support.stored_models import KnownByName
 
-Floats = NDArray[np.float32]
 Vector = NDArray[np.int32] | NDArray[np.float64]
 PADDING = -1.0
 _LISTENED = f"prev_{ACTION_LISTEN_NAME}"
