@@ -199,8 +199,7 @@ def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -
     if data is None or domain is None or not data.examples:
         return found
     given = {domain.restart_intent, *intents_of_buttons(domain.templates)}  # The one that begins anew is /restart.
-    intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
-    return found + check_domain_names(data, intents, domain.entities, domain_name)
+    return found + check_domain_names(data, domain.intents, domain.entities, domain_name, needless=given)
 
 
 def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ Kind                         Meaning
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -87,10 +87,12 @@ def check_domain_names(
     entities: Iterable[str],
     domain_name: str,
     lines: Mapping[str, Place] = MappingProxyType({}),
+    needless: Collection[str] = (),
 ) -> list[Finding]:
     """Return the differences between the names in all NLU data of a bot and in its domain.
 
-    Findings call the domain `domain_name`. `lines` has the lines of intents in the domain, if they are known.
+    Findings call the domain `domain_name`. `lines` has the lines of intents in the domain, if they are known. The
+    intents in `needless` need no examples.
     """
     declared = {"intent": set(intents), "entity": set(entities)}
     places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
@@ -109,7 +111,7 @@ def check_domain_names(
             text = f"the domain has no {what} {name!r}.{did_you_mean(name, known)}"
             remedy = "Add it to the domain, or rename it here."
             found.append(finding(f"{what}-not-in-domain", "warning", f"{text} {remedy}", places[what][name]))
-    for name in sorted(declared["intent"] - places["intent"].keys()):
+    for name in sorted(declared["intent"] - places["intent"].keys() - set(needless)):
         text = f"the NLU data has no examples of the intent {name!r}: no message will be understood as it. "
         remedy = "Write some, unless it only comes from buttons or from your own code."
         hint = did_you_mean(name, places["intent"].keys() - declared["intent"])

@@ -321,11 +321,11 @@ def _nlu(
     """Find differences between NLU data, domain, stories and pipeline."""
     parts = domain.rasa
     assert parts is not None
+    lines = {name: place for (key, name), place in parts.lines.items() if key == "intents"}
     # Examples would not help an intent that is named nowhere.
     given = {*RASA_DEFAULT_INTENTS, *intents_of_buttons(parts.content["responses"]), *dead}
-    own = [name for name in parts.intents if name in data.intents or name not in given]
-    lines = {name: place for (key, name), place in parts.lines.items() if key == "intents"}
-    yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()), lines)
+    name = str(files.first_domain_file())
+    yield from check_domain_names(data, parts.intents, parts.entity_names, name, lines, given)
     # Backwards, so that the first place of each stays.
     retrieved = {one.intent: one.place for one in reversed(data.examples) if one.intent and "/" in one.intent}
     done = {one.action_name for one in events_of(read) if isinstance(one, ActionExecuted)}

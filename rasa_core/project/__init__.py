@@ -379,8 +379,8 @@ class _Job:
         data, domain = self.data, self.domain
         given = {domain.restart_intent} if domain.rasa is None else set(RASA_DEFAULT_INTENTS)  # No examples needed.
         given |= intents_of_buttons(domain.templates)
-        intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
-        named = check_domain_names(data, intents, domain.entities, str(self.project.domain_file))
+        name = str(self.project.domain_file)
+        named = check_domain_names(data, domain.intents, domain.entities, name, needless=given)
         return [*named, *check_training_data(data)]
 
 

@@ -989,6 +989,16 @@ def test_an_unused_intent_without_examples_is_told_once(tmp_path: Path) -> None:
     assert "no examples of the intent 'c'" in output
 
 
+def test_a_retrieval_intent_that_no_story_names_is_in_the_domain(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a, faq]\nresponses: {utter_a: [{text: A.}]}'
+    nlu = "nlu: [{intent: a, examples: '- hi'}, {intent: faq/b, examples: '- bee'}]"
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    _, output = told(write(tmp_path, domain=domain, data__all=rules, data__nlu=nlu))
+
+    assert "no story, rule or mapping names the intent 'faq'" in output
+    assert "the domain has no intent" not in output
+
+
 def test_an_intent_that_a_button_sends_needs_no_examples(tmp_path: Path) -> None:
     buttons = "buttons: [{title: B, payload: '/b{}'}, {title: C, payload: c}]"
     domain = f'version: "3.1"\nintents: [a, b, c]\nresponses: {{utter_a: [{{text: A., {buttons}}}]}}'
