@@ -42,7 +42,7 @@ def command(words: tuple[str, ...], form: str) -> None:
 
     Training keeps the last five models. A star marks the model that serves. `Right when unseen` is the share of actions
     that the network predicted right in stories that it was not trained on; `Changed` names the files that differ from
-    those of the model before.
+    the files of the model before.
     """
     if words[:1] == ("use",):  # `use` is no subcommand, since Click would then take a PROJECT for a subcommand, too.
         _use(*words[1:3]) if 2 <= len(words) <= 3 else _wrong("give the NAME of a model: rasa-core models use NAME")

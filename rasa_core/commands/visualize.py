@@ -47,7 +47,9 @@ def _steps_of(bot: Project, domain: Domain) -> list[StoryStep]:
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("project", required=False, type=click.Path(exists=True, file_okay=False))
-@click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories, if not those of PROJECT.")
+@click.option(
+    "-s", "--stories", metavar="STORIES", help="Stories: a file, or a folder.  [default: the stories of PROJECT]"
+)
 @click.option("-d", "--domain", metavar="FILE", help="Domain file, if not that of PROJECT.")
 @click.option(
     "-o", "--output", required=True, metavar="FILE", help="Picture to write: .html, .svg, .png, .dot or .mmd (Mermaid)."
