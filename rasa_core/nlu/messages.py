@@ -202,6 +202,22 @@ def of_clause(whole: dict[str, Any], clause: dict[str, Any]) -> dict[str, Any]:
     return {**clause, "entities": sorted([*own, *others], key=lambda one: int(one["start"]))}
 
 
+def once(text: str) -> str:
+    """Return a message that was sent or pasted twice in one, as it is once; any other as it is."""
+    for gap in (1, 2):
+        size = (len(text) - gap) // 2
+        if text[:size] == text[size + gap :] and text[size : size + gap].isspace() and text.count(" ", 0, size) > 1:
+            return text[:size]
+    return text
+
+
+def of_both(answer: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the answer to a text that holds a message twice, with the entities of both, from the answer to the one."""
+    shift = len(text) - len(answer["text"])
+    again = [{**one, "start": one["start"] + shift, "end": one["end"] + shift} for one in answer["entities"]]
+    return {**answer, "text": text, "entities": [*answer["entities"], *again]}
+
+
 def nothing(read: Read) -> dict[str, Any]:
     """Return the answer to a text without tokens."""
     answer = {"text": read.text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}

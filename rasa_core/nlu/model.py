@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.extents import Extents
-from rasa_core.nlu.messages import MAX_APART, UNSURE, Read, as_clause, clearer, nothing, of_clause
+from rasa_core.nlu.messages import MAX_APART, UNSURE, Read, as_clause, clearer, nothing, of_both, of_clause, once
 from rasa_core.nlu.named_values import NamedValues
 from rasa_core.nlu.network import NLUNetwork
 from rasa_core.nlu.patterns import Patterns
@@ -135,7 +135,10 @@ class NLUModel:
             ``extractor``, and ``role`` and ``group`` if it has any; ``response_selector`` if there are intents such as
             ``faq/opening``, which are parts of one; ``truncated`` if only the beginning was read.
         """
-        answer = self._understood(self._read(text))
+        said = once(text)
+        answer = self._understood(self._read(said))
+        if len(said) < len(text):
+            answer = of_both(answer, text)
         return answer if self._pipeline is None else self._pipeline.finish(answer)
 
     def _understood(self, read: Read) -> dict[str, Any]:
@@ -183,12 +186,13 @@ class NLUModel:
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return the answer of `parse` to each text; messages with equal numbers of tokens are computed together."""
-        found = [self._read(text) for text in texts]
+        found = [self._read(once(text)) for text in texts]
         rests = {at: rest for at, rest in enumerate(map(self._rest, found)) if rest is not None}
         answers = self._answers([*found, *rests.values()])
         for (at, rest), answer in zip(rests.items(), answers[len(found) :], strict=True):
             answers[at] = self._clearer(found[at], answers[at], rest, answer)
         answers = [self._by_clause(rests.get(at, read), answers[at]) for at, read in enumerate(found)]
+        answers = [one if one["text"] == text else of_both(one, text) for one, text in zip(answers, texts, strict=True)]
         return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
 
     def _answers(self, found: Sequence[Read]) -> list[dict[str, Any]]:

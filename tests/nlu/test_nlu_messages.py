@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rasa_core.nlu.messages import Read, as_clause, of_clause
+from rasa_core.nlu.messages import Read, as_clause, of_clause, once
 from rasa_core.nlu.tokens import is_sign, keys_of, tokenize, visible
 from rasa_core.nlu.unsaid import what_is_said
 
@@ -152,3 +152,15 @@ def test_a_number_that_an_entity_begins_with_is_cut() -> None:
     item = read("4) floor").without_courtesies()
     assert item is not None
     assert not item.cuts([{"start": 0, "end": 8}])
+
+
+@pytest.mark.parametrize("gap", [" ", "\n", "\r\n", "\n\n"])
+def test_a_message_that_was_pasted_twice_is_read_once(gap: str) -> None:
+    assert once(f"book it now{gap}book it now") == "book it now"
+
+
+@pytest.mark.parametrize(
+    "text", ["book it now book it", "bye bye", "New York New York", "go on\tgo on", "", " ", "a  a"]
+)
+def test_other_messages_are_read_as_they_are(text: str) -> None:
+    assert once(text) == text

@@ -357,6 +357,15 @@ def test_a_value_may_be_named_by_its_entity(model, text: str) -> None:
     assert found == [("city", "Zorgle Blimp", "Zorgle Blimp")]
 
 
+def test_a_message_that_was_pasted_twice_has_the_entities_of_both(model) -> None:
+    text = "find me somewhere to eat in Porto"
+    answer, one = model.parse(f"{text}\n{text}"), model.parse(text)
+    (same,) = model.parse_many([f"{text}\n{text}"])
+    assert plain(same) == told(answer)
+    assert (answer["text"], answer["intent"]) == (f"{text}\n{text}", one["intent"])
+    assert [(each["start"], each["end"]) for each in answer["entities"]] == [(28, 33), (62, 67)]
+
+
 def test_a_known_value_goes_on_in_the_next_line(model) -> None:
     answer = model.parse("find me somewhere to eat in New\nYork")
     assert [(one["start"], one["end"], one["value"]) for one in answer["entities"]] == [(28, 36, "New York")]
