@@ -84,7 +84,7 @@ _LONG = (
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Let every other process read the files from the end: each writes down what it compiles, which others need not."""
+    """Let every other process read the files from the end, since each keeps what it compiles for the others."""
     report = yield
     if os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579" and isinstance(collector, pytest.Directory):
         report.result.reverse()

@@ -1,4 +1,4 @@
-"""An oracle of features: those of a conversation by group and name, seen in training or not, slowly but simply."""
+"""An oracle of features: it computes the features of a conversation by group and name, slowly but simply."""
 
 from __future__ import annotations
 

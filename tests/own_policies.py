@@ -29,7 +29,7 @@ class LstmPolicy(KerasPolicy):
 
 
 class LinearPolicy(KerasPolicy):
-    """One layer over whatever the featurizer gives, and not compiled."""
+    """A policy whose model has one layer, for the features of any featurizer, and is not compiled."""
 
     def model_architecture(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Any:
         from keras import Input, Sequential

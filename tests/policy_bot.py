@@ -151,7 +151,7 @@ def needs_keras() -> None:
 
 
 class FixedScores(Policy):
-    """Gives the same scores whatever happens; a policy as people wrote them for Rasa Core 0.9."""
+    """A policy that always returns the same scores, as users wrote policies for Rasa Core 0.9."""
 
     def __init__(self, scores: Sequence[float] | None = None) -> None:
         self.scores = scores

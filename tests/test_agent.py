@@ -430,7 +430,7 @@ class TestConversations:
 
 
 class TestInteractiveTraining:
-    """Somebody at the terminal talks to the bot; what is typed stands in a script."""
+    """A script types messages to the bot on the terminal."""
 
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path, monkeypatch) -> Path:

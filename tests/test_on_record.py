@@ -35,7 +35,7 @@ class Reader(NaturalLanguageInterpreter):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Two models of one domain that tell apart what they have learnt."""
+    """Two models of one domain that have learnt different stories."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     other = CONCERT_STORIES + "\n## thanks\n* greet\n  - utter_hello\n* search\n  - utter_found\n"
     return trained_model(first, CONCERT_DOMAIN, CONCERT_STORIES), trained_model(second, CONCERT_DOMAIN, other)

@@ -155,7 +155,7 @@ def test_travelling_in_time_includes_the_moment_itself() -> None:
 
 
 def test_travelling_in_time_ends_where_the_conversation_was_though_the_clock_was_set_back() -> None:
-    """What is left of a conversation is its beginning, never what came later without what it built on."""
+    """The events that are left of a conversation are its first ones, never later events without the earlier ones."""
     tracker = tracker_of(*(said("greet", stamp=stamp) for stamp in (50.0, 60.0, 1.0, 2.0, 61.0)))
     assert [event.timestamp for event in tracker.travel_back_in_time(2.5).events] == [50.0, 60.0, 1.0, 2.0]
     assert [event.timestamp for event in tracker.travel_back_in_time(0.5).events] == []

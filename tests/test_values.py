@@ -268,7 +268,7 @@ def test_an_event_that_could_not_be_read_back_is_refused(event: Event) -> None:
 
 
 def run_action(run: Callable[..., Any]) -> tuple[list[dict[str, Any]], DialogueStateTracker]:
-    """Return what is said, and the conversation, if ``action_search`` does this."""
+    """Return the messages of the bot, and the conversation, if ``action_search`` does this."""
     domain = local_domain()
 
     class Replaced(Action):

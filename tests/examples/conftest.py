@@ -24,7 +24,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trainings() -> Path:
-    """Where what was trained is kept for the other processes of tests, or was before them."""
+    """Return the folder in which trained models are kept for the other test processes."""
     return Path(os.environ["RASA_CORE_TEST_TRAININGS"])
 
 

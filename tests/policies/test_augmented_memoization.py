@@ -103,7 +103,7 @@ def recalled_slowly(policy: AugmentedMemoizationPolicy, tracker: DialogueStateTr
 
 
 def random_steps(domain: Domain, chance: random.Random) -> list[str | Event]:
-    """Return a conversation with stretches of the stories, and with slots that are set to what they have."""
+    """Return a conversation of parts of the stories, in which some slots are set to the value they have."""
     steps: list[str | Event] = []
     for _ in range(chance.randint(1, 4)):
         story = chance.choice(STORIES)

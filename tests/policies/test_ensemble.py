@@ -103,7 +103,7 @@ class TestPrediction:
         assert PolicyEnsemble([rule, network]).predict(tracker, domain).action == "utter_bye"
 
     def test_a_score_above_one_wins_whatever_the_priorities(self, domain, tracker) -> None:
-        """As in policies that were written for Rasa Core 0.9, where the fallback scored 1.1."""
+        """The score is above 1, as that of the fallback was in Rasa Core 0.9."""
         rule, old = scoring(domain, utter_greet=1.0), scoring(domain, utter_bye=1.1)
         rule.priority, rule.HIGHEST_SCORE = 6, 1.0
         prediction = PolicyEnsemble([rule, old]).predict(tracker, domain)
@@ -149,7 +149,7 @@ class TestPrediction:
 
 
 class WeightedEnsemble(PolicyEnsemble):
-    """As people wrote it for Rasa Core 0.9: the policies vote."""
+    """An ensemble as users wrote one for Rasa Core 0.9: the policies vote."""
 
     def probabilities_using_best_policy(self, tracker, domain):
         votes = np.array([policy.predict_action_probabilities(tracker, domain) for policy in self.policies])
@@ -181,7 +181,7 @@ class NotedEnsemble(PolicyEnsemble):
 
 
 class NotedPolicy(Policy):
-    """Writes what it knows, as people wrote it: a path is a text."""
+    """A policy that persists itself as users wrote it for 0.9, when a path was a text."""
 
     note = "nothing"
 

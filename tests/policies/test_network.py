@@ -29,7 +29,7 @@ def network(*sizes: int, seed: int = 0) -> PolicyNetwork:
 
 
 def side_by_side(*sizes: int, perceptrons: int = 3, seed: int = 0) -> PolicyNetwork:
-    """Return perceptrons side by side: `sizes` are those of one of them, the first and the last all have in common."""
+    """Return perceptrons side by side: `sizes` are the sizes of one of them; all share the first and the last."""
     random = np.random.default_rng(seed)
     inputs, first, *between, actions = sizes
     shapes: list[tuple[int, ...]] = [(inputs, perceptrons * first)]

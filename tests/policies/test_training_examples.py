@@ -75,7 +75,7 @@ def names(rows: TrainingExamples, domain) -> list[str]:
 
 
 def different_stories(story, count: int = 12) -> list[Story]:
-    """Return stories of different lengths, with what they have in common."""
+    """Return stories of different lengths that have some turns in common."""
     draw = random.Random(0)
     turns = [("/greet", "utter_greet"), (ITALIAN, "action_search", "utter_found"), ("/thank", "utter_welcome"), BYE]
     return [

@@ -90,7 +90,7 @@ def test_a_featurizer_is_one() -> None:
 
 
 class _Short(Policy):
-    """Of 0.9: overrides what its classes had for a featurizer, and remembers what it was trained on."""
+    """A policy written for 0.9: it overrides the methods for a featurizer of 0.9, and records its training data."""
 
     @staticmethod
     def _standard_featurizer() -> MaxHistoryTrackerFeaturizer:

@@ -75,7 +75,7 @@ def make(tmp_path: Path) -> Iterator[MakesBots]:
 
 
 def told(agent: Agent, text: str) -> list[str]:
-    """Send a message, and return what it logs, in short."""
+    """Send a message, and return the events that it logs, each in a few words."""
     before = agent.read_tracker("ada").version
     say(agent, text)
     return [line for event in list(agent.read_tracker("ada").events)[before:] if (line := _short(event))]

@@ -1059,7 +1059,7 @@ def test_a_domain_beside_the_domain_counts_as_far_as_it_does_not_contradict_it(t
 
 
 def test_responses_in_training_data_are_said_as_in_each_rasa(tmp_path: Path) -> None:
-    """Rasa 3 says those of the training data, and Rasa 2 those of the domain."""
+    """Rasa 3 says the responses in the training data, and Rasa 2 the responses in the domain."""
     said = {}
     for version in ("3.1", "2.0"):
         domain = f'version: "{version}"\nintents: [a]\nresponses: {{utter_a: [{{text: domain}}]}}'

@@ -59,7 +59,7 @@ Make = Callable[[], Agent]
 
 @pytest.fixture
 def process(model: Agent, tmp_path: Path) -> Make:
-    """Return what stands for a process of a server: an agent of its own on the one store."""
+    """Return an agent that stands for one process of a server; all agents share one store."""
 
     def make() -> Agent:
         store = SqliteTrackerStore(model.domain, path=tmp_path / "conversations.db")

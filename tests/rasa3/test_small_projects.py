@@ -524,7 +524,7 @@ def test_the_fallback_of_rasa_2_is_said_once(tmp_path: Path) -> None:
 
 
 def test_what_mapped_intents_do_is_in_the_history_of_stories(tmp_path: Path) -> None:
-    """As in Rasa 2, which hides nothing from the memory of stories."""
+    """Rasa 2 hides nothing from the memory of stories, and neither is anything hidden here."""
     stories = "stories: [{story: chat, steps: [{intent: chat}, {action: utter_c}, {intent: chat}, {action: utter_b}]}]"
     config = "policies: [{name: MemoizationPolicy, max_history: 5}, {name: MappingPolicy}]"
     domain = OLD.replace("{triggers: utter_c}", "{}")
@@ -597,7 +597,7 @@ def test_rules_alone_need_no_network(tmp_path: Path) -> None:
 
 
 def test_projects_that_config_imports_are_parts_of_the_bot(tmp_path: Path) -> None:
-    """Also those that they import, each once; what nobody imports is no part of it."""
+    """The imports of imported projects are read, each once; a project that nobody imports is not read."""
     importer = "importers: [{name: MultiProjectImporter}]\n"
     folder = write(
         tmp_path,
@@ -623,7 +623,7 @@ def test_projects_that_config_imports_are_parts_of_the_bot(tmp_path: Path) -> No
 
 
 def test_what_imports_names_and_is_not_there_is_told(tmp_path: Path) -> None:
-    """A module as an error, and a project with what it may have been, since neither is a part of the bot."""
+    """An entry that names no folder or file is told with similar names, in training and in check."""
     importer = "importers: [{name: MultiProjectImporter}]\n"
     folder = write(
         tmp_path,
@@ -682,7 +682,7 @@ def test_a_domain_beside_the_domain_is_told(tmp_path: Path) -> None:
 
 
 def test_a_project_is_the_same_where_its_files_are_named(tmp_path: Path) -> None:
-    """As users of ``rasa train`` name them; what is named besides is told, rather than taken for a bot of 0.9."""
+    """The options of ``rasa train`` name the files; other options are reported, rather than taken for a bot of 0.9."""
     folder = write(
         tmp_path,
         config="policies: [{name: RulePolicy}]",

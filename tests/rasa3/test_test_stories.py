@@ -59,7 +59,7 @@ stories:
 
 
 class Words:
-    """Understands what is said of a few cities."""
+    """An interpreter that understands messages about a few cities."""
 
     def parse(self, text: str) -> dict[str, Any]:
         """Return the intent ``inform``, and the entity that stands in the text."""

@@ -33,7 +33,7 @@ ANSWERS = {"greet": "utter_greet", "bye": "utter_bye", "search": "action_search"
 
 
 class AnswersByIntent(Policy):
-    """Runs the one action that belongs to the intent, and then listens."""
+    """A policy that predicts the action of the intent, and then listens."""
 
     def train(self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
         """Learn nothing."""

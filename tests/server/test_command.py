@@ -27,7 +27,7 @@ from rasa_core.server.ports import LaunchError
 
 
 class Launched(dict[str, Any]):
-    """What the command asked of the launcher."""
+    """The arguments with which the command called the launcher."""
 
     def __call__(self, settings: dict[str, Any], **options: Any) -> None:
         options.pop("on_listening")()

@@ -71,7 +71,7 @@ class Server:
         return self.process.wait(PATIENCE)
 
     def outcome(self) -> tuple[int, str]:
-        """Wait for the end; its exit code and what it wrote to standard error."""
+        """Wait for the end of the process; return its exit code and its standard error."""
         _, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, errors
 
@@ -110,7 +110,7 @@ def refuses(port: int) -> bool:
 
 
 def undeaf(start: Callable[[], Server]) -> Server:
-    """Start a server that hears SIGHUP, which whatever started the tests may have ignored."""
+    """Start a server that receives SIGHUP, even if the process that started the tests ignores it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         return start()

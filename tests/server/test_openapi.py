@@ -72,7 +72,7 @@ def test_the_paths_and_the_document_are_the_same(app: ServerApp, document: dict[
 
 
 def test_everything_that_is_described_is_routed(app: ServerApp, document: dict[str, Any]) -> None:
-    """What the tables of operations name is there; only the inspector's may be missing, without it."""
+    """Every operation of the tables is in the document; without the inspector, its operations are missing."""
     from rasa_core.server.api.operations import OPERATIONS
     from rasa_core.server.inspector.operations import OPERATIONS as OF_THE_PAGE
 
@@ -155,7 +155,7 @@ NAMING: list[dict[str, Any]] = [
 @pytest.mark.parametrize(("domain", "takes_any"), [(DOMAIN, False), (RASA3, True)], ids=["0.9", "Rasa 3"])
 @pytest.mark.parametrize("event", NAMING, ids=lambda event: event["event"] + "_text" * ("action_text" in event))
 def test_names_in_logs_are_described_as_they_are_checked(domain: str, takes_any: bool, event: dict[str, Any]) -> None:
-    """What came from another bot of Rasa 3 may name what this one does not have; what was just run may not."""
+    """Events of another bot of Rasa 3 may have names that this bot does not have; an action that just ran may not."""
     app = create_app(Agent(Domain.from_yaml(domain), [AnswersByIntent()]))
     client, document = Client(app), described(app)
     sent = {

@@ -1,4 +1,4 @@
-"""What an error says to install is what the extras of the package bring."""
+"""The packages that errors tell users to install are the packages of the extras."""
 
 from __future__ import annotations
 

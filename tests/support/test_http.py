@@ -70,7 +70,7 @@ def to(address: str, limit: int | None = None) -> HttpTransport:
 
 @contextlib.contextmanager
 def raw_server(*answers: bytes) -> Iterator[tuple[str, list[threading.Event]]]:
-    """Answer one connection after another with these bytes, and close it; yield the address, and what is closed."""
+    """Answer each connection with these bytes, and close it; yield the address, and the list of closed connections."""
     closed = [threading.Event() for _ in answers]
 
     def serve(listening: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""The ensemble that asks a teacher: its questions, the effects of the answers, and what is saved."""
+"""The ensemble that asks a teacher: its questions, the effects of the answers, and the files that are saved."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def action(name: str) -> Answer:
 
 
 class Lesson:
-    """What several sessions share: the policies, what they learn, and the store."""
+    """The state that several sessions share: the policies, the stories that they learn, and the store."""
 
     def __init__(
         self, domain: Domain, store: TrackerStore | None = None, interpreter: NaturalLanguageInterpreter | None = None

@@ -21,7 +21,7 @@ def append(store: EventLogStore, sender_id: str, *rows: str) -> None:
 
 
 def take_turn(store: EventLogStore, sender_id: str, *events: Event) -> None:
-    """Store some events, or those of `TURN`, as a turn does."""
+    """Store some events, by default the events of `TURN`, as a turn does."""
     with store.conversation(sender_id) as conversation:
         for event in events or TURN:
             conversation.tracker.update(event)

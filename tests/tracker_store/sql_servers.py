@@ -181,7 +181,7 @@ class SqlServer(ABC):
         self._process = None
 
     def _kill_all(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the server and what it has started; a new PostgreSQL refuses its data while one of them is left."""
+        """Kill the server and its child processes; a new PostgreSQL refuses its data while one of them is left."""
         process.send_signal(signal.SIGSTOP)  # So that it starts no more of them.
         pids = self._pids()
         for pid in pids:

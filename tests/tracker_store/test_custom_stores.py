@@ -158,7 +158,7 @@ class WatchedFile(_Watched, SqliteTrackerStore):
 
 
 class NamesUsers(InMemoryTrackerStore):
-    """Begins each conversation with what it knows of the user."""
+    """A store that begins each conversation with slots that it knows of the user."""
 
     def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
         tracker = super().create_tracker(sender_id, append_action_listen)
@@ -168,7 +168,7 @@ class NamesUsers(InMemoryTrackerStore):
 
 
 class AsksForNames(InMemoryTrackerStore):
-    """Fills what it can look up about a user, whenever a conversation is stored."""
+    """A store that fills slots about the user whenever a conversation is stored."""
 
     def save(self, tracker: DialogueStateTracker) -> None:
         if tracker.get_slot("name") is None:

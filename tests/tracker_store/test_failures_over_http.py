@@ -51,7 +51,7 @@ def assert_unavailable(answer: TestResponse) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Callable[[str], None]]:
-    """Mount a disk of 1 MB at `folder`; what it yields mounts it anew with other options."""
+    """Mount a disk of 1 MB at `folder`; yield a function that mounts it anew with other options."""
 
     def mount(options: str) -> None:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]

@@ -58,7 +58,7 @@ def test_a_fork_waits_for_the_operations_under_way(
 
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """What makes this process take itself for a child that was forked just now."""
+    """Return a function that makes this process take itself for a child that was forked just now."""
     return lambda: monkeypatch.setattr(locks._process, "id", -1)
 
 

@@ -33,7 +33,7 @@ class Counted(IdleConnections):
 
 
 def opened_by(threads: int, number: int) -> Counted:
-    """Let threads open connections at once, the last of which is the one of this number."""
+    """Let threads open connections at once; each reports that `number` connections are open."""
     idle = Counted()
     at_once(idle.opened, [number] * threads)
     if idle._thread is not None:

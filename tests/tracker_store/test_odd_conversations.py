@@ -52,7 +52,7 @@ def read(store: EventLogStore, sender_id: str = "a") -> DialogueStateTracker:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let the clock show what is in the list."""
+    """Let the clock show the times in the list."""
     shown = [2e9]
     monkeypatch.setattr(time, "time", lambda: shown[0])
     return shown

@@ -301,7 +301,7 @@ def test_packed_answers_outlive_a_log_that_ends_before_them(store: RedisTrackerS
 
 
 class OwnClient(RedisTrackerStore):
-    """As programs for 0.9 bring a client of their own: the constructor of this store is not called."""
+    """A store as programs for 0.9 write one, with a client of its own: the constructor of this store is not called."""
 
     def __init__(self, domain: Domain, client: redis.Redis, late: bool) -> None:
         if late:

@@ -404,7 +404,7 @@ def test_a_featurizer_of_ones_own_may_set_its_length() -> None:
 
 
 class Scaled(BinarySingleStateFeaturizer):
-    """As people write them: with options of their own, and no word of how to keep them."""
+    """A featurizer as users write one: it has options of its own, and no method that persists them."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()

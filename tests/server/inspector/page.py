@@ -200,7 +200,7 @@ class Page:
         self.type(value, ".answer .rows .row:last-child input")
 
     def write(self, *without: str) -> str:
-        """Save what is proposed, but for some kinds, and return the change that is shown before."""
+        """Save the proposed files, without some kinds, and return the change that is shown before."""
         self.until(lambda: self.all(".save input[type=checkbox]"))
         for kind in without:
             self.run("document.getElementById(`save-${arguments[0]}`).checked = false", kind)
@@ -213,7 +213,7 @@ class Page:
         return change
 
     def train_and_compare(self) -> dict[str, str]:
-        """Train a model and compare it; return the counts, by what they count."""
+        """Train a model and compare it; return the counts by their labels."""
         self.click("Train and prove")
         self.click("Train")
         self.wait_for("The model is trained.", patience=180)
