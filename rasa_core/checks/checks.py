@@ -21,7 +21,8 @@ Kind                       Severity   Meaning
 ``ignored-line``           warning    a line of a story has no effect
 ``doubtful-line``          warning    a line of a story breaks the grammar, and was read as it was meant
 ``unknown-key``            warning    a key of the domain, or of config.yml, has no effect
-``not-read``               warning    a file holds stories, and is not read because other files were found first
+``not-read``               warning    a file holds stories, and is not read because other files were found first; or
+                                      the headings of a Markdown file are almost those of NLU data
 ``unreadable``             error      a link or folder among the stories leads nowhere, or cannot be read
 ``configuration``          error      config.yml cannot be read, or names something that does not exist
 ``no-stories``             warning    the files of stories contain no story

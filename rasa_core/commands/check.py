@@ -30,7 +30,7 @@ from rasa_core.exceptions import DomainError, ModelError, counted
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
-from rasa_core.project.layout import told_unread
+from rasa_core.project.layout import misspelled_headings, told_unread
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.training import contradictions
 from rasa_core.support.own_code import CONFIG_NAME
@@ -142,6 +142,7 @@ def _findings(
         told = check_rasa(project.rasa, contradictions, most, ignores_own=ignores_own, nlu_files=project.nlu_files)
         return [*_unread_options(config), *found, *told]
     name, files = str(project.domain_file), project.nlu_files
+    found += [finding("not-read", "warning", text, [place]) for place, text in misspelled_headings(folder)]
     history = _history(project, found)
     try:
         project.pipeline(ignores_own)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
 from rasa_core.support.folders import files_below
+from rasa_core.support.places import Place
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.support.yaml_parts import YamlError, yaml_part
 
@@ -27,6 +28,10 @@ _FOR_TESTS: Final = re.compile(r"(failed|tests?|debug|e2e)[_.-]|(.*[_-])?(tests?
 """Names of files with test stories and failed stories, which are not for training."""
 _DOMAIN_KEY: Final = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 
+_NLU_HEADINGS: Final = ("intent", "synonym", "regex", "lookup")
+_HEADING_OF_EXAMPLES: Final = re.compile(
+    r"^[ \t]*(?P<written>#+[ \t]*(?P<kind>\w+)[ \t]*:.*)\n+[ \t]*[-*+] ", re.MULTILINE
+)
 _DOMAIN_WORD: Final = re.compile(r"\b(intents|actions)\b")
 
 
@@ -85,6 +90,25 @@ def unread_stories(folder: Path, stories: Path | list[Path]) -> list[Path]:
     read = {path.resolve() for path in story_files(stories)}
     found = (path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_stories(path))
     return [path for path in found if path.resolve() not in read]
+
+
+def misspelled_headings(folder: Path) -> Iterator[tuple[Place, str]]:
+    """Yield place and mistake of each Markdown file that is not read, since its headings are almost those of NLU data.
+
+    Such a file would otherwise be passed over without a word, as any text of another kind is.
+    """
+    for path in _own_files(folder):
+        if path.suffix.lower() not in (".md", ".markdown") or holds_nlu_data(path) or holds_stories(path):
+            continue
+        try:
+            text = read_text(path)
+        except TextFileError:
+            continue
+        for heading in _HEADING_OF_EXAMPLES.finditer(text):
+            if hint := did_you_mean(heading["kind"], _NLU_HEADINGS):
+                line = text.count("\n", 0, heading.start("kind")) + 1
+                yield Place(str(path), line), f"the file is not read: {heading['written']!r} begins no NLU data.{hint}"
+                break
 
 
 def find_nlu_data(folder: Path) -> list[Path]:

@@ -59,6 +59,15 @@ def test_an_unknown_factory_is_told_with_its_line(project: Path) -> None:
     )
 
 
+def test_nlu_data_under_a_misspelled_heading_is_told(project: Path) -> None:
+    (project / "nlu.md").write_text("some text\n\n## intnt:a\n- hey\n- hello\n", encoding="utf-8")
+    (project / "notes.md").write_text("# Plan: more\n- intents\n", encoding="utf-8")
+    output = checked(project, CLEAN).output
+    file = project / "nlu.md"
+    told = "the file is not read: '## intnt:a' begins no NLU data. Did you mean 'intent'? [not-read]"
+    assert output == f"{file}:3: warning: {told}\n0 errors, 1 warning.\n"
+
+
 def test_warnings_alone_are_no_failure(project: Path) -> None:
     finished = checked(project, WARNED)
     assert finished.exit_code == 0
