@@ -32,7 +32,6 @@ from rasa_core.nlu.variation import (
 )
 
 Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
 Batch = dict[str, NDArray[Any]]
 Rows = NDArray[np.intp]
 

@@ -35,9 +35,8 @@ from numpy.typing import NDArray
 from rasa_core.nlu.crf import best_path, first, spans_of
 from rasa_core.nlu.linear import scipy
 from rasa_core.nlu.training_data import NLUExample
+from rasa_core.support.arrays import Floats
 from rasa_core.support.probabilities import log_loss, softmax
-
-Floats = NDArray[np.float32]
 
 _BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; estimates beyond these bounds were due to few messages.
 _BOUNDS_OF_SUM: Final = (0.25, 6.0)

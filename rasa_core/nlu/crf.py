@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 IMPOSSIBLE = -1e4
 _MARGIN = np.float32(1e-2)  # Far more than sums of scores are rounded.

@@ -18,14 +18,13 @@ from typing import Final, NamedTuple
 from unicodedata import category
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.spelling import with_common_signs
 from rasa_core.nlu.tokens import Span, is_sign
 from rasa_core.nlu.unsaid import addresses_in, is_address
+from rasa_core.support.arrays import Floats
 
-Floats = NDArray[np.float32]
 Found = tuple[int, int, int, float]
 """First token, last token, label and probability of an entity; after the correction, start and end in the text."""
 

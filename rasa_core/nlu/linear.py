@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.tokens import TokenVocabulary
+from rasa_core.support.arrays import Floats
 from rasa_core.support.extras import installing
 from rasa_core.support.probabilities import softmax
-
-Floats = NDArray[np.float32]
 
 _STRENGTH: Final = 20.0  # The C above.
 _GAINS: Final = (1.0, 1.3)  # The factors of both bags; the second is the g above.

@@ -23,8 +23,7 @@ from rasa_core.nlu.linear import minimum, scipy
 from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
 from rasa_core.nlu.variation import TaggedMessage, exchanged, with_other_end
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 SEEN: Final = 3
 """How many tokens the tagger looks at for one tag: the token itself, the token before it, and the token after it."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
@@ -40,11 +39,10 @@ from rasa_core.nlu.tokens import (
 from rasa_core.nlu.unsaid import what_is_said
 from rasa_core.nlu.values import KnownValues
 from rasa_core.nlu.weights import check_weights
+from rasa_core.support.arrays import Floats
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays
-
-Floats = NDArray[np.float32]
 
 EXTRACTOR = "rasa_core.nlu"
 MAX_RANKING = 10

@@ -6,13 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.tokens import Span
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 _NAMED: Final = re.compile(r"(?:^|(?<=[\n,;]))[ \t]*([^\W\d_][\w \t-]{0,40}?)[ \t]*[:=]+[ \t]+(?=[^\n,;])([^\n,;]+)")
 _LIFT: Final = 12.0

@@ -28,11 +28,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rasa_core.support.arrays import Floats
 from rasa_core.support.probabilities import softmax
 
-Floats = NDArray[np.float32]
 Arrays = Mapping[str, Floats]
 
 EPSILON = np.float32(1e-5)

@@ -42,9 +42,8 @@ from rasa_core.nlu.training_network import (
 from rasa_core.nlu.values import known_synonyms, known_values
 from rasa_core.nlu.variation import TaggedMessage, final_signs, named, tagged
 from rasa_core.policies.keras_training import import_keras, seeded, weights_of
+from rasa_core.support.arrays import Floats
 from rasa_core.support.progress import Progress
-
-Floats = NDArray[np.float32]
 
 _FEWEST_STEPS = 400
 _STEPS = 7  # The fewest steps for each intent of small data, if these are no more than `_LONGER` times the epochs.

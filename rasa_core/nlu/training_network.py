@@ -14,13 +14,11 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden
 from rasa_core.nlu.network import ATTENTION, BLOCKS, CONTEXT, CONVOLUTION, EPSILON, HEADS
 from rasa_core.policies.keras_training import import_keras, weights_of
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

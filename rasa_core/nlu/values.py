@@ -13,14 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.spelling import skeleton
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize, word_of
+from rasa_core.support.arrays import Floats
 
-Floats = NDArray[np.float32]
 Words = tuple[str, ...]
 
 _FEWEST: Final = 2

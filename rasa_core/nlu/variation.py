@@ -15,15 +15,13 @@ from random import Random
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.nlu.courtesies import GREETINGS
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, EndSigns, is_sign, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import NLUExample
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 _OTHER_VALUE, _ENDED, _GREETED, _SAID = 0.2, 0.4, 0.6, 0.3
 """The shares of variants with another value of an entity, and with another end; and of openings that are a greeting,

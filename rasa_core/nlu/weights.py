@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.extents import SIDES
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS
 from rasa_core.nlu.tokens import SHAPES
-
-Floats = NDArray[np.float32]
+from rasa_core.support.arrays import Floats
 
 
 def check_weights(path: Path, arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> None:
