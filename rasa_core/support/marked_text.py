@@ -24,6 +24,7 @@ from rasa_core.support.strict_json import decode_prefix
 MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city", "value": "Lisbon"}'
 """The expected forms, for error messages."""
 _MARKED: Final = re.compile(r"\[([^\[\]]*)\](?=\(|\{|\[\s*\{)")
+_SECOND_MARK: Final = re.compile(r'\{\s*"entity"\s*:')
 _MARK_KEYS: Final = ("entity", "value", "role", "group")
 
 MOST_SHOWN: Final = 80
@@ -89,6 +90,8 @@ def read_annotated(annotated: str, fail: Fail, tell: Tell | None = None) -> tupl
         pieces += annotated[position : match.start()], match[1]
         length += match.start() - position
         marks, position = _read_marks(annotated, match.end(), fail, tell or fail)
+        if tell and _SECOND_MARK.match(annotated, position):
+            tell(f"{annotated[position : position + 40]!r} behind a mark is part of the text; an entity has one mark.")
         end = length + len(match[1])
         spans += (EntitySpan(length, end, name, value or match[1], *others) for name, value, *others in marks)
         length = end

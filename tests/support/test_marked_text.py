@@ -63,3 +63,12 @@ def test_what_is_marked_is_read_again(spans: list[tuple[int, int, str, str]]) ->
     assert {(one.start, one.end, one.entity, one.role) for one in read} == {
         (one["start"], one["end"], one["entity"], one["role"]) for one in marked
     }
+
+
+def test_a_second_mark_of_an_entity_is_text_and_told() -> None:
+    told: list[str] = []
+    text, spans = read_annotated('to [Lisboa](city){"entity": "city", "value": "Lisbon"}', fail, told.append)
+    assert text == 'to Lisboa{"entity": "city", "value": "Lisbon"}'
+    assert [(span.start, span.end, span.value) for span in spans] == [(3, 9, "Lisboa")]
+    assert len(told) == 1
+    assert "an entity has one mark" in told[0]
