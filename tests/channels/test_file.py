@@ -52,7 +52,7 @@ def test_answers_go_to_the_given_channel(dialogue: Path) -> None:
 
 
 def test_a_missing_file_is_told_as_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nothing\.md: the file cannot be read"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.md: there is no such file"):
         read(tmp_path / "nothing.md")
 
 

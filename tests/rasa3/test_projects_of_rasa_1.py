@@ -279,7 +279,7 @@ def test_an_action_that_training_would_end_with_is_an_error(tmp_path: Path) -> N
     write(tmp_path, **{"domain.yml": PLAIN, "data/stories.md": stories, "endpoints.yml": ENDPOINTS})
     result = CliRunner().invoke(command, [str(tmp_path)])
     file = tmp_path / "data" / "stories.md"
-    lost = "the domain has no action 'utter_lost'. Did you mean 'utter_greet'?"
+    lost = "the domain has no action 'utter_lost'."
     assert f'{file}:13: error: in "c": {lost} [unknown-name]' in result.output
     assert f"{file}:12: warning: in \"c\": the domain has no intent 'storm'. [unknown-name]" in result.output
     assert result.exit_code == 1

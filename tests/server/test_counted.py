@@ -132,7 +132,7 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = client.get("/metrics")
 
     assert answer.status_code == 501
-    assert "[metrics]" in answer.json["error"]
+    assert "pip install prometheus_client" in answer.json["error"]
     assert client.post("/conversations/ada/parse", json={"query": "/greet"}).status_code == 200
 
 
