@@ -26,7 +26,7 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import did_you_mean
 from rasa_core.slots import CategoricalSlot
-from rasa_core.stories.builder import names_in
+from rasa_core.stories.builder import hint_for_action, names_in
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, STORY_START, StoryStep, order_checkpoints
 from rasa_core.support.places import Place
 from rasa_core.trackers.event_log import is_listening
@@ -222,10 +222,15 @@ def check_names(
         known = {*names, domain.restart_intent} if kind == "intent" else set(names)
         for name, places in used.places[kind].items():
             if name not in known:
-                is_template = kind == "action" and name in domain.templates
-                hint = " There is a template of that name." if is_template else did_you_mean(name, known)
-                remedy = f"Correct the stories, or declare it under {SECTIONS[kind]}: in {file}."
-                text = f"the domain has no {kind} {name[:100]!r}.{hint} {remedy}"
+                remedy = f" Correct the stories, or declare it under {SECTIONS[kind]}: in {file}."
+                if kind != "action":
+                    hint = did_you_mean(name, known)
+                elif name in domain.templates:
+                    hint = " There is a template of that name."
+                else:
+                    hint = hint_for_action(name, known, domain.intents)
+                    remedy = "" if name in domain.intents else remedy
+                text = f"the domain has no {kind} {name[:100]!r}.{hint}{remedy}"
                 yield finding(f"undeclared-{kind}", "error", text, places)
     yield from _unknown_values(domain, used)
     yield from _unseen_values(domain, used)

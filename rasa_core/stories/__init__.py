@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted
-from rasa_core.exceptions import StoryParseError, did_you_mean
+from rasa_core.exceptions import StoryParseError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.stories.builder import hint_for_action
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
@@ -94,7 +95,7 @@ def _with_known_actions(graph: StoryGraph, domain: Domain, lenient: bool) -> Sto
         kept = []
         for event, source in zip(step.events, step.sources, strict=True):
             if isinstance(event, ActionExecuted) and event.action_name not in known:
-                hint = did_you_mean(event.action_name, known)
+                hint = hint_for_action(event.action_name, known, domain.intents)
                 unknown.append(f"{source}: the domain has no action {event.action_name[:100]!r}.{hint}")
             else:
                 kept.append((event, source))

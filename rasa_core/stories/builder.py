@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import Final
 
 from rasa_core.domain import Domain
@@ -35,6 +35,13 @@ LOST: Final = "lost-turn"
 
 DOUBTFUL: Final = "doubtful-line"
 """The kind of problem for a line that breaks the grammar, and was read as it was meant."""
+
+
+def hint_for_action(name: str, actions: Iterable[str], intents: Container[str]) -> str:
+    """Return what an error about an unknown action adds: that it is an intent, or the nearest actions."""
+    if name in intents:  # As where an editor has made all bullets of a file the same.
+        return f" It is an intent; a message is written '* {name[:100]}', and '- intent: {name[:100]}' in YAML."
+    return did_you_mean(name, actions)
 
 
 class StoryBuilder:
@@ -183,8 +190,10 @@ class NameCheck:
         if known is None or name in known or (kind, name) in self._told:
             return
         self._told.add((kind, name))
-        begin = NO_ACTION if kind == "action" else f"the domain has no {kind} "
-        text = f"{begin}{name[:100]!r}.{did_you_mean(name, known)}"
+        is_action = kind == "action"
+        begin = NO_ACTION if is_action else f"the domain has no {kind} "
+        hint = hint_for_action(name, known, self._known["intent"]) if is_action else did_you_mean(name, known)
+        text = f"{begin}{name[:100]!r}.{hint}"
         self._problems.append(Problem("warning", text, place, UNKNOWN_NAME))
 
     def check_event(self, event: Event, place: Place) -> None:

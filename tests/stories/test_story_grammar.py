@@ -296,6 +296,7 @@ def test_a_story_that_says_nothing_is_skipped_with_a_warning(read, caplog):
         pytest.param("* gret", "the domain has no intent 'gret'. Did you mean 'greet'?", id="intent"),
         pytest.param('* greet{"nam": 1}', "the domain has no entity 'nam'. Did you mean 'name'?", id="entity"),
         pytest.param('- slot{"citi": 1}', "the domain has no slot 'citi'. Did you mean 'city'?", id="slot"),
+        pytest.param("- greet", "the domain has no action 'greet'. It is an intent; a message is", id="dash"),
         pytest.param("- utter_gret", "the domain has no action 'utter_gret'. Did you mean 'utter_greet'", id="action"),
         pytest.param(
             '- followup{"name": "utter_k"}', "the domain has no action 'utter_k'. Did you mean", id="followup"
